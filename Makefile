@@ -1,0 +1,50 @@
+# The one entry point: `make` lists what can be done. A target only makes the environment it needs and
+# calls one program; what is done stands in that program.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format package requirements deploy-local destroy-local e2e clean
+
+PYTHON_IN_VENV := .venv/bin/python
+WORKERS ?= 2
+CODE := $(wildcard src local scripts tests benchmarks)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make every Python environment now, so that later commands start at once
+	@scripts/bootstrap.sh dev engine
+
+run: ## Serve the API on this machine: PORT=8000 API_KEY=... DATA_DIR=... SEED=1
+	@scripts/bootstrap.sh local engine
+	@$(foreach setting,PORT API_KEY DATA_DIR SEED,$(if $($(setting)),$(setting)='$($(setting))')) exec $(PYTHON_IN_VENV) -m local
+
+test: ## Run the unit, integration and contract tests with branch coverage
+	@scripts/bootstrap.sh dev engine
+	@$(PYTHON_IN_VENV) -m pytest $(wildcard tests/unit tests/integration tests/contract) \
+		--numprocesses $(WORKERS) --cov --cov-report term --cov-report xml --junit-xml .local/reports/tests.xml
+
+lint: ## Check format, style, types, layers, shell scripts and Terraform files
+	@scripts/bootstrap.sh dev
+	$(PYTHON_IN_VENV) -m black --quiet --check --diff $(CODE)
+	$(PYTHON_IN_VENV) -m ruff check $(CODE)
+	$(PYTHON_IN_VENV) -m mypy $(CODE)
+	PYTHONPATH=src .venv/bin/lint-imports
+	git ls-files -z -- '*.sh' .ci/run | xargs -0 .venv/bin/shellcheck
+
+format: ## Rewrite the code in the one format, with safe fixes of style
+	@scripts/bootstrap.sh dev
+	$(PYTHON_IN_VENV) -m ruff check --fix-only $(CODE)
+	$(PYTHON_IN_VENV) -m black $(CODE)
+
+package: ## Build the five zips into dist/: ARCH=arm64 or x86_64
+	@scripts/bootstrap.sh dev
+	@scripts/package_lambdas.sh $(if $(ARCH),--arch $(ARCH))
+
+requirements: ## Write the requirements files from pyproject.toml: UPGRADE=1 for newer versions
+	@scripts/bootstrap.sh lock
+	@scripts/lock_requirements.sh $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove what the tools made, but keep the local server's products
+	rm -rf dist .venv .local/engine .local/iac .local/lock .local/reports .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Makes the Python environments that the Makefile's targets run in, each from its locked requirements.
+# It installs nothing outside the repository's .venv and .local folders.
+#
+# Usage: scripts/bootstrap.sh ENVIRONMENT...
+#   local   .venv with what `make run` and the scripts need
+#   dev     .venv with what tests and checks need too
+#   engine  .local/engine with the local AWS alone
+#   iac     .local/iac with the checks of the Terraform files alone
+#   lock    .local/lock with the program that writes the requirements files alone
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+mkdir -p .local
+
+fail() {
+    echo "$1" >&2
+    exit 1
+}
+
+# Prints the first command that starts a Python 3.12.
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-python3.12 python3 python}; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' >/dev/null 2>&1; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "Python 3.12 was not found: install it (Debian: python3.12 and python3.12-venv, macOS: brew install python@3.12, pyenv: pyenv install 3.12), or name it, as in PYTHON=/path/to/python3.12."
+}
+
+# Prints the SHA-256 of a file; `sha256sum` is Linux's, `shasum` macOS's.
+digest() {
+    if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d ' ' -f 1
+}
+
+# Tells of each package that pip collects, on one line on a terminal, every tenth package elsewhere.
+show_progress() {
+    awk -v total="$1" -v terminal="$([ -t 1 ] && echo 1 || echo 0)" '
+        /^Collecting / {
+            seen += 1
+            split($2, parts, "==")
+            if (terminal) printf "\r  %d of %d: %-40s", seen, total, parts[1]
+            else if (seen % 10 == 0) printf "  %d of %d\n", seen, total
+            fflush()
+        }
+        /^Installing collected packages/ {
+            if (terminal) printf "\r  unpacking %-50s", ""
+            else print "  unpacking"
+            fflush()
+        }
+        END { if (terminal) printf "\r%60s\r", "" }'
+}
+
+# install ENVIRONMENT FOLDER: brings FOLDER to what requirements for ENVIRONMENT say, unless it is there already.
+install() {
+    local environment=$1 folder=$2
+    local requirements=requirements-$environment.txt
+    local stamp=$folder/.$environment.stamp log=.local/bootstrap-$environment.log
+    local wanted python total
+    wanted=$(digest "$requirements")
+    if [ -x "$folder/bin/python" ] && [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
+        return
+    fi
+
+    if ! "$folder/bin/python" -c '' 2>/dev/null; then # missing, or its Python has gone
+        python=$(find_python)
+        rm -rf "$folder"
+        "$python" -m venv "$folder" >"$log" 2>&1 ||
+            fail "A virtual environment could not be made in $folder: on Debian install python3.12-venv, then try again (the details are in $log)."
+    fi
+
+    total=$(grep -c '^[A-Za-z0-9]' "$requirements")
+    echo "Installing $total packages from $requirements into $folder ..."
+    # The file lists everything, so pip need not look for dependencies.
+    if ! "$folder/bin/python" -m pip install --disable-pip-version-check --no-deps --require-hashes \
+        --only-binary :all: --retries 2 --requirement "$requirements" 2>&1 | tee "$log" | show_progress "$total"; then
+        if grep -qiE 'connection|timed out|name resolution|unreachable|SSLError|ProxyError' "$log"; then
+            fail "The packages of $requirements could not be fetched: check the network, then run the same command again (the details are in $log)."
+        fi
+        fail "The packages of $requirements could not be installed: the last lines of $log say why."
+    fi
+    echo "$wanted" >"$stamp"
+}
+
+[ $# -gt 0 ] || fail "Say which environment to make: scripts/bootstrap.sh local, dev, engine, iac or lock."
+
+# Two commands started at once must not install into the same folder; where flock is missing (macOS), they may.
+exec 9>.local/bootstrap.lock
+if command -v flock >/dev/null; then flock 9; fi
+
+for environment in "$@"; do
+    case $environment in
+        # Either is a part of the other's environment: installing one keeps the other's packages.
+        local | dev) install "$environment" .venv ;;
+        engine | iac | lock) install "$environment" ".local/$environment" ;;
+        *) fail "There is no environment named $environment: choose local, dev, engine, iac or lock." ;;
+    esac
+done
