@@ -1,0 +1,327 @@
+# What is seen of the running service: the access log, metric filters, alarms, their topic, and the dashboard.
+# Each alarm has a section of its own name in docs/runbooks/product_lambda_operations.md.
+
+# --- Access log ---
+
+resource "aws_cloudwatch_log_group" "access" {
+  #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts at rest with its own key; the lines hold no body and no API key
+  #checkov:skip=CKV_AWS_338:Retention is the environment's, by policy 90 days in dev, 180 in sit and 365 in prod
+  name              = "/aws/apigateway/${local.api_name}"
+  retention_in_days = var.log_retention_days
+  tags              = local.component.monitoring
+}
+
+locals {
+  # Every variable is one that AWS documents for access logs; none of them is a secret (the key's id is not the key).
+  access_log_format = jsonencode({
+    requestId          = "$context.requestId"
+    extendedRequestId  = "$context.extendedRequestId"
+    xrayTraceId        = "$context.xrayTraceId"
+    requestTime        = "$context.requestTime"
+    sourceIp           = "$context.identity.sourceIp"
+    userAgent          = "$context.identity.userAgent"
+    apiKeyId           = "$context.identity.apiKeyId"
+    protocol           = "$context.protocol"
+    httpMethod         = "$context.httpMethod"
+    resourcePath       = "$context.resourcePath"
+    path               = "$context.path"
+    status             = "$context.status"
+    responseLength     = "$context.responseLength"
+    responseLatency    = "$context.responseLatency"
+    integrationLatency = "$context.integration.latency"
+    integrationStatus  = "$context.integration.status"
+    integrationError   = "$context.integration.error"
+    errorResponseType  = "$context.error.responseType"
+    wafStatus          = "$context.waf.status"
+  })
+}
+
+# --- Business metrics, counted from the functions' log lines ---
+
+locals {
+  metric_namespace = "BBWS/Product/${var.environment}"
+
+  # A replayed create made nothing, and a repeated delete answers 204 as the first one did: it counts as asked for.
+  metric_filters = {
+    ProductsCreated = {
+      function = "create_product"
+      pattern  = "{ ($.message = \"request completed\") && ($.operation = \"create_product\") && ($.status = 201) && ($.replayed IS FALSE) }"
+    }
+    ProductsUpdated = {
+      function = "update_product"
+      pattern  = "{ ($.message = \"request completed\") && ($.operation = \"update_product\") && ($.status = 200) }"
+    }
+    ProductsDeleted = {
+      function = "delete_product"
+      pattern  = "{ ($.message = \"request completed\") && ($.operation = \"delete_product\") && ($.status = 204) }"
+    }
+  }
+}
+
+resource "aws_cloudwatch_log_metric_filter" "product" {
+  for_each = local.metric_filters
+
+  name           = each.key
+  log_group_name = aws_cloudwatch_log_group.function[each.value.function].name
+  pattern        = each.value.pattern
+
+  metric_transformation {
+    name          = each.key
+    namespace     = local.metric_namespace
+    value         = "1"
+    default_value = "0"
+    unit          = "Count"
+  }
+}
+
+# --- Where alarms go ---
+
+resource "aws_sns_topic" "alerts" {
+  #checkov:skip=CKV_AWS_26:CloudWatch cannot publish to a topic under the key that AWS manages, and a key of ours would guard only the names of alarms
+  name = local.topic_name
+  tags = local.component.monitoring
+}
+
+data "aws_iam_policy_document" "alerts" {
+  statement {
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.alerts.arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+  }
+}
+
+resource "aws_sns_topic_policy" "alerts" {
+  arn    = aws_sns_topic.alerts.arn
+  policy = data.aws_iam_policy_document.alerts.json
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  count = var.alert_email == null ? 0 : 1
+
+  topic_arn = aws_sns_topic.alerts.arn
+  protocol  = "email"
+  endpoint  = var.alert_email
+}
+
+# --- Alarms ---
+
+locals {
+  api_dimensions = { ApiName = local.api_name, Stage = var.stage_name }
+
+  # DynamoDB counts faults for each operation, so an alarm adds up those that the functions use.
+  table_operations = ["GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"]
+
+  function_alarms = merge([
+    for key, name in local.function_names : {
+      "${name}-errors"    = { function = name, metric = "Errors", threshold = var.alarm_function_errors }
+      "${name}-throttles" = { function = name, metric = "Throttles", threshold = var.alarm_function_throttles }
+    }
+  ]...)
+
+  # The Average of these counts is the share of requests that they happened in.
+  api_share_alarms = {
+    "${local.api_name}-5xx" = { metric = "5XXError", percent = var.alarm_5xx_percent }
+    "${local.api_name}-4xx" = { metric = "4XXError", percent = var.alarm_4xx_percent }
+  }
+
+  table_alarms = {
+    "bbws-product-table-${var.environment}-throttles"     = { metric = "ThrottledRequests", threshold = var.alarm_table_throttles }
+    "bbws-product-table-${var.environment}-system-errors" = { metric = "SystemErrors", threshold = var.alarm_table_system_errors }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "function" {
+  for_each = local.function_alarms
+
+  alarm_name          = each.key
+  alarm_description   = "${each.value.metric} of ${each.value.function}: see the runbook product_lambda_operations, section ${each.key}"
+  namespace           = "AWS/Lambda"
+  metric_name         = each.value.metric
+  dimensions          = { FunctionName = each.value.function }
+  statistic           = "Sum"
+  period              = 60
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = each.value.threshold
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+  ok_actions          = [aws_sns_topic.alerts.arn]
+  tags                = local.component.monitoring
+
+  depends_on = [aws_lambda_function.function]
+}
+
+resource "aws_cloudwatch_metric_alarm" "api_share" {
+  for_each = local.api_share_alarms
+
+  alarm_name          = each.key
+  alarm_description   = "More than ${each.value.percent} % of answers are ${each.value.metric}: see the runbook product_lambda_operations, section ${each.key}"
+  namespace           = "AWS/ApiGateway"
+  metric_name         = each.value.metric
+  dimensions          = local.api_dimensions
+  statistic           = "Average"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.percent / 100
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+  ok_actions          = [aws_sns_topic.alerts.arn]
+  tags                = local.component.monitoring
+}
+
+resource "aws_cloudwatch_metric_alarm" "api_latency" {
+  alarm_name          = "${local.api_name}-latency-p95"
+  alarm_description   = "5 % of answers take longer than ${var.alarm_latency_p95_ms} ms: see the runbook product_lambda_operations, section ${local.api_name}-latency-p95"
+  namespace           = "AWS/ApiGateway"
+  metric_name         = "Latency"
+  dimensions          = local.api_dimensions
+  extended_statistic  = "p95"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.alarm_latency_p95_ms
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+  ok_actions          = [aws_sns_topic.alerts.arn]
+  tags                = local.component.monitoring
+}
+
+resource "aws_cloudwatch_metric_alarm" "table" {
+  for_each = local.table_alarms
+
+  alarm_name          = each.key
+  alarm_description   = "${each.value.metric} of table ${local.table_name}: see the runbook product_lambda_operations, section ${each.key}"
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = each.value.threshold
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+  ok_actions          = [aws_sns_topic.alerts.arn]
+  tags                = local.component.monitoring
+
+  # An operation without a fault reports nothing, and a sum with nothing in it would be nothing: FILL makes it 0.
+  metric_query {
+    id          = "total"
+    label       = "${each.value.metric} over all operations"
+    expression  = join(" + ", [for operation in local.table_operations : "FILL(${lower(operation)}, 0)"])
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.table_operations
+
+    content {
+      id = lower(metric_query.value)
+
+      metric {
+        namespace   = "AWS/DynamoDB"
+        metric_name = each.value.metric
+        dimensions  = { TableName = local.table_name, Operation = metric_query.value }
+        stat        = "Sum"
+        period      = 60
+      }
+    }
+  }
+}
+
+# --- Dashboard ---
+
+locals {
+  api_metrics = [for k, v in local.api_dimensions : [k, v]]
+
+  dashboard_widgets = [
+    {
+      title = "Requests and errors of the API", period = 60, stat = "Sum"
+      metrics = [
+        for metric in ["Count", "4XXError", "5XXError"] : concat(["AWS/ApiGateway", metric], flatten(local.api_metrics))
+      ]
+    },
+    {
+      title = "Latency of the API in ms", period = 60, stat = "p95"
+      metrics = [
+        for metric in ["Latency", "IntegrationLatency"] : concat(["AWS/ApiGateway", metric], flatten(local.api_metrics))
+      ]
+    },
+    {
+      title   = "Products changed", period = 300, stat = "Sum"
+      metrics = [for name in keys(local.metric_filters) : [local.metric_namespace, name]]
+    },
+    {
+      title   = "Invocations of the functions", period = 60, stat = "Sum"
+      metrics = [for name in values(local.function_names) : ["AWS/Lambda", "Invocations", "FunctionName", name]]
+    },
+    {
+      title = "Errors and throttles of the functions", period = 60, stat = "Sum"
+      metrics = flatten([
+        for metric in ["Errors", "Throttles"] : [
+          for name in values(local.function_names) : { row = ["AWS/Lambda", metric, "FunctionName", name] }
+        ]
+      ])[*].row
+    },
+    {
+      title   = "Duration of the functions in ms", period = 60, stat = "p95"
+      metrics = [for name in values(local.function_names) : ["AWS/Lambda", "Duration", "FunctionName", name]]
+    },
+    {
+      title   = "Concurrent executions of the functions", period = 60, stat = "Maximum"
+      metrics = [for name in values(local.function_names) : ["AWS/Lambda", "ConcurrentExecutions", "FunctionName", name]]
+    },
+    {
+      title = "Throttles and system errors of the table", period = 60, stat = "Sum"
+      metrics = flatten([
+        for metric in ["ThrottledRequests", "SystemErrors"] : [
+          for operation in local.table_operations :
+          { row = ["AWS/DynamoDB", metric, "TableName", local.table_name, "Operation", operation] }
+        ]
+      ])[*].row
+    },
+    {
+      title = "Capacity used by the table", period = 60, stat = "Sum"
+      metrics = [
+        for metric in ["ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"] :
+        ["AWS/DynamoDB", metric, "TableName", local.table_name]
+      ]
+    },
+  ]
+
+  alarm_arns = concat(
+    values(aws_cloudwatch_metric_alarm.function)[*].arn,
+    values(aws_cloudwatch_metric_alarm.api_share)[*].arn,
+    [aws_cloudwatch_metric_alarm.api_latency.arn],
+    values(aws_cloudwatch_metric_alarm.table)[*].arn,
+  )
+}
+
+resource "aws_cloudwatch_dashboard" "product" {
+  dashboard_name = local.dashboard_name
+
+  dashboard_body = jsonencode({
+    widgets = concat(
+      [
+        {
+          type       = "alarm", x = 0, y = 0, width = 24, height = 4
+          properties = { title = "Alarms", alarms = local.alarm_arns }
+        },
+      ],
+      [
+        for position, widget in local.dashboard_widgets : {
+          type       = "metric", width = 8, height = 6
+          x          = 8 * (position % 3)
+          y          = 4 + 6 * floor(position / 3)
+          properties = merge(widget, { region = var.aws_region, view = "timeSeries" })
+        }
+      ],
+    )
+  })
+}

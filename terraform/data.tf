@@ -1,0 +1,64 @@
+# What this deployment finds and does not make: the account, and the products table of another repository.
+# A table that does not fit stops the plan here, before anything is changed.
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+locals {
+  schema_file = coalesce(var.schema_file, "${path.module}/../schemas/products.schema.json")
+  expected    = jsondecode(file(local.schema_file)).table
+  index_name  = one(keys(local.expected.globalSecondaryIndexes))
+
+  expected_index = local.expected.globalSecondaryIndexes[local.index_name]
+}
+
+data "aws_dynamodb_table" "products" {
+  name = local.table_name
+
+  lifecycle {
+    postcondition {
+      condition     = self.hash_key == local.expected.hashKey
+      error_message = "Table ${self.name}: the partition key is ${self.hash_key}, but must be ${local.expected.hashKey}; the schema repository has to change the table, or table_name names the wrong one."
+    }
+
+    postcondition {
+      condition     = self.range_key == local.expected.rangeKey
+      error_message = "Table ${self.name}: the sort key is ${self.range_key == "" ? "missing" : self.range_key}, but must be ${local.expected.rangeKey}; the schema repository has to change the table, or table_name names the wrong one."
+    }
+
+    postcondition {
+      condition = alltrue([
+        for attribute in self.attribute : lookup(local.expected.attributes, attribute.name, attribute.type) == attribute.type
+      ])
+      error_message = "Table ${self.name}: the key attributes have the types ${jsonencode({ for attribute in self.attribute : attribute.name => attribute.type })}, but must have ${jsonencode(local.expected.attributes)}."
+    }
+
+    postcondition {
+      condition     = contains([for index in self.global_secondary_index : index.name], local.index_name)
+      error_message = "Table ${self.name}: the index ${local.index_name} is missing (it has ${jsonencode([for index in self.global_secondary_index : index.name])}); add it in the schema repository, then plan again."
+    }
+
+    postcondition {
+      condition = alltrue([
+        for index in self.global_secondary_index :
+        index.hash_key == local.expected_index.hashKey && index.range_key == local.expected_index.rangeKey
+        if index.name == local.index_name
+      ])
+      error_message = "Table ${self.name}: the index ${local.index_name} has the keys ${jsonencode([for index in self.global_secondary_index : [index.hash_key, index.range_key] if index.name == local.index_name])}, but must have ${jsonencode([local.expected_index.hashKey, local.expected_index.rangeKey])}."
+    }
+
+    postcondition {
+      condition = alltrue([
+        for index in self.global_secondary_index : index.projection_type == local.expected_index.projection
+        if index.name == local.index_name
+      ])
+      error_message = "Table ${self.name}: the index ${local.index_name} does not project ${local.expected_index.projection} attributes, so that a listed product would lack fields."
+    }
+
+    postcondition {
+      condition     = self.billing_mode == local.expected.billingMode
+      error_message = "Table ${self.name}: the billing mode is ${self.billing_mode}, but must be ${local.expected.billingMode} (on demand)."
+    }
+  }
+}

@@ -1,0 +1,6 @@
+# DEV: deployed by each push to main.
+environment          = "dev"
+aws_account_id       = "536580886816"
+aws_region           = "eu-west-1"
+log_retention_days   = 90
+cors_allowed_origins = ["https://dev.kimmyai.io", "http://localhost:5173"]

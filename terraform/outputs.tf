@@ -1,0 +1,80 @@
+# What the pipeline, the scripts and people need to know of a deployment.
+
+output "api_id" {
+  description = "Id of the REST API."
+  value       = aws_api_gateway_rest_api.product.id
+}
+
+output "stage_name" {
+  description = "Name of the API's stage."
+  value       = aws_api_gateway_stage.live.stage_name
+}
+
+output "api_url" {
+  description = "Address of the API up to, but without, /products: the custom domain's where there is one, else the stage's."
+  value = (
+    var.custom_domain_name == null
+    ? aws_api_gateway_stage.live.invoke_url
+    : "https://${var.custom_domain_name}/${var.custom_domain_base_path}"
+  )
+}
+
+output "api_key" {
+  description = "The key for writes, sent as x-api-key."
+  value       = aws_api_gateway_api_key.writer.value
+  sensitive   = true
+}
+
+output "api_key_id" {
+  description = "Id of the key for writes, as it stands in access logs and in the products' updatedBy."
+  value       = aws_api_gateway_api_key.writer.id
+}
+
+output "functions" {
+  description = "For each function: its name, the version this apply published, and the alias that API Gateway calls."
+  value = {
+    for key, function in aws_lambda_function.function : key => {
+      name    = function.function_name
+      version = function.version
+      alias   = aws_lambda_alias.live[key].name
+    }
+  }
+}
+
+output "log_group_names" {
+  description = "Log groups: one for each function, and `access` for the API's access log."
+  value = merge(
+    { for key, group in aws_cloudwatch_log_group.function : key => group.name },
+    { access = aws_cloudwatch_log_group.access.name },
+  )
+}
+
+output "table_name" {
+  description = "Name of the products table in use."
+  value       = data.aws_dynamodb_table.products.name
+}
+
+output "alarm_names" {
+  description = "Names of all alarms; a traffic shift watches them."
+  value = sort(concat(
+    keys(local.function_alarms),
+    keys(local.api_share_alarms),
+    [aws_cloudwatch_metric_alarm.api_latency.alarm_name],
+    keys(local.table_alarms),
+  ))
+}
+
+output "alert_topic_arn" {
+  description = "ARN of the SNS topic that alarms are published to."
+  value       = aws_sns_topic.alerts.arn
+}
+
+output "dashboard_url" {
+  description = "The dashboard in the CloudWatch console."
+  value       = "https://${var.aws_region}.console.aws.amazon.com/cloudwatch/home?region=${var.aws_region}#dashboards/dashboard/${aws_cloudwatch_dashboard.product.dashboard_name}"
+}
+
+output "web_acl_arn" {
+  description = "ARN of the WAF web ACL before the stage; null where waf_enabled is false."
+  value       = one(aws_wafv2_web_acl.api[*].arn)
+}

@@ -1,0 +1,80 @@
+# A root of its own: creates the products table from schemas/products.schema.json, for local use and for an account
+# without the schema repository. It must never be applied where that repository owns the table.
+
+terraform {
+  required_version = ">= 1.11"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+}
+
+provider "aws" {
+  region              = var.aws_region
+  allowed_account_ids = [var.aws_account_id]
+
+  default_tags {
+    tags = {
+      Project     = "2.1"
+      Application = "CustomerPortalPublic"
+      Component   = "Table"
+      Service     = "ProductLambda"
+      Environment = var.environment
+      ManagedBy   = "Terraform"
+      Repository  = "2_bbws_product_lambda"
+    }
+  }
+}
+
+locals {
+  schema = jsondecode(file(coalesce(var.schema_file, "${path.module}/../../schemas/products.schema.json"))).table
+}
+
+resource "aws_dynamodb_table" "products" {
+  #checkov:skip=CKV_AWS_119:DynamoDB encrypts at rest with its own key; a public catalogue needs no key of ours
+  #checkov:skip=CKV2_AWS_16:The table is on demand, so there is no capacity to scale
+  name         = coalesce(var.table_name, "products-${var.environment}")
+  billing_mode = local.schema.billingMode
+  hash_key     = local.schema.hashKey
+  range_key    = local.schema.rangeKey
+
+  stream_enabled              = local.schema.streamEnabled
+  deletion_protection_enabled = var.deletion_protection
+
+  dynamic "attribute" {
+    for_each = local.schema.attributes
+
+    content {
+      name = attribute.key
+      type = attribute.value
+    }
+  }
+
+  dynamic "global_secondary_index" {
+    for_each = local.schema.globalSecondaryIndexes
+
+    content {
+      name            = global_secondary_index.key
+      hash_key        = global_secondary_index.value.hashKey
+      range_key       = global_secondary_index.value.rangeKey
+      projection_type = global_secondary_index.value.projection
+    }
+  }
+
+  ttl {
+    enabled        = local.schema.timeToLive.enabled
+    attribute_name = local.schema.timeToLive.attribute
+  }
+
+  point_in_time_recovery {
+    enabled = local.schema.pointInTimeRecovery
+  }
+}
+
+output "table_name" {
+  description = "Name of the table, for the main root's variable table_name."
+  value       = aws_dynamodb_table.products.name
+}
