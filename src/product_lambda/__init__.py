@@ -1,0 +1,1 @@
+"""The product catalogue of the Customer Portal: five Lambda functions behind one REST API."""

@@ -1,0 +1,1 @@
+"""One module per Lambda function: HTTP in, HTTP out, no rules."""

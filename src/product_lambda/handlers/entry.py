@@ -1,0 +1,100 @@
+"""The edge that the five functions share: configuration, translation, faults, the log line."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from product_lambda.exceptions import (
+    InternalException,
+    ProductServiceException,
+    ReadOnlyException,
+)
+from product_lambda.repositories.deadline import Deadline
+from product_lambda.repositories.product_repository import ProductRepository, open_table
+from product_lambda.services.product_service import ProductService
+from product_lambda.utils.logger import configure_logging
+from product_lambda.utils.request import HttpRequest, request_from
+from product_lambda.utils.response_builder import (
+    Answer,
+    GatewayResponse,
+    gateway_response,
+    problem_answer,
+)
+from product_lambda.utils.settings import settings_from
+
+# Callers hear within 3 seconds; the rest is for what a request costs beside its calls.
+_DEADLINE_SECONDS: Final = 2.5
+
+# At import, so that a wrong configuration fails the start and not the first request.
+SETTINGS = settings_from(os.environ)
+LOGGER = configure_logging(SETTINGS.log_level)
+TABLE = open_table(SETTINGS.table_name, SETTINGS.aws_region, SETTINGS.aws_endpoint_url)
+
+type Handler = Callable[[Mapping[str, object], object], GatewayResponse]
+
+
+def catalogue() -> ProductService:
+    """The operations on the catalogue, for one request: its time starts now."""
+    return ProductService(
+        ProductRepository(TABLE, Deadline(_DEADLINE_SECONDS)), lambda: datetime.now(UTC)
+    )
+
+
+def refuse_when_read_only() -> None:
+    """Raise ReadOnlyException where operators have switched writing off."""
+    if SETTINGS.read_only:
+        raise ReadOnlyException
+
+
+def endpoint(
+    operation: str, method: str, route: str
+) -> Callable[[Callable[[HttpRequest], Answer]], Handler]:
+    """Make a Lambda handler of a function that answers an HTTP request.
+
+    Every exception becomes a problem document here, and nowhere else. Each request leaves one
+    "request completed" line in the log.
+    """
+
+    def decorate(answer_to: Callable[[HttpRequest], Answer]) -> Handler:
+        def handler(event: Mapping[str, object], _context: object) -> GatewayResponse:
+            started = time.perf_counter()
+            request = request_from(event)
+            answer = _answered(answer_to, request)
+            LOGGER.info(
+                "request completed",
+                extra={
+                    "operation": operation,
+                    "method": method,
+                    "route": route,
+                    "status": answer.status,
+                    "duration_ms": round((time.perf_counter() - started) * 1000, 1),
+                    "product_id": answer.product_id or request.path_parameters.get("productId"),
+                    "request_id": request.request_id,
+                    "replayed": answer.replayed,
+                },
+            )
+            return gateway_response(
+                answer,
+                request.request_id,
+                request.headers.get("origin"),
+                SETTINGS.cors_allowed_origins,
+            )
+
+        return handler
+
+    return decorate
+
+
+def _answered(answer_to: Callable[[HttpRequest], Answer], request: HttpRequest) -> Answer:
+    try:
+        return answer_to(request)
+    except ProductServiceException as known:
+        fault = known
+    except Exception as unforeseen:  # noqa: BLE001 (the edge: it is answered and logged)
+        fault = InternalException()
+        fault.__cause__ = unforeseen
+    if fault.status >= InternalException.status and not isinstance(fault, ReadOnlyException):
+        LOGGER.error("request failed", exc_info=fault, extra={"request_id": request.request_id})
+    return problem_answer(fault, request.request_id)

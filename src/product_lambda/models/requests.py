@@ -1,0 +1,166 @@
+"""The bodies of writes as Pydantic models: their rules, and the JSON Schema that states them.
+
+Only the functions that take a body import this: Pydantic is paid for at each cold start.
+"""
+
+import unicodedata
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from product_lambda.models.currency import CurrencyCode
+from product_lambda.models.product import (
+    DEFAULT_CURRENCY,
+    PRODUCT_ID_PATTERN,
+    ProductDraft,
+    plain,
+)
+
+MAX_AMOUNT: Final = Decimal("99999999.99")
+_CENT: Final = Decimal("0.01")
+
+
+def _number(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        raise ValueError("not a JSON number")  # noqa: TRY004 (Pydantic collects ValueErrors)
+    return Decimal(value)
+
+
+def _amount(value: Decimal) -> Decimal:
+    if not (value.is_finite() and abs(value) <= MAX_AMOUNT and value == value.quantize(_CENT)):
+        raise ValueError("out of range or too many decimals")
+    return plain(value)
+
+
+def _positive(value: Decimal) -> Decimal:
+    if value <= 0:
+        raise ValueError("not above zero")
+    return value
+
+
+def _not_negative(value: Decimal) -> Decimal:
+    if value < 0:
+        raise ValueError("below zero")
+    return abs(value)  # -0 is a valid JSON number; it is stored and shown as 0
+
+
+def _without_control_characters(allowed: str = "") -> AfterValidator:
+    def check(value: str) -> str:
+        if any(unicodedata.category(c) == "Cc" and c not in allowed for c in value):
+            raise ValueError("control character")
+        return value
+
+    return AfterValidator(check)
+
+
+_AMOUNT_SCHEMA: Final = {"type": "number", "maximum": 99999999.99, "multipleOf": 0.01}
+
+Price = Annotated[
+    Decimal,
+    BeforeValidator(_number),
+    AfterValidator(_amount),
+    AfterValidator(_positive),
+    WithJsonSchema({**_AMOUNT_SCHEMA, "exclusiveMinimum": 0}),
+]
+SetupFee = Annotated[
+    Decimal,
+    BeforeValidator(_number),
+    AfterValidator(_amount),
+    AfterValidator(_not_negative),
+    WithJsonSchema({**_AMOUNT_SCHEMA, "minimum": 0}),
+]
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    _without_control_characters(),
+]
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=4000),
+    _without_control_characters("\n\t"),
+]
+Features = Annotated[list[Line], Field(min_length=1, max_length=50)]
+ProductId = Annotated[str, StringConstraints(pattern=PRODUCT_ID_PATTERN)]
+Period = Literal["monthly", "yearly", "once-off"]
+
+LINE_RULE: Final = "text of 1 to 200 characters without control characters"
+DESCRIPTION_RULE: Final = (
+    "text of 1 to 4000 characters without control characters other than newline and tab"
+)
+PRICE_RULE: Final = "a number above 0, at most 99999999.99, with at most 2 decimals"
+SETUP_FEE_RULE: Final = (
+    "a number from 0 to 99999999.99 with at most 2 decimals, or null for no set-up fee"
+)
+CURRENCY_RULE: Final = "an ISO 4217 currency code in upper case, such as ZAR"
+PERIOD_RULE: Final = "monthly, yearly or once-off"
+FEATURES_RULE: Final = "a list of 1 to 50 texts, each of 1 to 200 characters"
+PRODUCT_ID_RULE: Final = (
+    "PROD- and up to 32 upper-case letters, digits and inner hyphens, such as PROD-001"
+)
+
+
+class _RequestBody(BaseModel):
+    """What the bodies of writes have in common: camel-case names, no other members, no coercion."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True)
+
+
+class CreateProductRequest(_RequestBody):
+    """The body of a creation."""
+
+    product_id: ProductId = Field(default="", description=PRODUCT_ID_RULE)
+    name: Line = Field(description=LINE_RULE)
+    description: Text = Field(description=DESCRIPTION_RULE)
+    price: Price = Field(description=PRICE_RULE)
+    setup_fee: SetupFee | None = Field(default=None, description=SETUP_FEE_RULE)
+    currency: CurrencyCode = Field(default=DEFAULT_CURRENCY, description=CURRENCY_RULE)
+    period: Period = Field(description=PERIOD_RULE)
+    features: Features = Field(description=FEATURES_RULE)
+
+    def draft(self) -> ProductDraft:
+        """The product that this body asks for."""
+        return ProductDraft(
+            name=self.name,
+            description=self.description,
+            price=self.price,
+            setup_fee=self.setup_fee,
+            currency=self.currency,
+            period=self.period,
+            features=tuple(self.features),
+            product_id=self.product_id or None,
+        )
+
+
+class UpdateProductRequest(_RequestBody):
+    """The body of a change: the members given are changed, the others kept."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    name: Line = Field(default="", description=LINE_RULE)
+    description: Text = Field(default="", description=DESCRIPTION_RULE)
+    price: Price = Field(default=Decimal(0), description=PRICE_RULE)
+    setup_fee: SetupFee | None = Field(default=None, description=SETUP_FEE_RULE)
+    currency: CurrencyCode = Field(default=DEFAULT_CURRENCY, description=CURRENCY_RULE)
+    period: Period = Field(default="monthly", description=PERIOD_RULE)
+    features: Features = Field(default=[], description=FEATURES_RULE)
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("no member given")
+        return self
+
+    def changes(self) -> dict[str, Any]:
+        """The members given, by their names in the API; `setupFee` of None removes the fee."""
+        return self.model_dump(by_alias=True, exclude_unset=True)

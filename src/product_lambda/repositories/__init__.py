@@ -1,0 +1,1 @@
+"""Storage of the catalogue; the only package that knows DynamoDB."""

@@ -1,0 +1,1 @@
+"""The rules of the catalogue; they know neither HTTP nor DynamoDB."""

@@ -1,0 +1,213 @@
+"""The rules of the catalogue: ids, timestamps, versions, idempotency.
+
+It knows no HTTP and no DynamoDB: whatever keeps the catalogue is handed in as a `Catalogue`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final, NamedTuple, Protocol
+
+from product_lambda.exceptions import (
+    DuplicateProductException,
+    IdempotencyKeyInFlightException,
+    IdempotencyKeyReusedException,
+    ProductNotFoundException,
+)
+from product_lambda.models.product import (
+    Cursor,
+    IdempotencyRecord,
+    Page,
+    PageRequest,
+    Product,
+    ProductDraft,
+    SortOrder,
+)
+
+IDEMPOTENCY_SECONDS: Final = 24 * 60 * 60
+
+
+class Catalogue(Protocol):
+    """What keeps the products; `ProductRepository` says what each method does and raises."""
+
+    # ruff: disable[D102]
+    def get(self, product_id: str) -> Product | None: ...
+    def page(self, sort: SortOrder, after: Cursor | None, limit: int) -> list[Product]: ...
+    def cursor_at(self, sort: SortOrder, offset: int) -> Cursor | None: ...
+    def advance_number(self, step: int) -> int: ...
+    def insert(self, product: Product, author: str) -> None: ...
+    def insert_once(
+        self, product: Product, author: str, record: IdempotencyRecord, now: int
+    ) -> None: ...
+    def find_record(self, key_hash: str) -> IdempotencyRecord | None: ...
+    def update(
+        self,
+        product_id: str,
+        changes: Mapping[str, Any],
+        expected: frozenset[int] | None,
+        author: str,
+        now: str,
+    ) -> Product: ...
+    def deactivate(
+        self, product_id: str, expected: frozenset[int] | None, author: str, now: str
+    ) -> None: ...
+
+    # ruff: enable[D102]
+
+
+class Creation(NamedTuple):
+    """A created product; `replayed` where an earlier request with the same key created it."""
+
+    product: Product
+    replayed: bool
+
+
+class ProductService:
+    """The operations on the catalogue.
+
+    `now` gives the present moment in UTC. Every method also raises
+    DependencyUnavailableException where the catalogue cannot be reached in time.
+    """
+
+    def __init__(self, catalogue: Catalogue, now: Callable[[], datetime]) -> None:
+        self._catalogue = catalogue
+        self._now = now
+
+    def list_products(self, wanted: PageRequest) -> Page:
+        """Return a page of the active products; it is full unless it is the last."""
+        after = wanted.cursor
+        if wanted.offset:
+            after = self._catalogue.cursor_at(wanted.sort, wanted.offset)
+            if after is None:
+                return Page((), None)
+        # One more than asked for tells whether anything follows.
+        found = self._catalogue.page(wanted.sort, after, wanted.limit + 1)
+        products = tuple(found[: wanted.limit])
+        last = products[-1] if len(found) > wanted.limit else None
+        return Page(products, Cursor(last.created_at, last.product_id) if last else None)
+
+    def get_product(self, product_id: str) -> Product:
+        """Return an active product as the last write left it.
+
+        Raises:
+            ProductNotFoundException: there is none.
+        """
+        product = self._catalogue.get(product_id)
+        if product is None or not product.active:
+            raise ProductNotFoundException(product_id)
+        return product
+
+    def create_product(
+        self, draft: ProductDraft, idempotency_key: str | None, author: str
+    ) -> Creation:
+        """Create a product, at most once for each idempotency key within 24 hours.
+
+        Raises:
+            DuplicateProductException: the id asked for is taken, or was.
+            IdempotencyKeyReusedException: the key came with another draft before.
+            IdempotencyKeyInFlightException: the key is being used at this moment.
+        """
+        if idempotency_key is None:
+            product = self._store(draft, lambda new: self._catalogue.insert(new, author))
+            return Creation(product, replayed=False)
+        key_hash = hashlib.sha256(idempotency_key.encode()).hexdigest()
+        fingerprint = _fingerprint(draft)
+        now = int(self._now().timestamp())
+        earlier = self._remembered(key_hash, fingerprint, now)
+        if earlier is not None:
+            return Creation(earlier, replayed=True)
+
+        def insert(product: Product) -> None:
+            record = IdempotencyRecord(key_hash, fingerprint, product, now + IDEMPOTENCY_SECONDS)
+            self._catalogue.insert_once(product, author, record, now)
+
+        try:
+            return Creation(self._store(draft, insert), replayed=False)
+        except IdempotencyKeyInFlightException:
+            earlier = self._remembered(key_hash, fingerprint, now)
+            if earlier is None:
+                raise
+            return Creation(earlier, replayed=True)
+
+    def update_product(
+        self,
+        product_id: str,
+        changes: Mapping[str, Any],
+        expected: frozenset[int] | None,
+        author: str,
+    ) -> Product:
+        """Change the given members of an active product and return it; `expected` as in `If-Match`.
+
+        Raises:
+            ProductNotFoundException: there is no such active product.
+            PreconditionFailedException: it has none of the expected versions.
+        """
+        return self._catalogue.update(
+            product_id, changes, expected, author, _timestamp(self._now())
+        )
+
+    def delete_product(self, product_id: str, expected: frozenset[int] | None, author: str) -> None:
+        """Take a product out of the catalogue; deleting it again is no fault.
+
+        Raises:
+            ProductNotFoundException: there never was such a product.
+            PreconditionFailedException: it has none of the expected versions.
+        """
+        self._catalogue.deactivate(product_id, expected, author, _timestamp(self._now()))
+
+    def _store(self, draft: ProductDraft, insert: Callable[[Product], None]) -> Product:
+        if draft.product_id is not None:
+            product = _created(draft, draft.product_id, self._now())
+            insert(product)
+            return product
+        # An imported catalogue may hold the next numbers already. Doubling the step passes
+        # thousands of them in a dozen attempts; the deadline of the request ends the loop.
+        step = 1
+        while True:
+            number = self._catalogue.advance_number(step)
+            product = _created(draft, f"PROD-{number:03}", self._now())
+            try:
+                insert(product)
+            except DuplicateProductException:
+                step *= 2
+            else:
+                return product
+
+    def _remembered(self, key_hash: str, fingerprint: str, now: int) -> Product | None:
+        record = self._catalogue.find_record(key_hash)
+        if record is None or record.expires_at <= now:
+            return None
+        if record.fingerprint != fingerprint:
+            raise IdempotencyKeyReusedException
+        return record.product
+
+
+def _created(draft: ProductDraft, product_id: str, moment: datetime) -> Product:
+    now = _timestamp(moment)
+    return Product(
+        product_id=product_id,
+        name=draft.name,
+        description=draft.description,
+        price=draft.price,
+        setup_fee=draft.setup_fee,
+        currency=draft.currency,
+        period=draft.period,
+        features=draft.features,
+        active=True,
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _timestamp(moment: datetime) -> str:
+    """`2026-01-31T09:30:00.123456Z`: fixed width, so that text order is time order."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _fingerprint(draft: ProductDraft) -> str:
+    """sha256 of what was asked for, whatever the order of members or the spelling of numbers."""
+    canonical = json.dumps(asdict(draft), default=str, sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Settings, logging and the translation of gateway events; nothing here knows products."""

@@ -1,0 +1,128 @@
+"""The one place that builds answers: common headers, problem documents, gateway responses."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypedDict
+
+import simplejson
+
+PROBLEM_TYPE_PREFIX = "tag:kimmyai.io,2026:"
+_EXPOSED_HEADERS = "ETag, Location, Retry-After, X-Request-Id, Idempotency-Replayed"
+
+
+class GatewayResponse(TypedDict):
+    """What a Lambda proxy integration hands back to API Gateway."""
+
+    statusCode: int
+    headers: dict[str, str]
+    body: str
+    isBase64Encoded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer before the headers that all answers share.
+
+    Attributes:
+        body: the text of the body; empty for none.
+        product_id: the product it is about, for the log.
+        replayed: whether it repeats an earlier answer, for the log.
+    """
+
+    status: int
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    product_id: str | None = None
+    replayed: bool = False
+
+
+def to_json(document: object) -> str:
+    """Return compact JSON text; a Decimal becomes a JSON number digit by digit."""
+    return simplejson.dumps(document, use_decimal=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def json_answer(status: int, body: str, headers: Mapping[str, str]) -> Answer:
+    """An answer whose body is JSON text."""
+    return Answer(status, body, {"Content-Type": "application/json", **headers})
+
+
+def entity_tag(version: int) -> str:
+    """The strong entity tag of a product's version (RFC 9110, section 8.8.3)."""
+    return f'"{version}"'
+
+
+def not_modified(tag: str, cache_control: str) -> Answer:
+    """304: what the caller holds under `tag` is still right (RFC 9110, section 15.4.5)."""
+    return Answer(304, "", {"ETag": tag, "Cache-Control": cache_control})
+
+
+class Problem(Protocol):
+    """What a problem document tells; every exception of the service is one.
+
+    Attributes:
+        problem: the last part of the problem type.
+        errors: pairs of a field and what to send in it.
+        retry_after: seconds after which to try again; None where that is no use.
+    """
+
+    @property
+    def status(self) -> int: ...  # noqa: D102
+    @property
+    def problem(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def detail(self) -> str: ...  # noqa: D102
+    @property
+    def errors(self) -> Iterable[tuple[str, str]]: ...  # noqa: D102
+    @property
+    def retry_after(self) -> int | None: ...  # noqa: D102
+
+
+def problem_answer(problem: Problem, request_id: str) -> Answer:
+    """A problem document (RFC 9457).
+
+    The type is a tag URI (RFC 4151), as RFC 9457 advises for types that cannot be fetched.
+    """
+    document: dict[str, object] = {
+        "type": PROBLEM_TYPE_PREFIX + problem.problem,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": request_id,
+    }
+    errors = [{"field": name, "message": message} for name, message in problem.errors]
+    if errors:
+        document["errors"] = errors
+    headers = {"Content-Type": "application/problem+json"}
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    return Answer(problem.status, to_json(document), headers)
+
+
+def gateway_response(
+    answer: Answer, request_id: str, origin: str | None, allowed_origins: tuple[str, ...]
+) -> GatewayResponse:
+    """Add what every answer carries and shape it for API Gateway.
+
+    `origin` is the caller's; it is echoed where it is allowed, else the first allowed one is sent,
+    which the browser then refuses (Fetch Standard, "CORS check").
+    """
+    if origin is None or origin not in allowed_origins:
+        origin = allowed_origins[0]
+    headers = {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": _EXPOSED_HEADERS,
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "X-Request-Id": request_id,
+        **answer.headers,
+    }
+    if len(allowed_origins) > 1:
+        headers["Vary"] = "Origin"
+    return {
+        "statusCode": answer.status,
+        "headers": headers,
+        "body": answer.body,
+        "isBase64Encoded": False,
+    }

@@ -1,0 +1,104 @@
+"""Checks of request headers: entity tags, the idempotency key, the content type."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from product_lambda.exceptions import (
+    FieldError,
+    UnsupportedMediaTypeException,
+    ValidationException,
+)
+from product_lambda.utils.request import HttpRequest
+
+# RFC 9110, section 8.8.3: entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE
+_ENTITY_TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_ENTITY_TAGS: Final = re.compile(
+    rf"[ \t]*+(?:{_ENTITY_TAG})?(?:[ \t]*+,[ \t]*+(?:{_ENTITY_TAG})?)*+[ \t]*+"
+)
+_ONE_TAG: Final = re.compile(_ENTITY_TAG)
+_VERSION_TAG: Final = re.compile(r'"(0|[1-9][0-9]{0,14})"')
+_MAX_TAGS: Final = 50
+_IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_JSON: Final = re.compile(r"application/json[ \t]*(;.*)?", re.IGNORECASE)
+
+
+_ANYTHING: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class EntityTags:
+    """The tags that `If-Match` or `If-None-Match` names; `*` stands for any."""
+
+    tags: frozenset[str]
+
+    @property
+    def anything(self) -> bool:
+        """Whether every tag matches."""
+        return _ANYTHING in self.tags
+
+    def weakly_match(self, entity_tag: str) -> bool:
+        """Whether a tag is the same, weak or not (RFC 9110, section 13.1.2)."""
+        return self.anything or entity_tag in {tag.removeprefix("W/") for tag in self.tags}
+
+    def versions(self) -> frozenset[int]:
+        """The product versions that strong tags name; a weak tag never matches strongly."""
+        found = (_VERSION_TAG.fullmatch(tag) for tag in self.tags)
+        return frozenset(int(match[1]) for match in found if match)
+
+
+def versions_expected_in(request: HttpRequest) -> frozenset[int] | None:
+    """Return the versions that `If-Match` accepts; None where it accepts any or is absent.
+
+    Raises:
+        ValidationException: the header is malformed.
+    """
+    tags = _entity_tags(request, "If-Match")
+    return None if tags is None or tags.anything else tags.versions()
+
+
+def tags_known_in(request: HttpRequest) -> EntityTags:
+    """Return the tags of `If-None-Match`; none where it is absent.
+
+    Raises:
+        ValidationException: the header is malformed.
+    """
+    return _entity_tags(request, "If-None-Match") or EntityTags(frozenset())
+
+
+def idempotency_key_in(request: HttpRequest) -> str | None:
+    """Return the idempotency key, None where there is none.
+
+    Raises:
+        ValidationException: it is not 1 to 255 visible ASCII characters.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise ValidationException(
+            [FieldError("Idempotency-Key", "send 1 to 255 visible ASCII characters, once")]
+        )
+    return key
+
+
+def require_json(request: HttpRequest) -> None:
+    """Check that the body is not declared as anything but JSON.
+
+    Raises:
+        UnsupportedMediaTypeException: `Content-Type` is present and is not application/json.
+    """
+    if not _JSON.fullmatch(request.headers.get("content-type", "application/json")):
+        raise UnsupportedMediaTypeException
+
+
+def _entity_tags(request: HttpRequest, name: str) -> EntityTags | None:
+    value = request.headers.get(name.lower())
+    if value is None:
+        return None
+    if value.strip(" \t") == _ANYTHING:
+        return EntityTags(frozenset({_ANYTHING}))
+    tags = frozenset(_ONE_TAG.findall(value))
+    if not _ENTITY_TAGS.fullmatch(value) or not 0 < len(tags) <= _MAX_TAGS:
+        raise ValidationException(
+            [FieldError(name, f'send * or up to {_MAX_TAGS} entity tags, such as "3"')]
+        )
+    return EntityTags(tags)
