@@ -1,0 +1,278 @@
+"""Starts and stops MiniStack, the local AWS, as a process on loopback.
+
+It knows processes, ports and folders; it knows no table and no product.
+"""
+
+import contextlib
+import fcntl
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from local.errors import LocalError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ENGINE_PYTHON = REPOSITORY / ".local" / "engine" / "bin" / "python"
+REGION = "eu-west-1"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+"""What the engine takes for the account's root user; with `enforce_iam` nothing else is."""
+
+_HOST = "127.0.0.1"
+_START_SECONDS = 30.0
+_SAVE_SECONDS = 10.0  # its tables are written while it stops; a catalogue takes milliseconds
+_LOCK_SECONDS = 3.0  # an engine whose owner was killed lets go within a second
+_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class RunningEngine:
+    """An engine that some process started and that still runs."""
+
+    pid: int
+    endpoint_url: str
+
+
+class Engine:
+    """One MiniStack, whose tables and other resources outlive it in `state_dir`.
+
+    It runs in `with Engine(...) as engine:` or between `start()` and `stop()`. Several may run at
+    once, each in its own folder. The folder holds `engine.log`, `engine.lock` and the state, which
+    MiniStack writes only when it is told to stop: what came since its start is lost when the engine
+    itself is killed (SIGKILL) or the machine loses power.
+
+    Args:
+        state_dir: made when it is missing.
+        port: 0 takes a free one.
+        enforce_iam: whether calls need the rights of their IAM user or role.
+        outlives_parent: whether it keeps running when the process that started it ends; it is then
+            stopped with `stop_engine`. Otherwise it ends with its parent, however that ends.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        port: int = 0,
+        enforce_iam: bool = False,
+        outlives_parent: bool = False,
+    ) -> None:
+        self.state_dir = state_dir.resolve()
+        self.log_file = self.state_dir / "engine.log"
+        self.endpoint_url = ""
+        self._port = port
+        self._enforce_iam = enforce_iam
+        self._outlives_parent = outlives_parent
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The engine's process id; it leads a process group of its own."""
+        return self._running().pid
+
+    def start(self) -> None:
+        """Start the engine and return when it answers.
+
+        Raises:
+            LocalError: it is not installed, its folder or port cannot be used, or it did not start.
+        """
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start the process without waiting for it; its port accepts connections at once.
+
+        Raises:
+            LocalError: it is not installed, or its folder or port cannot be used.
+        """
+        if not ENGINE_PYTHON.exists():
+            raise LocalError("The local AWS engine is not installed: run make setup.")
+        with _locked(self.state_dir) as lock, _listening(self._port) as listener:
+            port = listener.getsockname()[1]
+            self.endpoint_url = f"http://{_HOST}:{port}"
+            lock.truncate(0)
+            with self.log_file.open("wb") as log:
+                self._process = self._spawn(listener, lock, log)
+            lock.write(f"{self._process.pid} {port}\n")
+            lock.flush()
+
+    def wait_until_ready(self) -> None:
+        """Return when the engine answers.
+
+        Raises:
+            LocalError: it ended or did not answer in time; it has been stopped.
+        """
+        connection = http.client.HTTPConnection(
+            self.endpoint_url.removeprefix("http://"), timeout=_START_SECONDS
+        )
+        try:
+            connection.request("GET", "/_ministack/health")
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException) as error:
+            self.stop()
+            raise LocalError(
+                f"The local AWS engine did not start: the last lines of {self.log_file} say why."
+            ) from error
+        finally:
+            connection.close()
+
+    def wait(self) -> int:
+        """Block until the engine ends, and return its exit code (negative: the signal's number)."""
+        return self._running().wait()
+
+    def stop(self) -> None:
+        """Let the engine write its state, then end it and every process it started."""
+        process = self._running()
+        process.terminate()
+        try:
+            process.wait(_SAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        _kill_group(process.pid)
+        if process.stdin:
+            process.stdin.close()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError("the engine has not been started")
+        return self._process
+
+    def _spawn(
+        self, listener: socket.socket, lock: IO[str], log: IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        launcher = str(Path(__file__).with_name("engine_process.py"))
+        arguments = [] if self._outlives_parent else ["stop-at-end-of-input"]
+        return subprocess.Popen(
+            # -I: neither this folder nor the caller's PYTHONPATH may shadow a module of its own.
+            [ENGINE_PYTHON, "-I", launcher, str(listener.fileno()), *arguments],
+            stdin=subprocess.DEVNULL if self._outlives_parent else subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            pass_fds=(listener.fileno(), lock.fileno()),
+            env=self._environment(listener.getsockname()[1]),
+            cwd=self.state_dir,
+            start_new_session=True,  # a terminal's Ctrl-C must not end it before the server ends
+        )
+
+    def _environment(self, port: int) -> dict[str, str]:
+        """Everything MiniStack reads, and nothing of the user's own AWS settings."""
+        scratch = self.state_dir / "tmp"
+        scratch.mkdir(exist_ok=True)
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "HOME": str(self.state_dir),
+            "TMPDIR": str(scratch),
+            "GATEWAY_PORT": str(port),
+            "AUTH": "true" if self._enforce_iam else "false",
+            **CREDENTIALS,
+            "MINISTACK_REGION": REGION,
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.state_dir / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.state_dir / "s3"),
+            # What would listen on fixed ports of its own, or touch the user's containers.
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
+            "DOCKER_HOST": "unix:///nonexistent/docker.sock",
+        }
+
+
+def running_engine(state_dir: Path) -> RunningEngine | None:
+    """The engine that uses this folder now, whoever started it; None when there is none."""
+    lock_file = state_dir / "engine.lock"
+    if not lock_file.exists():
+        return None
+    with lock_file.open("r+") as lock:
+        if _try_lock(lock):
+            return None
+        pid_and_port = lock.read().split()
+    if not pid_and_port:  # it is just being started
+        return None
+    return RunningEngine(int(pid_and_port[0]), f"http://{_HOST}:{pid_and_port[1]}")
+
+
+def stop_engine(state_dir: Path) -> bool:
+    """Stop the engine that uses this folder, and every process it started.
+
+    Returns:
+        Whether there was one.
+    """
+    running = running_engine(state_dir)
+    if running is None:
+        return False
+    os.kill(running.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _SAVE_SECONDS
+    while running_engine(state_dir) == running and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    _kill_group(running.pid)
+    return True
+
+
+@contextlib.contextmanager
+def _locked(state_dir: Path) -> Iterator[IO[str]]:
+    """The folder's lock file, locked; the engine inherits it and keeps it locked while it runs."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = (state_dir / "engine.lock").open("a+")
+    except OSError as error:
+        raise LocalError(
+            f"The folder {state_dir} cannot be used ({error.strerror}): name one to write to."
+        ) from error
+    with lock:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not _try_lock(lock):
+            if time.monotonic() > deadline:
+                raise LocalError(
+                    f"The folder {state_dir} is in use by another engine: "
+                    "stop that one, or name another folder."
+                )
+            time.sleep(_POLL_SECONDS)
+        yield lock
+
+
+def _try_lock(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    """A socket that already listens, so that no other process can take the port in between."""
+    try:
+        listener = socket.create_server((_HOST, port), backlog=128)
+    except OSError as error:
+        raise LocalError(
+            f"Port {port} cannot be used ({os.strerror(error.errno or 0)}): "
+            "stop what listens there, or choose another."
+        ) from error
+    with listener:
+        yield listener
+
+
+def _kill_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
