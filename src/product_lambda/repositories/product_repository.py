@@ -3,11 +3,11 @@
 It decides nothing: every write is one conditional request, and what failed is told by exceptions.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Self
-from uuid import uuid4
 
 import simplejson
 from pydynox import DynamoDBClient, Model, ModelConfig, SyncTransaction
@@ -194,7 +194,7 @@ class ProductRepository:
             DuplicateProductException: an item with the product's id exists.
             IdempotencyKeyInFlightException: a record of this key exists or is being written.
         """
-        token = str(uuid4())
+        token = os.urandom(16).hex()  # so that a second attempt is known as the same
         try:
             self._call(lambda: self._transact_insert(product, author, record, now, token), _PASSING)
         except TransactionCanceledException as cancelled:
