@@ -17,6 +17,7 @@ type Product = Mapping[str, Any]
 
 FLOAT_TAG, INT_TAG = "tag:yaml.org,2002:float", "tag:yaml.org,2002:int"
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?\Z")
+UNICODE_LINE_BREAK = re.compile("[\x85\u2028\u2029]")
 DEFAULT_CURRENCY = "ZAR"
 
 
@@ -193,7 +194,8 @@ class _ExactDumper(yaml.SafeDumper):
         return self.represent_scalar(FLOAT_TAG if "." in digits else INT_TAG, digits)
 
     def text(self, text: str) -> yaml.ScalarNode:
-        style = "|" if "\n" in text else None
+        # Outside double quotes PyYAML folds Unicode's own line breaks away.
+        style = '"' if UNICODE_LINE_BREAK.search(text) else "|" if "\n" in text else None
         return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
