@@ -52,6 +52,7 @@ class Engine:
         state_dir: made when it is missing.
         port: 0 takes a free one.
         enforce_iam: whether calls need the rights of their IAM user or role.
+        account_id: the 12 digits of the account that it plays.
         outlives_parent: whether it keeps running when the process that started it ends; it is then
             stopped with `stop_engine`. Otherwise it ends with its parent, however that ends.
     """
@@ -62,6 +63,7 @@ class Engine:
         *,
         port: int = 0,
         enforce_iam: bool = False,
+        account_id: str = "000000000000",
         outlives_parent: bool = False,
     ) -> None:
         self.state_dir = state_dir.resolve()
@@ -69,6 +71,7 @@ class Engine:
         self.endpoint_url = ""
         self._port = port
         self._enforce_iam = enforce_iam
+        self._account_id = account_id
         self._outlives_parent = outlives_parent
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -186,6 +189,7 @@ class Engine:
             "GATEWAY_PORT": str(port),
             "AUTH": "true" if self._enforce_iam else "false",
             **CREDENTIALS,
+            "MINISTACK_ACCOUNT_ID": self._account_id,
             "MINISTACK_REGION": REGION,
             "PERSIST_STATE": "1",
             "STATE_DIR": str(self.state_dir / "state"),
