@@ -58,15 +58,15 @@ locals {
   gateway_allowed_origin = length(var.cors_allowed_origins) == 1 ? var.cors_allowed_origins[0] : "*"
 
   problems = {
-    bad_request       = { status = 400, type = "validation-error", title = "Invalid request", detail = "The request is not well-formed; see the API's description for what to send." }
+    bad_request       = { status = 400, type = "validation-error", title = "The request is not valid", detail = "The request is not well-formed; see the API's description for what to send." }
     forbidden         = { status = 403, type = "forbidden", title = "Forbidden", detail = "This operation needs a valid API key in the x-api-key header." }
     blocked           = { status = 403, type = "forbidden", title = "Forbidden", detail = "The request was refused; check its content, or wait before sending more." }
-    not_found         = { status = 404, type = "route-not-found", title = "Route not found", detail = "No such path or method; the API offers /products and /products/{productId}." }
-    too_large         = { status = 413, type = "payload-too-large", title = "Payload too large", detail = "The body must not be larger than 256 KiB." }
-    unsupported_media = { status = 415, type = "unsupported-media-type", title = "Unsupported media type", detail = "Send the body as application/json." }
+    not_found         = { status = 404, type = "route-not-found", title = "No such route", detail = "No such path or method; the API offers /products and /products/{productId}." }
+    too_large         = { status = 413, type = "payload-too-large", title = "The body is too large", detail = "The body must not be larger than 256 KiB." }
+    unsupported_media = { status = 415, type = "unsupported-media-type", title = "The body must be JSON", detail = "Send Content-Type: application/json." }
     throttled         = { status = 429, type = "throttled", title = "Too many requests", detail = "Wait for the seconds in Retry-After, then send the request again." }
-    internal          = { status = 500, type = "internal-error", title = "Internal error", detail = "The request could not be answered; report its instance if it keeps failing." }
-    unavailable       = { status = 503, type = "service-unavailable", title = "Service unavailable", detail = "Wait for the seconds in Retry-After, then send the request again." }
+    internal          = { status = 500, type = "internal-error", title = "The service has made a mistake", detail = "Report the value of instance to the team that runs this API." }
+    unavailable       = { status = 503, type = "service-unavailable", title = "The service is unavailable for the moment", detail = "Wait for the seconds in Retry-After, then send the request again." }
   }
 
   # Every type that API Gateway knows, so that none falls back to its own form.
@@ -205,7 +205,8 @@ resource "aws_api_gateway_method_settings" "all" {
 
 resource "aws_api_gateway_api_key" "writer" {
   name        = local.plan_name
-  description = "For administration and promotion scripts; API Gateway makes the value"
+  description = "For administration and promotion scripts"
+  value       = var.api_key_value
   tags        = local.component.api
 }
 

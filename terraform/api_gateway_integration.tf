@@ -20,8 +20,8 @@ locals {
     route => join(", ", concat(sort([for f in local.functions : f.method if f.route == route]), ["OPTIONS"]))
   }
 
-  # With several origins the template picks the caller's from the list; this first one answers everyone else,
-  # whose browser then refuses, as it should.
+  # Constants. The template then adds what depends on the request: its id and, where several origins are allowed, the
+  # caller's. Everyone else is answered with the first one, which their browser refuses, as it should.
   preflight_headers = {
     "method.response.header.Access-Control-Allow-Origin"   = "'${var.cors_allowed_origins[0]}'"
     "method.response.header.Access-Control-Allow-Headers"  = "'content-type, x-api-key, if-match, if-none-match, idempotency-key'"
@@ -32,9 +32,9 @@ locals {
     "method.response.header.X-Content-Type-Options"        = "'nosniff'"
   }
 
-  preflight_template = length(var.cors_allowed_origins) == 1 ? {} : {
-    "application/json" = templatefile("${path.module}/templates/preflight.vtl", { origins = var.cors_allowed_origins })
-  }
+  preflight_template = templatefile("${path.module}/templates/preflight.vtl", {
+    origins = slice(var.cors_allowed_origins, 1, length(var.cors_allowed_origins))
+  })
 }
 
 resource "aws_api_gateway_method" "preflight" {
@@ -57,7 +57,10 @@ resource "aws_api_gateway_method_response" "preflight" {
 
   response_parameters = merge(
     { for header in keys(local.preflight_headers) : header => true },
-    { "method.response.header.Access-Control-Allow-Methods" = true },
+    {
+      "method.response.header.Access-Control-Allow-Methods" = true
+      "method.response.header.X-Request-Id"                 = true
+    },
   )
 }
 
@@ -71,6 +74,14 @@ resource "aws_api_gateway_integration" "preflight" {
 
   request_templates = {
     "application/json" = jsonencode({ statusCode = 204 })
+  }
+
+  # Both change the same method, one after the other.
+  depends_on = [aws_api_gateway_method_response.preflight]
+
+  # A MOCK calls nothing, so it has no method of its own; an API that reports one all the same changes nothing.
+  lifecycle {
+    ignore_changes = [integration_http_method]
   }
 }
 
@@ -87,5 +98,7 @@ resource "aws_api_gateway_integration_response" "preflight" {
     { "method.response.header.Access-Control-Allow-Methods" = "'${each.value}'" },
   )
 
-  response_templates = local.preflight_template
+  response_templates = {
+    "application/json" = local.preflight_template
+  }
 }

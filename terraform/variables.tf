@@ -218,6 +218,18 @@ variable "write_throttle_burst" {
   }
 }
 
+variable "api_key_value" {
+  description = "Value of the key for writes; null, as in every account, lets API Gateway make it. An emulator may want one given."
+  type        = string
+  default     = null
+  sensitive   = true
+
+  validation {
+    condition     = var.api_key_value == null || can(regex("^[A-Za-z0-9_-]{20,128}$", var.api_key_value))
+    error_message = "api_key_value must have 20 to 128 letters, digits, hyphens or underscores, or be null so that API Gateway makes it."
+  }
+}
+
 variable "custom_domain_name" {
   description = "An existing regional custom domain of API Gateway to serve the API on; null for none."
   type        = string
