@@ -116,7 +116,9 @@ def load_catalogue(
     stop_reason, exit_code = "", EXIT_DONE
     errors = Console(stderr=True)
     try:
-        for product in track(products, "Loading", console=errors, transient=True):
+        for product in track(
+            products, "Loading", console=errors, transient=True, disable=not errors.is_terminal
+        ):
             try:
                 outcomes.append(treat(api, product))
             except RefusedError as refusal:

@@ -153,6 +153,7 @@ def serving_fake_api() -> Iterator[FakeProductApi]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one packet for an answer: two would wait for each other's acknowledgement
 
         def _answer(self) -> None:
             payload = self.rfile.read(int(self.headers.get("content-length", 0)))
