@@ -3,7 +3,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format package requirements deploy-local destroy-local e2e clean
+.PHONY: help setup run test lint format package requirements clean
 
 PYTHON_IN_VENV := .venv/bin/python
 WORKERS ?= 2
@@ -31,6 +31,7 @@ lint: ## Check format, style, types, layers, shell scripts and Terraform files
 	$(PYTHON_IN_VENV) -m mypy $(CODE)
 	PYTHONPATH=src .venv/bin/lint-imports
 	git ls-files -z -- '*.sh' .ci/run | xargs -0 .venv/bin/shellcheck
+	@scripts/check_terraform.sh
 
 format: ## Rewrite the code in the one format, with safe fixes of style
 	@scripts/bootstrap.sh dev
@@ -38,7 +39,6 @@ format: ## Rewrite the code in the one format, with safe fixes of style
 	$(PYTHON_IN_VENV) -m black $(CODE)
 
 package: ## Build the five zips into dist/: ARCH=arm64 or x86_64
-	@scripts/bootstrap.sh dev
 	@scripts/package_lambdas.sh $(if $(ARCH),--arch $(ARCH))
 
 requirements: ## Write the requirements files from pyproject.toml: UPGRADE=1 for newer versions
