@@ -1,0 +1,215 @@
+"""Judges every answer of the contract tests, by the OpenAPI file and by the rules of all answers.
+
+It sends nothing.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from openapi_schema_validator import OAS30Validator, oas30_format_checker
+from urllib3 import HTTPHeaderDict
+
+OPENAPI_FILE: Final = Path(__file__).parents[2] / "openapi/product-api.yaml"
+PROBLEM_TYPE: Final = "tag:kimmyai.io,2026:"
+
+_EXPOSED: Final = {"etag", "location", "retry-after", "x-request-id", "idempotency-replayed"}
+_STATUS_OF_PROBLEM: Final = {
+    "validation-error": 400,
+    "forbidden": 403,
+    "product-not-found": 404,
+    "route-not-found": 404,
+    "duplicate-product": 409,
+    "idempotency-key-in-flight": 409,
+    "precondition-failed": 412,
+    "payload-too-large": 413,
+    "unsupported-media-type": 415,
+    "idempotency-key-reused": 422,
+    "throttled": 429,
+    "internal-error": 500,
+    "service-unavailable": 503,
+    "read-only": 503,
+}
+# Words that only the inside of the service knows: libraries, storage, code.
+_INSIDE: Final = re.compile(
+    r"dynamo|pydantic|pydynox|simplejson|boto|uvicorn|ministack|traceback|exception|lambda"
+    r"|\.py\b|\bline \d|<class|Decimal\(|arn:|products-\w+|ActiveProductsIndex|ConditionalCheck"
+    r"|PRODUCT#|IDEMPOTENCY#|COUNTER#|METADATA|\bPK\b|\bSK\b|value_error|string_type|\bRequestBody",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the API to `method` on `path`, which starts after the base URL."""
+
+    method: str
+    path: str
+    status: int
+    headers: HTTPHeaderDict
+    body: bytes
+
+    def json(self) -> dict[str, Any]:
+        """The body's document, its numbers with a fraction as Decimal."""
+        document: dict[str, Any] = json.loads(
+            self.body.decode("utf-8"), parse_float=Decimal, object_pairs_hook=_members
+        )
+        return document
+
+    def fields(self) -> set[str]:
+        """The names of the fields that an answer 400 or 422 complains about."""
+        return {error["field"] for error in self.json()["errors"]}
+
+
+class _ExactNumbers(yaml.SafeLoader):
+    """Reads YAML's numbers with a fraction as Decimal, so that 19.99 is a multiple of 0.01."""
+
+
+def _exact(_: yaml.SafeLoader, number: yaml.ScalarNode) -> Decimal:
+    return Decimal(number.value)
+
+
+_ExactNumbers.add_constructor("tag:yaml.org,2002:float", _exact)
+
+
+def openapi_document() -> dict[str, Any]:
+    """The OpenAPI file, its numbers with a fraction as Decimal."""
+    document: dict[str, Any] = yaml.load(OPENAPI_FILE.read_bytes(), _ExactNumbers)  # noqa: S506
+    return document
+
+
+_DOCUMENT: Final = openapi_document()
+
+
+def resolved(part: dict[str, Any]) -> dict[str, Any]:
+    """What a `$ref` into the file's components stands for; anything else as it is."""
+    if "$ref" not in part:
+        return part
+    _, section, name = part["$ref"].removeprefix("#/").split("/")
+    target: dict[str, Any] = _DOCUMENT["components"][section][name]
+    return target
+
+
+def faults(instance: object, schema: dict[str, Any]) -> list[str]:
+    """What is wrong with a value by a schema of the file."""
+    validator = OAS30Validator(
+        {"allOf": [schema], "components": _DOCUMENT["components"]},
+        format_checker=oas30_format_checker,
+    )
+    return [f"{fault.json_path}: {fault.message}" for fault in validator.iter_errors(instance)]
+
+
+def judge(answer: Answer) -> None:
+    """Check an answer.
+
+    Raises:
+        AssertionError: it breaks a rule, which the message names together with the answer.
+    """
+    __tracebackhide__ = True
+    try:
+        _judge(answer)
+    except AssertionError as fault:
+        raise AssertionError(f"{fault}\nin the answer {answer}") from None
+
+
+def _judge(answer: Answer) -> None:
+    _judge_common_headers(answer)
+    if answer.method == "OPTIONS" and answer.status < 300:
+        return
+    if answer.status in {204, 304} or answer.method == "HEAD":
+        assert answer.body == b"", "there must be no body"
+    if answer.status >= 400:
+        _judge_refusal(answer)
+    operation = _operation(answer)
+    if operation is None:
+        assert answer.status == 404, "what is not in the OpenAPI file must be not found"
+        return
+    described = operation["responses"].get(str(answer.status))
+    assert described, f"the OpenAPI file knows no {answer.status} here"
+    _judge_by_file(answer, resolved(described))
+    if answer.status in {200, 201}:
+        _judge_success(answer)
+
+
+def _operation(answer: Answer) -> dict[str, Any] | None:
+    if answer.path == "/products":
+        path = "/products"
+    elif re.fullmatch("/products/[^/]+", answer.path):
+        path = "/products/{productId}"
+    else:
+        return None
+    operation: dict[str, Any] | None = _DOCUMENT["paths"][path].get(answer.method.lower())
+    return operation
+
+
+def _judge_common_headers(answer: Answer) -> None:
+    headers = answer.headers
+    assert headers.get("Access-Control-Allow-Origin"), "Access-Control-Allow-Origin is missing"
+    exposed = headers.get("Access-Control-Expose-Headers", "")
+    assert {name.strip().lower() for name in exposed.split(",")} == _EXPOSED, f"exposes {exposed}"
+    assert headers.get("X-Request-Id"), "X-Request-Id is missing"
+    assert headers.get("X-Content-Type-Options") == "nosniff", "nosniff is missing"
+    caching = headers.get("Cache-Control", "")
+    if answer.method == "GET" and answer.status in {200, 304}:
+        assert caching == "no-cache" or "max-age" in caching, f"a read with Cache-Control {caching}"
+    elif answer.method != "OPTIONS":
+        assert caching == "no-store", f"Cache-Control {caching}"
+
+
+def _judge_refusal(answer: Answer) -> None:
+    """RFC 9457, and that nothing of the inside shows."""
+    if answer.method == "HEAD":
+        return
+    assert answer.headers.get("Content-Type") == "application/problem+json", "not a problem"
+    problem = answer.json()
+    kind = problem["type"].removeprefix(PROBLEM_TYPE)
+    assert _STATUS_OF_PROBLEM.get(kind) == answer.status, f"{kind} with status {answer.status}"
+    assert problem["status"] == answer.status, "the member status is not the answer's"
+    assert problem["instance"] == answer.headers["X-Request-Id"], "the instance is not the request"
+    assert ("errors" in problem) == (answer.status in {400, 422}), "errors belong to 400 and 422"
+    errors = [(error["field"], error["message"]) for error in problem.get("errors", [])]
+    assert len(set(errors)) == len(errors), "an error is told twice"
+    said = "\n".join([problem["title"], problem["detail"], *(message for _, message in errors)])
+    assert not (inside := _INSIDE.search(said)), f"shows something of the inside: {inside}"
+    assert answer.status != 500, "a fault of the service"
+    assert (answer.status in {429, 503}) == ("Retry-After" in answer.headers), "Retry-After"
+
+
+def _judge_by_file(answer: Answer, described: dict[str, Any]) -> None:
+    for name, part in described.get("headers", {}).items():
+        header = resolved(part)
+        if name in answer.headers:
+            assert not (wrong := faults(answer.headers[name], header["schema"])), f"{name}: {wrong}"
+        else:
+            assert not header.get("required"), f"the header {name} is missing"
+    if "content" not in described:
+        assert "Content-Type" not in answer.headers, "a Content-Type of no content"
+        return
+    content_type = answer.headers.get("Content-Type", "")
+    assert content_type in described["content"], f"Content-Type {content_type}"
+    wrong = faults(answer.json(), described["content"][content_type]["schema"])
+    assert not wrong, f"not as the OpenAPI file says: {wrong}"
+
+
+def _judge_success(answer: Answer) -> None:
+    document = answer.json()
+    if answer.path == "/products" and answer.method == "GET":
+        assert document["count"] == len(document["products"]) <= document["limit"], "count"
+        assert document["moreAvailable"] == (document["nextToken"] is not None), "moreAvailable"
+        assert all(product["active"] for product in document["products"]), "an inactive product"
+        return
+    assert document["active"], "an inactive product"
+    assert answer.headers["ETag"] == f'"{document["version"]}"', "the ETag is not the version"
+    if answer.status == 201:
+        location = answer.headers["Location"]
+        assert location.endswith(f"/products/{document['productId']}"), "Location"
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    assert len(members) == len(pairs), "a member is there twice"
+    return members

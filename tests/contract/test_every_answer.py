@@ -1,0 +1,164 @@
+"""What holds for all answers: keys, routes, CORS, headers; `judge.py` checks the rest on each."""
+
+import http.client
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.contract.judge import Answer
+from tests.contract.product_api import ProductApi
+from tests.factory import product_body, unused_key, unused_product_id
+
+ORIGIN = "https://portal.example"
+PATHS = {"/products": {"GET", "POST"}, "/products/PROD-001": {"GET", "PUT", "DELETE"}}
+REQUEST_HEADERS = {"content-type", "x-api-key", "if-match", "if-none-match", "idempotency-key"}
+
+_kinds: dict[str, Callable[[ProductApi], Answer]] = {
+    "200": lambda api: api.list_products({"Origin": ORIGIN}),
+    "304": lambda api: api.get_product(
+        api.new_product()["productId"], {"Origin": ORIGIN, "If-None-Match": "*"}
+    ),
+    "201": lambda api: api.create_product(product_body(), {"Origin": ORIGIN}),
+    "204": lambda api: api.delete_product(api.new_product()["productId"], {"Origin": ORIGIN}),
+    "400": lambda api: api.create_product({}, {"Origin": ORIGIN}),
+    "403": lambda api: api.request("POST", "/products", headers={"Origin": ORIGIN}),
+    "404": lambda api: api.get_product(unused_product_id(), {"Origin": ORIGIN}),
+    "404 of a route": lambda api: api.request("GET", "/nowhere", headers={"Origin": ORIGIN}),
+    "409": lambda api: api.create_product(
+        product_body(productId=api.new_product()["productId"]), {"Origin": ORIGIN}
+    ),
+    "412": lambda api: api.update_product(
+        api.new_product()["productId"], {"price": 1}, {"Origin": ORIGIN, "If-Match": '"9"'}
+    ),
+    "413": lambda api: api.create_product(b" " * 300_000, {"Origin": ORIGIN}),
+    "415": lambda api: api.create_product({}, {"Origin": ORIGIN, "Content-Type": "text/plain"}),
+}
+
+
+@pytest.mark.parametrize("kind", _kinds)
+def test_a_script_in_a_browser_may_read_each_kind_of_answer(api: ProductApi, kind: str) -> None:
+    answer = _kinds[kind](api)
+    assert answer.status == int(kind[:3])
+    allowed = answer.headers["Access-Control-Allow-Origin"]
+    assert allowed == "*" or allowed.startswith("http")
+    assert "," not in allowed
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+def test_a_preflight_request_is_allowed_without_a_key(
+    api: ProductApi, path: str, method: str
+) -> None:
+    asked = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": ", ".join(sorted(REQUEST_HEADERS)),
+    }
+    answer = api.request("OPTIONS", path, headers=asked)
+    assert answer.status in {200, 204}
+    assert _listed(answer, "Access-Control-Allow-Methods") - {"options"} == {
+        allowed.lower() for allowed in PATHS[path]
+    }
+    assert _listed(answer, "Access-Control-Allow-Headers") >= REQUEST_HEADERS
+
+
+def _listed(answer: Answer, header: str) -> set[str]:
+    return {name.strip().lower() for name in answer.headers[header].split(",")}
+
+
+@pytest.mark.parametrize(
+    "key", [None, "", "wrong", "wrong-but-as-long-as-a-real-key-would-be-0123456789"]
+)
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [("POST", "/products"), ("PUT", "/products/PROD-001"), ("DELETE", "/products/PROD-001")],
+)
+def test_a_write_without_a_valid_key_is_forbidden(
+    api: ProductApi, method: str, target: str, key: str | None
+) -> None:
+    headers = {"Content-Type": "application/json"} | ({} if key is None else {"x-api-key": key})
+    refused = api.request(method, target, headers=headers, body=b"{}")
+    assert refused.status == 403
+    assert refused.json()["type"].endswith(":forbidden")
+    assert "x-api-key" in refused.json()["detail"]
+
+
+def test_a_forbidden_write_changes_nothing(api: ProductApi) -> None:
+    product = api.new_product()
+    target = f"/products/{product['productId']}"
+    assert api.request("PUT", target, body=b'{"price": 1}').status == 403
+    assert api.request("DELETE", target).status == 403
+    assert api.get_product(product["productId"]).json() == product
+
+
+def test_a_key_in_the_query_is_no_key(api: ProductApi) -> None:
+    assert api.request("DELETE", f"/products/PROD-1?x-api-key={api.api_key}").status == 403
+
+
+def test_the_key_is_asked_for_before_anything_else(api: ProductApi) -> None:
+    assert api.request("DELETE", "/products/plan").status == 403
+    assert api.request("POST", "/products", body=b" " * 300_000).status == 403
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "X-API-KEY", "X-Api-Key"])
+def test_the_key_s_header_is_read_in_any_case(api: ProductApi, name: str) -> None:
+    answer = api.request("DELETE", "/products/PROD-NEVER", headers={name: api.api_key})
+    assert answer.status == 404
+
+
+@pytest.mark.parametrize("name", ["idempotency-key", "IDEMPOTENCY-KEY"])
+def test_headers_of_writes_are_read_in_any_case(api: ProductApi, name: str) -> None:
+    key = {name: unused_key()}
+    product = api.create_product(product_body(), key).json()
+    assert api.create_product(product_body(), key).headers["Idempotency-Replayed"] == "true"
+    target = f"/products/{product['productId']}"
+    assert api.write("PUT", target, {"price": 1}, {"IF-MATCH": '"7"'}).status == 412
+    assert api.write("PUT", target, {"price": 1}, {"CONTENT-TYPE": "text/plain"}).status == 415
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        *(("GET", "/"), ("GET", "/product"), ("GET", "/Products"), ("GET", "/productsPROD-001")),
+        *(("GET", "/products/PROD-001/features"), ("POST", "/nowhere"), ("DELETE", "/")),
+        *(("PATCH", "/products"), ("PUT", "/products"), ("DELETE", "/products")),
+        *(("POST", "/products/PROD-001"), ("PATCH", "/products/PROD-001")),
+    ],
+)
+def test_what_the_api_does_not_have_is_not_found(api: ProductApi, method: str, target: str) -> None:
+    for headers in ({}, {"x-api-key": api.api_key}):
+        answer = api.request(method, target, headers=headers)
+        assert answer.status == 404
+        assert answer.json()["type"].endswith(":route-not-found")
+
+
+def test_head_is_an_unknown_method(api: ProductApi) -> None:
+    assert api.request("HEAD", "/products").status == 404
+
+
+def test_a_request_without_any_optional_header_is_served(api: ProductApi) -> None:
+    # As from the simplest client there is: a request line and Host.
+    url = urlsplit(api.base_url)
+    assert url.hostname
+    connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
+    connection.putrequest("GET", f"{url.path}/products?limit=1", skip_accept_encoding=True)
+    connection.endheaders()
+    response = connection.getresponse()
+    assert response.status == 200
+    assert response.getheader("Content-Type") == "application/json"
+    connection.close()
+
+
+def test_credentials_and_cookies_play_no_part(api: ProductApi) -> None:
+    headers = {"Cookie": "session=1", "Authorization": "Bearer x"}
+    answer = api.list_products(headers, limit=1)
+    assert answer.status == 200
+    assert "Set-Cookie" not in answer.headers
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("request_id", ["mine", "../../etc/passwd", "x" * 500])
+def test_a_caller_does_not_choose_the_request_id(api: ProductApi, request_id: str) -> None:
+    answer = api.list_products({"X-Request-Id": request_id}, limit=1)
+    assert answer.headers["X-Request-Id"] != request_id

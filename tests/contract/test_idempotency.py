@@ -1,0 +1,141 @@
+"""Idempotency-Key on POST /products: a creation that may be sent again makes one product."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.contract.judge import Answer
+from tests.contract.product_api import ProductApi
+from tests.factory import product_body, unused_key, unused_product_id
+
+
+def _is_replay(answer: Answer) -> bool:
+    return answer.headers.get("Idempotency-Replayed") == "true"
+
+
+def test_the_same_request_again_answers_the_same_product(api: ProductApi) -> None:
+    key = {"Idempotency-Key": unused_key()}
+    first = api.create_product(product_body(), key)
+    again = [api.create_product(product_body(), key) for _ in range(3)]
+    assert not _is_replay(first)
+    for answer in again:
+        assert (answer.status, _is_replay(answer)) == (201, True)
+        assert answer.body == first.body
+        assert answer.headers["ETag"] == '"1"'
+        assert answer.headers["Location"] == first.headers["Location"]
+
+
+def test_a_replay_answers_the_product_as_it_was_created(api: ProductApi) -> None:
+    key = {"Idempotency-Key": unused_key()}
+    first = api.create_product(product_body(), key)
+    product_id = first.json()["productId"]
+    api.update_product(product_id, {"price": 1})
+    api.delete_product(product_id)
+    assert api.create_product(product_body(), key).body == first.body
+    assert api.get_product(product_id).status == 404
+
+
+def test_a_chosen_id_is_replayed_and_not_a_conflict(api: ProductApi) -> None:
+    key = {"Idempotency-Key": unused_key()}
+    body = product_body(productId=unused_product_id())
+    first = api.create_product(body, key)
+    again = api.create_product(body, key)
+    assert (again.status, _is_replay(again), again.body) == (201, True, first.body)
+    assert api.create_product(body).status == 409
+
+
+def test_the_key_with_another_body_is_refused(api: ProductApi) -> None:
+    key = {"Idempotency-Key": unused_key()}
+    first = api.create_product(product_body(price=10), key).json()
+    refused = api.create_product(product_body(price=11), key)
+    assert refused.status == 422
+    assert refused.fields() == {"Idempotency-Key"}
+    assert api.get_product(first["productId"]).json() == first
+
+
+def test_another_key_makes_another_product(api: ProductApi) -> None:
+    ids = {
+        api.create_product(product_body(), {"Idempotency-Key": unused_key()}).json()["productId"]
+        for _ in range(3)
+    }
+    assert len(ids) == 3
+
+
+def test_without_a_key_each_request_makes_a_product(api: ProductApi) -> None:
+    assert api.new_product()["productId"] != api.new_product()["productId"]
+
+
+def test_a_refused_request_does_not_use_up_its_key(api: ProductApi) -> None:
+    key = {"Idempotency-Key": unused_key()}
+    taken = api.new_product()["productId"]
+    assert api.create_product(product_body(price=0), key).status == 400
+    assert api.create_product(product_body(productId=taken), key).status == 409
+    created = api.create_product(product_body(), key)
+    assert (created.status, _is_replay(created)) == (201, False)
+
+
+def test_a_taken_id_conflicts_however_often_it_is_tried(api: ProductApi) -> None:
+    key = {"Idempotency-Key": unused_key()}
+    taken = product_body(productId=api.new_product()["productId"])
+    for _ in range(3):
+        refused = api.create_product(taken, key)
+        assert refused.status == 409
+        assert refused.json()["type"].endswith(":duplicate-product")
+
+
+@pytest.mark.parametrize("length", [1, 255])
+def test_a_key_of_1_to_255_characters_is_remembered(api: ProductApi, length: int) -> None:
+    # The shortest keys may have been used by an earlier run: then this is a replay.
+    key = {"Idempotency-Key": (unused_key() * 8)[:length]}
+    assert api.create_product(product_body(), key).status == 201
+    assert _is_replay(api.create_product(product_body(), key))
+
+
+def test_any_visible_ascii_character_may_be_in_a_key(api: ProductApi) -> None:
+    visible = "".join(map(chr, range(0x21, 0x7F)))
+    key = {"Idempotency-Key": visible + unused_key()}
+    assert api.create_product(product_body(), key).status == 201
+    assert _is_replay(api.create_product(product_body(), key))
+
+
+@pytest.mark.parametrize(
+    "key", ["", "x" * 256, "two words", "a\tb", "clé", "€".encode().decode("latin-1")]
+)
+def test_another_key_is_refused(api: ProductApi, key: str) -> None:
+    refused = api.create_product(product_body(), {"Idempotency-Key": key})
+    assert refused.status == 400
+    assert refused.fields() == {"Idempotency-Key"}
+
+
+def test_two_keys_are_refused(api: ProductApi) -> None:
+    keys = [("Idempotency-Key", unused_key()), ("Idempotency-Key", unused_key())]
+    refused = api.create_product(product_body(), keys)
+    assert refused.status == 400
+    assert refused.fields() == {"Idempotency-Key"}
+
+
+def test_keys_that_differ_in_case_are_different(api: ProductApi) -> None:
+    key = unused_key()
+    answers = [
+        api.create_product(product_body(), {"Idempotency-Key": f"{letter}{key}"}) for letter in "aA"
+    ]
+    assert not any(_is_replay(answer) for answer in answers)
+
+
+@pytest.mark.parametrize("chosen", [True, False], ids=["chosen id", "given id"])
+def test_a_race_of_the_same_request_makes_one_product(
+    api: ProductApi, chosen: bool  # noqa: FBT001 -- a case, not an argument
+) -> None:
+    key = {"Idempotency-Key": unused_key()}
+    body = product_body(productId=unused_product_id()) if chosen else product_body()
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(lambda _: api.create_product(body, key), range(16)))
+    answers.append(api.create_product(body, key))
+    created = [answer for answer in answers if answer.status == 201]
+    assert len({answer.body for answer in created}) == 1
+    assert sum(not _is_replay(answer) for answer in created) == 1
+    assert _is_replay(answers[-1])
+    waiting = [answer for answer in answers if answer.status != 201]
+    assert {answer.json()["type"].split(":")[-1] for answer in waiting} <= {
+        "idempotency-key-in-flight"
+    }

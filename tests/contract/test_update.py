@@ -1,0 +1,137 @@
+"""PUT /products/{productId}: what changes, what stays, and who may change it."""
+
+import pytest
+
+from tests.contract.product_api import ProductApi
+from tests.contract.refused_values import BAD_VALUES, NEVER_WRITTEN, in_short
+from tests.factory import product_body, unused_product_id
+
+CHANGES: list[tuple[str, object]] = [
+    ("name", "Another"),
+    ("description", "Another\n\ttext"),
+    ("price", 7),
+    ("setupFee", 8),
+    ("currency", "EUR"),
+    ("period", "monthly"),
+    ("features", ["Only this"]),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), CHANGES, ids=[field for field, _ in CHANGES])
+def test_only_the_field_given_changes(api: ProductApi, field: str, value: object) -> None:
+    product = api.new_product(setupFee=5)
+    changed = api.update_product(product["productId"], {field: value})
+    assert changed.status == 200
+    assert changed.headers["ETag"] == '"2"'
+    after = changed.json()
+    assert after == {**product, field: value, "version": 2, "updatedAt": after["updatedAt"]}
+    assert after["updatedAt"] > product["updatedAt"]
+    assert api.get_product(product["productId"]).json() == after
+
+
+def test_all_fields_can_change_at_once(api: ProductApi) -> None:
+    product_id = api.new_product()["productId"]
+    after = api.update_product(product_id, dict(CHANGES)).json()
+    assert {field: after[field] for field, _ in CHANGES} == dict(CHANGES)
+
+
+def test_each_change_raises_the_version_by_one(api: ProductApi) -> None:
+    product_id = api.new_product()["productId"]
+    versions = [api.update_product(product_id, {"price": 5}).json()["version"] for _ in range(4)]
+    assert versions == [2, 3, 4, 5]
+
+
+def test_null_removes_the_setup_fee(api: ProductApi) -> None:
+    product_id = api.new_product(setupFee=5)["productId"]
+    assert "setupFee" not in api.update_product(product_id, {"setupFee": None}).json()
+    assert "setupFee" not in api.get_product(product_id).json()
+    assert api.update_product(product_id, {"setupFee": None}).status == 200
+
+
+def test_text_of_a_change_is_trimmed(api: ProductApi) -> None:
+    product_id = api.new_product()["productId"]
+    assert api.update_product(product_id, {"name": "  New "}).json()["name"] == "New"
+
+
+def test_a_change_of_nothing_is_refused(api: ProductApi) -> None:
+    product = api.new_product()
+    refused = api.update_product(product["productId"], {})
+    assert refused.status == 400
+    assert api.get_product(product["productId"]).json() == product
+
+
+@pytest.mark.parametrize(("field", "value"), BAD_VALUES, ids=in_short)
+def test_a_bad_value_is_refused_by_name(api: ProductApi, field: str, value: object) -> None:
+    refused = api.update_product(unused_product_id(), {field: value})
+    assert refused.status == 400
+    assert {name.split("[")[0] for name in refused.fields()} == {field}
+
+
+@pytest.mark.parametrize(("field", "value"), [*NEVER_WRITTEN, ("productId", "PROD-001")])
+def test_a_field_that_cannot_be_written_is_refused_by_name(
+    api: ProductApi, field: str, value: object
+) -> None:
+    refused = api.update_product(unused_product_id(), {"price": 1, field: value})
+    assert refused.status == 400
+    assert len(refused.fields()) == 1
+    assert not field or refused.fields() == {field}
+
+
+def test_an_id_is_never_changed_nor_repeated(api: ProductApi) -> None:
+    product_id = api.new_product()["productId"]
+    refused = api.update_product(product_id, product_body(productId=product_id))
+    assert refused.status == 400
+    assert refused.fields() == {"productId"}
+
+
+def test_faults_of_path_header_and_body_are_told_together(api: ProductApi) -> None:
+    refused = api.update_product("plan", {"name": "", "colour": "red"}, {"If-Match": "1"})
+    assert refused.status == 400
+    assert refused.fields() == {"productId", "If-Match", "name", "colour"}
+
+
+def test_update_of_a_product_that_never_was_is_not_found(api: ProductApi) -> None:
+    product_id = unused_product_id()
+    assert api.update_product(product_id, {"price": 1}).status == 404
+    assert api.update_product(product_id, {"price": 1}, {"If-Match": '"1"'}).status == 404
+    assert api.update_product(product_id, {"price": 1}, {"If-Match": "*"}).status == 404
+    assert api.get_product(product_id).status == 404
+
+
+def test_update_of_a_deleted_product_is_not_found(api: ProductApi) -> None:
+    product_id = api.new_product()["productId"]
+    api.delete_product(product_id)
+    for tags in ('"1"', '"2"', "*"):
+        assert api.update_product(product_id, {"price": 1}, {"If-Match": tags}).status == 404
+    assert api.update_product(product_id, {"price": 1}).status == 404
+
+
+@pytest.mark.parametrize("tags", ['"1"', "*", '"7", "1"', '"7","1"', 'W/"7", "1"', ' "1"'])
+def test_a_change_with_the_right_version_is_made(api: ProductApi, tags: str) -> None:
+    product_id = api.new_product()["productId"]
+    changed = api.update_product(product_id, {"price": 1}, {"If-Match": tags})
+    assert changed.status == 200
+    assert changed.headers["ETag"] == '"2"'
+
+
+@pytest.mark.parametrize("tags", ['"0"', '"2"', 'W/"1"', '"2", "3"', '"x"', '""', '"01"'])
+def test_a_change_with_another_version_is_refused(api: ProductApi, tags: str) -> None:
+    product = api.new_product()
+    refused = api.update_product(product["productId"], {"price": 1}, {"If-Match": tags})
+    assert refused.status == 412
+    assert api.get_product(product["productId"]).json() == product
+
+
+def test_versions_may_come_in_several_header_lines(api: ProductApi) -> None:
+    product_id = api.new_product()["productId"]
+    lines = [("If-Match", '"7"'), ("If-Match", '"1"')]
+    assert api.update_product(product_id, {"price": 1}, lines).status == 200
+
+
+@pytest.mark.parametrize("tags", ["1", '"1', '1"', "'1'", '"1" "2"', "*, *", '*,"1"'])
+def test_malformed_versions_are_refused(api: ProductApi, tags: str) -> None:
+    product = api.new_product()
+    refused = api.update_product(product["productId"], {"price": 1}, {"If-Match": tags})
+    assert refused.status == 400
+    assert refused.fields() == {"If-Match"}
+    assert api.get_product(product["productId"]).json() == product
