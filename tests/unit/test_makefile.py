@@ -13,7 +13,7 @@ def targets() -> set[str]:
 
 
 def make(*arguments: str) -> str:
-    command = ["make", "--directory", ROOT, "--no-print-directory", *arguments]
+    command = ["make", "--directory", str(ROOT), "--no-print-directory", *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
