@@ -29,7 +29,7 @@ lint: ## Check format, style, types, layers, shell scripts and Terraform files
 	$(PYTHON_IN_VENV) -m black --quiet --check --diff $(CODE)
 	$(PYTHON_IN_VENV) -m ruff check $(CODE)
 	$(PYTHON_IN_VENV) -m mypy $(CODE)
-	PYTHONPATH=src .venv/bin/lint-imports
+	PYTHONPATH=src .venv/bin/lint-imports --no-logo --no-cache
 	git ls-files -z -- '*.sh' .ci/run | xargs -0 .venv/bin/shellcheck
 	@scripts/check_terraform.sh
 
