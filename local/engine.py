@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from local.errors import LocalError
+from local.loopback import HOST, listen
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ENGINE_PYTHON = REPOSITORY / ".local" / "engine" / "bin" / "python"
@@ -25,7 +26,6 @@ REGION = "eu-west-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 """What the engine takes for the account's root user; with `enforce_iam` nothing else is."""
 
-_HOST = "127.0.0.1"
 _START_SECONDS = 30.0
 _SAVE_SECONDS = 10.0  # its tables are written while it stops; a catalogue takes milliseconds
 _LOCK_SECONDS = 3.0  # an engine whose owner was killed lets go within a second
@@ -109,9 +109,9 @@ class Engine:
         """
         if not ENGINE_PYTHON.exists():
             raise LocalError("The local AWS engine is not installed: run make setup.")
-        with _locked(self.state_dir) as lock, _listening(self._port) as listener:
+        with _locked(self.state_dir) as lock, listen(self._port) as listener:
             port = listener.getsockname()[1]
-            self.endpoint_url = f"http://{_HOST}:{port}"
+            self.endpoint_url = f"http://{HOST}:{port}"
             lock.truncate(0)
             with self.log_file.open("wb") as log:
                 self._process = self._spawn(listener, lock, log)
@@ -213,7 +213,7 @@ def running_engine(state_dir: Path) -> RunningEngine | None:
         pid_and_port = lock.read().split()
     if not pid_and_port:  # it is just being started
         return None
-    return RunningEngine(int(pid_and_port[0]), f"http://{_HOST}:{pid_and_port[1]}")
+    return RunningEngine(int(pid_and_port[0]), f"http://{HOST}:{pid_and_port[1]}")
 
 
 def stop_engine(state_dir: Path) -> bool:
@@ -261,20 +261,6 @@ def _try_lock(lock: IO[str]) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def _listening(port: int) -> Iterator[socket.socket]:
-    """A socket that already listens, so that no other process can take the port in between."""
-    try:
-        listener = socket.create_server((_HOST, port), backlog=128)
-    except OSError as error:
-        raise LocalError(
-            f"Port {port} cannot be used ({os.strerror(error.errno or 0)}): "
-            "stop what listens there, or choose another."
-        ) from error
-    with listener:
-        yield listener
 
 
 def _kill_group(leader: int) -> None:

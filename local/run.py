@@ -1,0 +1,181 @@
+"""Puts the local server together, tells the person at the terminal what to know, and ends it all.
+
+Settings come from the environment: PORT, API_KEY, DATA_DIR, SEED.
+"""
+
+import contextlib
+import importlib
+import logging
+import os
+import secrets
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from local.engine import CREDENTIALS, REGION, Engine
+from local.errors import LocalError
+from local.gateway import OPERATIONS, STAGE
+from local.loopback import HOST, listen
+from local.server import LOGGER, Handler, LocalServer, is_function_running
+from local.settings import Settings, settings_from
+from local.table import create_table
+
+_SEED_PROGRAM = Path(__file__).resolve().parents[1] / "scripts" / "seed_products.py"
+_TABLE_NAME = "products-local"
+_GRACE_SECONDS = 1  # for requests in flight when the server is told to stop
+_EXIT_STOPPED, _EXIT_FAILED, _EXIT_USAGE = 0, 1, 2
+_FIRST_PRODUCT = (
+    '{"name": "Basic", "description": "Five pages", "price": 1000, '
+    '"period": "yearly", "features": ["One domain"]}'
+)
+
+
+def main() -> int:
+    """Serve until told to stop, and return the exit code."""
+    for stop_signal in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop_signal, _stop)
+    exit_code = _EXIT_STOPPED
+    try:
+        _serve(settings_from(os.environ))
+    except KeyboardInterrupt:
+        pass
+    except LocalError as error:
+        print(error, file=sys.stderr)
+        exit_code = _EXIT_FAILED
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        exit_code = _EXIT_USAGE
+    if is_function_running():  # its thread would hold the exit until the engine's time-out
+        sys.stdout.flush()
+        os._exit(exit_code)
+    return exit_code
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    """Unwind once; what is unwinding is not to be disturbed by an impatient second Ctrl-C."""
+    for stop_signal in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop_signal, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _serve(settings: Settings) -> None:
+    with listen(settings.port) as listener, _engine(settings.data_dir) as engine:
+        api_key = settings.api_key or _kept_api_key(settings.data_dir / "api-key")
+        _configure_functions(engine.endpoint_url)
+        app = LocalServer(_functions(), api_key)
+        engine.wait_until_ready()
+        create_table(engine.endpoint_url, _TABLE_NAME)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                loop="asyncio",
+                http="h11",
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+        )
+        address = f"http://{HOST}:{listener.getsockname()[1]}"
+        _tell(address, api_key, settings.data_dir)
+        _stop_when_it_ends(engine, server)
+        with _seeding(address, api_key) if settings.seed else contextlib.nullcontext():
+            server.run(sockets=[listener])
+        raise LocalError(
+            f"The local AWS engine ended by itself: {engine.log_file} may say why; "
+            "start the server again."
+        )
+
+
+@contextlib.contextmanager
+def _engine(data_dir: Path) -> Iterator[Engine]:
+    """The engine, starting while the caller does other things."""
+    engine = Engine(data_dir)
+    engine.launch()
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+def _kept_api_key(file: Path) -> str:
+    """The key of earlier runs, or a new one for later runs; only its owner may read the file."""
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(24))
+    return file.read_text().strip()
+
+
+def _configure_functions(endpoint_url: str) -> None:
+    """Set what the functions read from the environment when they are imported."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):  # the user's own, for the real AWS
+        os.environ.pop(name, None)
+    os.environ.update(
+        CREDENTIALS,
+        AWS_REGION=REGION,
+        AWS_ENDPOINT_URL=endpoint_url,
+        TABLE_NAME=_TABLE_NAME,
+        CORS_ALLOWED_ORIGINS="*",
+    )
+    # One line for each request is the server's; with LOG_LEVEL=INFO the functions' own come too.
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
+    LOGGER.setLevel(logging.INFO)
+
+
+def _functions() -> Mapping[str, Handler]:
+    names = [name for operations in OPERATIONS.values() for name in operations.values()]
+    return {
+        name: importlib.import_module(f"product_lambda.handlers.{name}").handler for name in names
+    }
+
+
+def _tell(address: str, api_key: str, data_dir: Path) -> None:
+    products = f"{address}/{STAGE}/products"
+    headers = " ".join(
+        f"-H {shlex.quote(header)}"
+        for header in (f"x-api-key: {api_key}", "content-type: application/json")
+    )
+    print(
+        f"The product API runs on this machine; Ctrl-C stops it.\n\n"
+        f"  API      {products}\n"
+        f"  Docs     {address}/docs\n"
+        f"  API key  {api_key}\n"
+        f"  Data     {data_dir}\n\n"
+        f"Create a product, then list what there is:\n\n"
+        f"  curl -i {products} {headers} -d '{_FIRST_PRODUCT}'\n"
+        f"  curl -i {products}\n"
+    )
+
+
+def _stop_when_it_ends(engine: Engine, server: uvicorn.Server) -> None:
+    def watch() -> None:
+        engine.wait()
+        server.should_exit = True
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _seeding(address: str, api_key: str) -> Iterator[None]:
+    """Load the five plans through the API, as soon as it answers, while it serves others too."""
+    seeding = subprocess.Popen(
+        [sys.executable, _SEED_PROGRAM, "--base-url", f"{address}/{STAGE}"],
+        env={**os.environ, "API_KEY": api_key},
+    )
+    try:
+        yield
+    finally:
+        seeding.terminate()
+        seeding.wait()
