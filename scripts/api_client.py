@@ -24,6 +24,7 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 15
 
 DUPLICATE_PRODUCT = "tag:kimmyai.io,2026:duplicate-product"
+KEY_IN_FLIGHT = "tag:kimmyai.io,2026:idempotency-key-in-flight"
 PRODUCT_NOT_FOUND = "tag:kimmyai.io,2026:product-not-found"
 
 
