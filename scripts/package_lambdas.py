@@ -253,6 +253,7 @@ def package_files(
         in_metadata = inside.parts[0].endswith(".dist-info")
         if (
             ".." in inside.parts  # a command, outside the packages
+            or "__pycache__" in inside.parts  # what the installing machine compiled
             or (in_metadata and inside.name != "METADATA")
             or any(fnmatchcase(str(inside), pattern) for pattern in UNUSED)
         ):
