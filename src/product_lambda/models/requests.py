@@ -38,7 +38,9 @@ def _number(value: object) -> Decimal:
 
 
 def _amount(value: Decimal) -> Decimal:
-    if not (value.is_finite() and abs(value) <= MAX_AMOUNT and value == value.quantize(_CENT)):
+    # Comparisons are exact; arithmetic on an exponent of any size would overflow.
+    in_range = value.is_finite() and -MAX_AMOUNT <= value <= MAX_AMOUNT
+    if not in_range or value != value.quantize(_CENT):
         raise ValueError("out of range or too many decimals")
     return plain(value)
 
