@@ -46,7 +46,14 @@ def page_file(path: str) -> HttpAnswer | None:
 
 
 def openapi_document() -> dict[str, Any]:
-    """The API's description, with this server as its only one."""
+    """The API's description as the page needs it: this server only, and nothing sent unasked.
+
+    Swagger UI fills its form with the examples of parameters; an optional one, such as a
+    precondition, would then change what every request means.
+    """
     document: dict[str, Any] = yaml.safe_load(OPENAPI_FILE.read_text())
     document["servers"] = [{"url": f"/{STAGE}", "description": "This machine"}]
+    for parameter in document["components"]["parameters"].values():
+        if not parameter.get("required"):
+            parameter.pop("example", None)
     return document

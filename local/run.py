@@ -118,8 +118,9 @@ def _kept_api_key(file: Path) -> str:
 
 def _configure_functions(endpoint_url: str) -> None:
     """Set what the functions read from the environment when they are imported."""
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):  # the user's own, for the real AWS
-        os.environ.pop(name, None)
+    for name in list(os.environ):  # what the user has set for the real AWS and for the internet
+        if name.upper() in {"AWS_PROFILE", "AWS_SESSION_TOKEN", "ALL_PROXY", "HTTP_PROXY"}:
+            del os.environ[name]
     os.environ.update(
         CREDENTIALS,
         AWS_REGION=REGION,

@@ -4,12 +4,15 @@ What is asked and answered is `gateway.py`'s; this only reads, calls in a thread
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+
+import h11
 
 from local.docs import page_file
 from local.gateway import (
@@ -132,5 +135,7 @@ async def _send(send: Send, answer: HttpAnswer) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     if answer.body:
         headers.append((b"Content-Length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+    with contextlib.suppress(h11.LocalProtocolError):  # uvicorn has refused a broken body itself
+        await send(start)
+        await send({"type": "http.response.body", "body": answer.body})

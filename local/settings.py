@@ -1,5 +1,6 @@
 """The local server's settings, read once from environment variables and checked as a whole."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
     api_key = environment.get("API_KEY") or None
     seed = environment.get("SEED") or "0"
     faults: list[str] = []
-    if not (port.isascii() and port.isdigit() and int(port) <= _LARGEST_PORT):
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > _LARGEST_PORT:
         faults.append(f"PORT must be a number from 0 to {_LARGEST_PORT}, such as 8000")
     if api_key and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
         faults.append("API_KEY must be of visible ASCII characters, with no space")
@@ -43,6 +44,5 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         faults.append(f"SEED must be one of {', '.join(_SWITCH)}")
     if faults:
         raise ValueError(f"The settings cannot be used: {'; '.join(faults)}.")
-    return Settings(
-        int(port), api_key, Path(environment.get("DATA_DIR") or ".local/data"), _SWITCH[seed]
-    )
+    data_dir = Path(environment.get("DATA_DIR") or ".local/data").expanduser()
+    return Settings(int(port), api_key, data_dir, _SWITCH[seed])

@@ -1,0 +1,253 @@
+"""The local server as its clients see it: real HTTP to a real process, whatever they send."""
+
+import json
+import re
+import shlex
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import urllib3
+from urllib3 import BaseHTTPResponse
+
+from tests.factory import product_body
+from tests.local_process import KEY, LocalProcess, local_server
+from tests.waiting import eventually
+
+_LARGEST_BODY = 10 * 1024 * 1024
+_LAST = "Connection: close\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalProcess]:
+    with local_server(tmp_path_factory.mktemp("local") / "products") as running:
+        yield running
+
+
+def _ask(
+    server: LocalProcess,
+    method: str,
+    path: str,
+    body: bytes | Iterator[bytes] | None = None,
+    **headers: str,
+) -> BaseHTTPResponse:
+    return urllib3.request(
+        method,
+        f"{server.address}{path}",
+        body=body,
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+        redirect=False,
+        retries=False,
+        timeout=20,
+    )
+
+
+def _exchange(server: LocalProcess, raw: bytes) -> bytes:
+    """What the server answers to these very bytes, until it closes the connection."""
+    host, port = server.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(raw)
+        answer = b""
+        while received := connection.recv(65536):
+            answer += received
+    return answer
+
+
+def _assert_serves(server: LocalProcess) -> None:
+    assert _ask(server, "GET", "/v1.0/products?limit=1").status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1.0/products?limit=1", 200),
+        ("GET", "/v1.0/products/PROD-NONE", 404),
+        ("GET", "/v1.0/orders", 404),
+        ("PATCH", "/v1.0/products", 404),
+        ("POST", "/v1.0/products", 403),
+        ("OPTIONS", "/v1.0/products", 204),
+    ],
+)
+def test_every_answer_carries_the_common_headers(
+    server: LocalProcess, method: str, path: str, status: int
+) -> None:
+    answer = _ask(server, method, path)
+
+    assert answer.status == status
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["Access-Control-Expose-Headers"].startswith("ETag, Location,")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == ("no-cache" if status == 200 else "no-store")
+    assert re.fullmatch("[0-9a-f-]{36}", answer.headers["X-Request-Id"])
+    if status >= 400:
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["instance"] == answer.headers["X-Request-Id"]
+
+
+def test_a_product_lives_through_the_functions(server: LocalProcess) -> None:
+    body = json.dumps(product_body(name="Ünïcödé ☂")).encode()
+    created = _ask(server, "POST", "/v1.0/products", body, x_api_key=KEY)
+    path = created.headers["Location"]
+
+    assert (created.status, created.headers["ETag"]) == (201, '"1"')
+    assert _ask(server, "GET", path).json()["name"] == "Ünïcödé ☂"
+    assert _ask(server, "GET", path, If_None_Match='"1"').status == 304
+    changed = _ask(server, "PUT", path, b'{"price": 19.90}', X_API_KEY=KEY)
+    assert (changed.status, changed.json()["price"]) == (200, 19.9)
+    deleted = _ask(server, "DELETE", path, x_api_key=KEY, if_match='"2"')
+    assert (deleted.status, deleted.data) == (204, b"")
+
+
+def test_a_head_request_is_not_found_and_has_no_body(server: LocalProcess) -> None:
+    answer = _ask(server, "HEAD", "/v1.0/products")
+
+    assert (answer.status, answer.data) == (404, b"")
+
+
+def test_a_chunked_body_arrives_whole(server: LocalProcess) -> None:
+    text = json.dumps(product_body()).encode()
+    chunks = (text[start : start + 7] for start in range(0, len(text), 7))
+
+    assert _ask(server, "POST", "/v1.0/products", chunks, x_api_key=KEY).status == 201
+
+
+def test_a_body_as_large_as_the_gateway_takes_reaches_the_function(server: LocalProcess) -> None:
+    answer = _ask(server, "POST", "/v1.0/products", b" " * _LARGEST_BODY, x_api_key=KEY)
+
+    assert answer.status == 413
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_an_endless_body_is_refused_before_its_end(server: LocalProcess) -> None:
+    host, port = server.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        head = f"POST /v1.0/products HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\n"
+        connection.sendall(f"{head}Content-Length: {10**12}\r\n\r\n".encode())
+        for _ in range(_LARGEST_BODY // 65536 + 1):
+            connection.sendall(b" " * 65536)
+        answer = connection.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    _assert_serves(server)
+
+
+def test_a_client_that_leaves_half_way_does_no_harm(server: LocalProcess) -> None:
+    host, port = server.address.removeprefix("http://").split(":")
+    head = f"POST /v1.0/products HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+
+    _assert_serves(server)
+    assert "Traceback" not in server.output
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/v1.0/products/%00",
+        "/v1.0/products/%ff%fe",
+        "/v1.0/products/%",
+        "/v1.0/products/%zz",
+        "/v1.0/products/..%2f..%2fetc%2fpasswd",
+        "/v1.0/products/../../etc/passwd",
+        "/v1.0/products/PROD-001;x=y",
+        "/v1.0/products?limit=%ff",
+        "/v1.0/products?%00=%00",
+        "/v1.0/products?limit=%EF%BC%91",
+        "/v1.0/products?" + "&".join(f"p{number}=1" for number in range(2000)),
+        "/docs/../local/run.py",
+        "/docs/%2e%2e/run.py",
+        "//v1.0/products",
+        "http://127.0.0.1/v1.0/products",
+        "*",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS"])
+def test_odd_targets_are_the_callers_fault(server: LocalProcess, method: str, target: str) -> None:
+    raw = f"{method} {target} HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\n{_LAST}"
+    status = int(_exchange(server, raw.encode()).split()[1])
+
+    assert status == 204 if method == "OPTIONS" and status < 300 else 400 <= status < 500
+    assert "Traceback" not in server.output
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x00\x01\x02\xff\r\n\r\n",
+        b"GET /v1.0/products/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v1.0/products HTTP/nine\r\nHost: x\r\n\r\n",
+        b"GET /v1.0/products HTTP/1.1\r\n\r\n",
+        b"GET /v1.0/products HTTP/1.1\r\nHost: x\r\nbroken header\r\n\r\n",
+        b"G\xc3\x89T /v1.0/products HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /v1.0/products HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /v1.0/products HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /v1.0/products/"
+        + b"a" * 100_000
+        + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"PRI * HTTP/2.0\r\nConnection: close\r\n\r\nSM\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+)
+def test_bytes_that_are_no_request_are_refused(server: LocalProcess, raw: bytes) -> None:
+    answer = _exchange(server, raw)
+
+    assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
+    _assert_serves(server)
+    assert "Traceback" not in server.output
+
+
+@pytest.mark.parametrize("value", [b"\xff\xfe", b"\x80" * 300, "ключ".encode()])
+@pytest.mark.parametrize("name", [b"x-api-key", b"if-match", b"idempotency-key", b"origin"])
+def test_headers_of_odd_bytes_are_the_callers_fault(
+    server: LocalProcess, name: bytes, value: bytes
+) -> None:
+    key = b"" if name == b"x-api-key" else b"x-api-key: " + KEY.encode() + b"\r\n"
+    head = b"POST /v1.0/products HTTP/1.1\r\nHost: x\r\n" + key
+    answer = _exchange(server, head + name + b": " + value + b"\r\n" + _LAST.encode())
+
+    assert answer.split()[1].startswith(b"4")
+    assert "Traceback" not in server.output
+
+
+def test_a_body_that_is_not_text_is_refused_by_the_function(server: LocalProcess) -> None:
+    answer = _ask(server, "POST", "/v1.0/products", b"\xff\xfe\x00{", x_api_key=KEY)
+
+    assert (answer.status, answer.json()["errors"][0]["field"]) == (400, "body")
+
+
+def test_many_clients_are_served_at_once(server: LocalProcess) -> None:
+    body = json.dumps(product_body()).encode()
+    with ThreadPoolExecutor(24) as clients:
+        answers = list(
+            clients.map(
+                lambda _: _ask(server, "POST", "/v1.0/products", body, x_api_key=KEY), range(72)
+            )
+        )
+
+    assert {answer.status for answer in answers} == {201}
+    assert len({answer.json()["productId"] for answer in answers}) == 72
+
+
+def test_the_printed_curl_commands_work_as_they_are(server: LocalProcess) -> None:
+    create, listing = (
+        shlex.split(line) for line in server.output.splitlines() if line.startswith("  curl ")
+    )
+
+    created = subprocess.run([*create, "-sS"], capture_output=True, text=True, check=True)
+    listed = subprocess.run([*listing, "-sS"], capture_output=True, text=True, check=True)
+
+    assert " 201 Created" in created.stdout
+    assert " 200 OK" in listed.stdout
+
+
+def test_each_request_leaves_one_readable_line(server: LocalProcess) -> None:
+    _ask(server, "GET", "/v1.0/products/PROD-LOGGED")
+
+    def lines() -> list[str] | None:
+        return re.findall(r"^.*PROD-LOGGED.*$", server.output, re.MULTILINE) or None
+
+    (line,) = eventually(lines, "the request's line")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d GET /v1\.0/products/PROD-LOGGED 404 \d+ ms", line)

@@ -1,0 +1,236 @@
+"""The local server's life: how it starts, what it keeps, how it ends, and what it says if not."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from tests.factory import product_body
+from tests.local_process import (
+    KEY,
+    REPOSITORY,
+    LocalProcess,
+    has_ended,
+    local_server,
+    refused_start,
+)
+from tests.waiting import eventually
+
+_STOP_SECONDS = 2.0
+
+# A server whose functions never answer, as they would on an engine that hangs.
+_HANGING_SERVER = """
+import pathlib, sys, threading
+sys.path.insert(0, "src")
+from local import run
+marker = pathlib.Path(sys.argv[1])
+hang = lambda event, context: marker.touch() or threading.Event().wait()
+run._functions = lambda: {"list_products": hang}
+sys.exit(run.main())
+"""
+
+
+def _create(server: LocalProcess) -> str:
+    answer = urllib3.request(
+        "POST", f"{server.address}/v1.0/products", json=product_body(), headers={"x-api-key": KEY}
+    )
+    assert answer.status == 201
+    return answer.headers["Location"]
+
+
+def _listed(server: LocalProcess) -> list[str]:
+    answer = urllib3.request("GET", f"{server.address}/v1.0/products")
+    return [product["productId"] for product in answer.json()["products"]]
+
+
+def _seconds_to_stop(server: LocalProcess, stop_signal: int) -> float:
+    """Send the signal to the whole group, as a terminal does, and check that it ends well."""
+    started = time.monotonic()
+    os.killpg(server.group.pid, stop_signal)
+    assert server.group.wait(timeout=30) == 0
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_at_once_and_leaves_no_process(tmp_path: Path, stop_signal: int) -> None:
+    with local_server(tmp_path / "products") as server:
+        _create(server)
+        engine_pid = server.engine_pid
+
+        assert _seconds_to_stop(server, stop_signal) < _STOP_SECONDS
+        assert has_ended(engine_pid)
+        assert "Traceback" not in server.output
+
+
+def test_it_stops_on_time_while_a_client_dawdles(tmp_path: Path) -> None:
+    with local_server(tmp_path / "products") as server:
+        host, port = server.address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as client:
+            head = f"POST /v1.0/products HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\n"
+            client.sendall(f"{head}Expect: 100-continue\r\nContent-Length: 9\r\n\r\n".encode())
+            assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
+
+            assert _seconds_to_stop(server, signal.SIGTERM) < _STOP_SECONDS
+            assert client.recv(1000).startswith(b"HTTP/1.1 503 ")
+        assert "Traceback" not in server.output
+
+
+def test_it_stops_on_time_while_a_function_hangs(tmp_path: Path) -> None:
+    marker = tmp_path / "called"
+    hanging = ("-c", _HANGING_SERVER, str(marker))
+    with local_server(tmp_path / "products", command=hanging) as server:
+        host, port = server.address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as client:
+            client.sendall(b"GET /v1.0/products HTTP/1.1\r\nHost: x\r\n\r\n")
+            eventually(lambda: marker.exists() or None, "the function to be called")
+            engine_pid = server.engine_pid
+
+            assert _seconds_to_stop(server, signal.SIGINT) < _STOP_SECONDS
+            assert client.recv(1000).startswith(b"HTTP/1.1 503 ")
+        assert has_ended(engine_pid)
+        assert "Traceback" not in server.output
+
+
+def test_an_impatient_second_signal_changes_nothing(tmp_path: Path) -> None:
+    with local_server(tmp_path / "products") as server:
+        _create(server)
+        server.group.send_signal(signal.SIGINT)
+
+        assert _seconds_to_stop(server, signal.SIGINT) < _STOP_SECONDS
+        assert "Traceback" not in server.output
+
+    with local_server(tmp_path / "products") as server:
+        assert len(_listed(server)) == 1
+
+
+def test_products_and_the_key_are_kept_between_runs(tmp_path: Path) -> None:
+    data_dir = tmp_path / "products"
+    with local_server(data_dir, API_KEY="") as server:
+        key = (data_dir / "api-key").read_text()
+        assert f"API key  {key}\n" in server.output
+        assert stat.S_IMODE((data_dir / "api-key").stat().st_mode) == 0o600
+    with local_server(data_dir) as server:
+        _create(server)
+    with local_server(data_dir, API_KEY="") as server:
+        assert f"API key  {key}\n" in server.output
+        assert len(_listed(server)) == 1
+
+
+def test_the_engine_ends_and_keeps_its_tables_when_the_server_is_killed(tmp_path: Path) -> None:
+    with local_server(tmp_path / "products") as server:
+        _create(server)
+        engine_pid = server.engine_pid
+        server.group.kill()
+        server.group.wait()
+        eventually(lambda: has_ended(engine_pid), "the engine to end")
+
+    with local_server(tmp_path / "products") as server:
+        assert len(_listed(server)) == 1
+
+
+def test_the_end_of_the_engine_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with local_server(tmp_path / "products") as server:
+        os.kill(server.engine_pid, signal.SIGKILL)
+
+        assert server.group.wait(timeout=30) == 1
+        assert server.output.splitlines()[-1] == (
+            f"The local AWS engine ended by itself: {tmp_path / 'products' / 'engine.log'} "
+            "may say why; start the server again."
+        )
+        assert "Traceback" not in server.output
+
+
+def test_seeding_loads_the_five_plans(tmp_path: Path) -> None:
+    with local_server(tmp_path / "products", SEED="1") as server:
+        eventually(lambda: len(_listed(server)) == 5 or None, "five plans")
+
+        assert sorted(_listed(server)) == [f"PROD-00{number}" for number in range(1, 6)]
+
+
+def test_a_busy_port_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        exit_code, printed = refused_start(PORT=str(port), DATA_DIR=str(tmp_path))
+
+    assert exit_code == 1
+    assert printed == (
+        f"Port {port} cannot be used (Address already in use): "
+        "stop what listens there, or choose another port.\n"
+    )
+
+
+def test_a_second_run_on_the_same_data_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with local_server(tmp_path / "products") as server:
+        exit_code, printed = refused_start(DATA_DIR=str(tmp_path / "products"))
+
+        assert exit_code == 1
+        assert printed == (
+            f"The folder {tmp_path / 'products'} is in use by another engine: "
+            "stop that one, or name another folder.\n"
+        )
+        assert _listed(server) == []
+
+
+def test_a_data_folder_that_is_none_is_told_in_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    exit_code, printed = refused_start(DATA_DIR=str(file))
+
+    assert (exit_code, printed) == (
+        1,
+        f"The folder {file} cannot be used (File exists): name one to write to.\n",
+    )
+
+
+def test_wrong_settings_are_told_in_one_sentence() -> None:
+    exit_code, printed = refused_start(PORT="http", SEED="maybe")
+
+    assert exit_code == 2
+    assert printed.startswith("The settings cannot be used: PORT must be")
+    assert printed.count("\n") == 1
+
+
+def test_a_wrong_log_level_is_told_in_one_sentence(tmp_path: Path) -> None:
+    exit_code, printed = refused_start(LOG_LEVEL="loud", DATA_DIR=str(tmp_path))
+
+    assert exit_code == 2
+    assert "LOG_LEVEL" in printed
+    assert printed.count("\n") == 1
+
+
+def test_missing_packages_are_told_in_one_sentence() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-S", "-m", "local"],  # -S: without site-packages
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "The package uvicorn is not installed: start the server with make run.\n"
+    )
+
+
+def test_users_own_aws_settings_do_not_reach_the_local_table(tmp_path: Path) -> None:
+    foreign = {
+        "AWS_PROFILE": "company",
+        "AWS_SESSION_TOKEN": "token",
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+        "TABLE_NAME": "products-prod",
+    }
+    with local_server(tmp_path / "products", **foreign) as server:
+        _create(server)

@@ -1,0 +1,251 @@
+"""API Gateway's part on the local server: which function gets which event, and who gets none."""
+
+import json
+from typing import Any
+
+import pytest
+
+from local.gateway import (
+    Call,
+    RequestHead,
+    decide,
+    http_answer,
+    proxy_event,
+)
+
+_KEY = "secret"
+
+
+def _head(
+    method: str = "GET",
+    path: str = "/v1.0/products",
+    query: str = "",
+    headers: tuple[tuple[str, str], ...] = (),
+) -> RequestHead:
+    return RequestHead("request-1", method, path, query, headers, "127.0.0.1")
+
+
+def _event(head: RequestHead, body: bytes = b"") -> dict[str, Any]:
+    call = decide(head, _KEY)
+    assert isinstance(call, Call)
+    return proxy_event(head, call, body)
+
+
+def _refusal(head: RequestHead) -> dict[str, Any]:
+    answer = decide(head, _KEY)
+    assert not isinstance(answer, Call)
+    assert answer["headers"]["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = json.loads(answer["body"])
+    assert problem["status"] == answer["statusCode"]
+    assert problem["instance"] == answer["headers"]["X-Request-Id"] == "request-1"
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation", "resource"),
+    [
+        ("GET", "/v1.0/products", "list_products", "/products"),
+        ("GET", "/v1.0/products/", "list_products", "/products"),
+        ("POST", "/v1.0/products", "create_product", "/products"),
+        ("GET", "/v1.0/products/PROD-1", "get_product", "/products/{productId}"),
+        ("PUT", "/v1.0/products/PROD-1", "update_product", "/products/{productId}"),
+        ("DELETE", "/v1.0/products/PROD-1/", "delete_product", "/products/{productId}"),
+    ],
+)
+def test_each_route_has_its_function(method: str, path: str, operation: str, resource: str) -> None:
+    call = decide(_head(method, path, headers=(("x-api-key", _KEY),)), _KEY)
+
+    assert isinstance(call, Call)
+    assert (call.operation, call.resource) == (operation, resource)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "*"),
+        ("GET", "/products"),
+        ("GET", "/v1.0"),
+        ("GET", "/v1.0/product"),
+        ("GET", "/v1.0//products"),
+        ("GET", "/v1.0/products/PROD-1/prices"),
+        ("HEAD", "/v1.0/products"),
+        ("PATCH", "/v1.0/products/PROD-1"),
+        ("POST", "/v1.0/products/PROD-1"),
+        ("DELETE", "/v1.0/products"),
+        ("OPTIONS", "/v1.0/orders"),
+        ("get", "/v1.0/products"),
+    ],
+)
+def test_any_other_path_or_method_is_not_found(method: str, path: str) -> None:
+    problem = _refusal(_head(method, path, headers=(("x-api-key", _KEY),)))
+
+    assert (problem["status"], problem["type"]) == (404, "tag:kimmyai.io,2026:route-not-found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1.0/products"),
+        ("PUT", "/v1.0/products/PROD-1"),
+        ("DELETE", "/v1.0/products/PROD-1"),
+    ],
+)
+@pytest.mark.parametrize("sent", [(), (("x-api-key", ""),), (("x-api-key", "sécret"),)])
+def test_a_write_without_the_key_is_forbidden(
+    method: str, path: str, sent: tuple[tuple[str, str], ...]
+) -> None:
+    problem = _refusal(_head(method, path, headers=sent))
+
+    assert (problem["status"], problem["type"]) == (403, "tag:kimmyai.io,2026:forbidden")
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/v1.0/products", {"GET", "POST"}), ("/v1.0/products/X", {"DELETE", "GET", "PUT"})],
+)
+def test_a_preflight_allows_the_methods_of_its_path(path: str, methods: set[str]) -> None:
+    answer = decide(_head("OPTIONS", path), _KEY)
+
+    assert not isinstance(answer, Call)
+    assert (answer["statusCode"], answer["body"]) == (204, "")
+    assert set(answer["headers"]["Access-Control-Allow-Methods"].split(", ")) == {
+        *methods,
+        "OPTIONS",
+    }
+    assert set(answer["headers"]["Access-Control-Allow-Headers"].split(", ")) == {
+        "content-type",
+        "x-api-key",
+        "if-match",
+        "if-none-match",
+        "idempotency-key",
+    }
+    assert answer["headers"]["Access-Control-Allow-Origin"] == "*"
+
+
+def test_an_event_tells_the_whole_request() -> None:
+    headers = (("x-api-key", _KEY), ("user-agent", "curl"), ("accept", "*/*"))
+    event = _event(_head("PUT", "/v1.0/products/PROD-1", "a=1", headers), b'{"price": 1}')
+    milliseconds = event["requestContext"].pop("requestTimeEpoch")
+
+    assert milliseconds > 1_700_000_000_000
+    assert event == {
+        "resource": "/products/{productId}",
+        "path": "/products/PROD-1",
+        "httpMethod": "PUT",
+        "headers": dict(headers),
+        "multiValueHeaders": {name: [value] for name, value in headers},
+        "queryStringParameters": {"a": "1"},
+        "multiValueQueryStringParameters": {"a": ["1"]},
+        "pathParameters": {"productId": "PROD-1"},
+        "stageVariables": None,
+        "requestContext": {
+            "requestId": "request-1",
+            "stage": "v1.0",
+            "resourcePath": "/products/{productId}",
+            "httpMethod": "PUT",
+            "path": "/v1.0/products/PROD-1",
+            "protocol": "HTTP/1.1",
+            "identity": {
+                "sourceIp": "127.0.0.1",
+                "userAgent": "curl",
+                "apiKeyId": "local-key",
+                "apiKey": _KEY,
+            },
+        },
+        "body": '{"price": 1}',
+        "isBase64Encoded": False,
+    }
+
+
+def test_what_a_request_does_not_have_is_null() -> None:
+    event = _event(_head())
+
+    assert event["queryStringParameters"] is None
+    assert event["multiValueQueryStringParameters"] is None
+    assert event["pathParameters"] is None
+    assert event["body"] is None
+    assert "apiKeyId" not in event["requestContext"]["identity"]
+
+
+def test_of_several_values_the_last_is_the_single_one() -> None:
+    event = _event(_head(query="sort=a&sort=b&limit=1", headers=(("accept", "x"), ("accept", "y"))))
+
+    assert event["headers"]["accept"] == "y"
+    assert event["multiValueHeaders"]["accept"] == ["x", "y"]
+    assert event["queryStringParameters"] == {"sort": "b", "limit": "1"}
+    assert event["multiValueQueryStringParameters"] == {"sort": ["a", "b"], "limit": ["1"]}
+
+
+@pytest.mark.parametrize(
+    ("query", "parameters"),
+    [
+        ("nextToken=a%2Fb%3D", {"nextToken": "a/b="}),
+        ("a+b=c+d", {"a b": "c d"}),
+        ("limit", {"limit": ""}),
+        ("limit=", {"limit": ""}),
+        ("=1", {"": "1"}),
+        ("x=%", {"x": "%"}),
+        ("x=%zz", {"x": "%zz"}),
+        ("x=%ff", {"x": "\N{REPLACEMENT CHARACTER}"}),
+        ("&&", None),
+    ],
+)
+def test_query_strings_are_decoded(query: str, parameters: dict[str, str] | None) -> None:
+    assert _event(_head(query=query))["queryStringParameters"] == parameters
+
+
+@pytest.mark.parametrize(
+    ("sent", "product_id"),
+    [
+        ("PROD%2D1", "PROD-1"),
+        ("a%2Fb", "a/b"),
+        ("a+b", "a+b"),
+        ("%", "%"),
+        ("%ff", "\N{REPLACEMENT CHARACTER}"),
+        ("%00", "\0"),
+    ],
+)
+def test_path_parameters_are_decoded(sent: str, product_id: str) -> None:
+    event = _event(_head(path=f"/v1.0/products/{sent}"))
+
+    assert event["pathParameters"] == {"productId": product_id}
+    assert event["path"] == f"/products/{sent}"
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "is_base64"),
+    [
+        (b"", None, False),
+        (b"{}", "{}", False),
+        ("ä\0".encode(), "ä\0", False),
+        (b"\xff\xfe", "//4=", True),
+    ],
+)
+def test_a_body_that_is_no_text_comes_in_base64(
+    body: bytes, text: str | None, *, is_base64: bool
+) -> None:
+    event = _event(_head("POST", headers=(("x-api-key", _KEY),)), body)
+
+    assert (event["body"], event["isBase64Encoded"]) == (text, is_base64)
+
+
+def test_a_function_may_answer_with_bytes_and_repeated_headers() -> None:
+    answer = http_answer(
+        {
+            "statusCode": 200,
+            "headers": {"ETag": '"1"', "Vary": "Accept"},
+            "multiValueHeaders": {"vary": ["Origin", "Cookie"]},
+            "body": "//4=",
+            "isBase64Encoded": True,
+        }
+    )
+
+    assert answer.headers == [("ETag", '"1"'), ("vary", "Origin"), ("vary", "Cookie")]
+    assert answer.body == b"\xff\xfe"
+
+
+def test_a_function_may_answer_with_nothing_but_a_status() -> None:
+    answer = http_answer({"statusCode": 204})
+
+    assert (answer.status, answer.headers, answer.body) == (204, [], b"")
