@@ -1,0 +1,148 @@
+"""The local table and the items in it are what the schema file states, on every engine."""
+
+import json
+from typing import Any
+
+import pytest
+import urllib3
+from jsonschema import Draft202012Validator
+
+from local.table import SCHEMA_FILE, create_table
+
+_SCHEMA: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())
+_ITEMS = Draft202012Validator(_SCHEMA["item"])
+_UNSIGNED = (
+    "AWS4-HMAC-SHA256 Credential=local/20260131/eu-west-1/dynamodb/aws4_request, "
+    "SignedHeaders=host, Signature=0"
+)
+_PRODUCT: dict[str, Any] = {
+    "PK": {"S": "PRODUCT#PROD-001"},
+    "SK": {"S": "METADATA"},
+    "productId": {"S": "PROD-001"},
+    "name": {"S": "Basic"},
+    "description": {"S": "One site"},
+    "price": {"N": "19.99"},
+    "currency": {"S": "ZAR"},
+    "period": {"S": "yearly"},
+    "features": {"L": [{"S": "Five pages"}]},
+    "active": {"S": "true"},
+    "version": {"N": "1"},
+    "createdAt": {"S": "2026-01-31T09:30:00.123456Z"},
+    "updatedAt": {"S": "2026-01-31T09:30:00.123456Z"},
+    "updatedBy": {"S": "key-1"},
+}
+_COUNTER: dict[str, Any] = {
+    "PK": {"S": "COUNTER#PRODUCT"},
+    "SK": {"S": "METADATA"},
+    "number": {"N": "12"},
+}
+_IDEMPOTENCY_RECORD: dict[str, Any] = {
+    "PK": {"S": f"IDEMPOTENCY#{'0' * 64}"},
+    "SK": {"S": "METADATA"},
+    "fingerprint": {"S": "f" * 64},
+    "answer": {"S": "{}"},
+    "productId": {"S": "PROD-001"},
+    "expiresAt": {"N": "1800000000"},
+}
+
+
+@pytest.fixture(params=["engine", "dynamodb_local"])
+def endpoint_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+def _described(endpoint_url: str, table_name: str) -> dict[str, Any]:
+    answer = urllib3.request(
+        "POST",
+        endpoint_url,
+        body=json.dumps({"TableName": table_name}).encode(),
+        headers={
+            "Authorization": _UNSIGNED,
+            "Content-Type": "application/x-amz-json-1.0",
+            "X-Amz-Target": "DynamoDB_20120810.DescribeTable",
+        },
+    )
+    description: dict[str, Any] = answer.json()["Table"]
+    return description
+
+
+def _keys(described: dict[str, Any]) -> dict[str, str]:
+    return {key["KeyType"]: key["AttributeName"] for key in described["KeySchema"]}
+
+
+def test_the_table_is_what_the_schema_states(
+    endpoint_url: str, request: pytest.FixtureRequest
+) -> None:
+    name = f"products-{request.node.name.replace('[', '.').rstrip(']')}"
+    create_table(endpoint_url, name)
+    create_table(endpoint_url, name)  # a second run changes nothing
+    described = _described(endpoint_url, name)
+    stated = _SCHEMA["table"]
+
+    assert described["TableStatus"] == "ACTIVE"
+    assert described["BillingModeSummary"]["BillingMode"] == stated["billingMode"]
+    assert _keys(described) == {"HASH": stated["hashKey"], "RANGE": stated["rangeKey"]}
+    assert stated["attributes"] == {
+        attribute["AttributeName"]: attribute["AttributeType"]
+        for attribute in described["AttributeDefinitions"]
+    }
+    assert {
+        index["IndexName"]: (_keys(index), index["Projection"]["ProjectionType"])
+        for index in described["GlobalSecondaryIndexes"]
+    } == {
+        name: ({"HASH": index["hashKey"], "RANGE": index["rangeKey"]}, index["projection"])
+        for name, index in stated["globalSecondaryIndexes"].items()
+    }
+
+
+def test_the_schema_of_items_is_one() -> None:
+    Draft202012Validator.check_schema(_SCHEMA["item"])
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        _PRODUCT,
+        _PRODUCT | {"setupFee": {"N": "0"}, "active": {"S": "false"}},
+        {name: value for name, value in _PRODUCT.items() if name not in {"version", "updatedBy"}},
+        _COUNTER,
+        _IDEMPOTENCY_RECORD,
+    ],
+)
+def test_an_item_that_fits_is_accepted(item: dict[str, Any]) -> None:
+    _ITEMS.validate(item)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {},
+        _COUNTER | {"number": {"S": "12"}},
+        _COUNTER | {"SK": {"S": "OTHER"}},
+        _IDEMPOTENCY_RECORD | {"PK": {"S": "IDEMPOTENCY#the-key-itself"}},
+        _IDEMPOTENCY_RECORD | {"expiresAt": {"S": "2026-01-31"}},
+        _PRODUCT | {"PK": {"S": "PRODUCT#prod-001"}},
+        _PRODUCT | {"active": {"BOOL": True}},
+        _PRODUCT | {"createdAt": {"S": "2026-01-31T09:30:00Z"}},
+        _PRODUCT | {"features": {"SS": ["Five pages"]}},
+        _PRODUCT | {"features": {"L": []}},
+        _PRODUCT | {"name": {"S": ""}},
+        _PRODUCT | {"period": {"S": "weekly"}},
+        _PRODUCT | {"price": {"N": "0.00"}},
+        _PRODUCT | {"price": {"N": "19.999"}},
+        _PRODUCT | {"price": {"N": "1E+3"}},
+        _PRODUCT | {"price": {"S": "19.99"}},
+        _PRODUCT | {"setupFee": {"NULL": True}},
+        _PRODUCT | {"version": {"N": "0"}},
+        _PRODUCT | {"expiresAt": {"N": "1800000000"}},
+    ],
+)
+def test_an_item_that_does_not_fit_is_refused(item: dict[str, Any]) -> None:
+    assert not _ITEMS.is_valid(item)
+
+
+def test_money_that_is_no_money_is_refused() -> None:
+    for name in ("price", "setupFee"):
+        for amount in ("-1", "NaN", "", "1.", ".5", "100000000"):
+            assert not _ITEMS.is_valid(_PRODUCT | {name: {"N": amount}}), (name, amount)
