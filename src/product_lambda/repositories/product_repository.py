@@ -3,6 +3,7 @@
 It decides nothing: every write is one conditional request, and what failed is told by exceptions.
 """
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -65,6 +66,8 @@ def open_table(name: str, region: str, endpoint_url: str | None) -> ProductTable
     The client makes no second attempt of its own: it would repeat a write whose first attempt may
     have been carried out. `Deadline.call` repeats where that is safe.
     """
+    # It logs every call, with its key at DEBUG; the service logs each request once, without keys.
+    logging.getLogger("pydynox").setLevel(logging.WARNING)
     client = DynamoDBClient(
         region=region,
         endpoint_url=endpoint_url,
