@@ -16,7 +16,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from http import HTTPStatus
@@ -152,28 +152,35 @@ class SmokeProduct:
 
     def clean_up(self) -> str:
         """Delete the product if it may exist; doing so again is harmless."""
+        if self._may_exist and not self._creation_was_answered:
+            self._settle_creation()
         if not self._may_exist:
             return "nothing is left behind"
-        # A creation that was not answered may be done after a deletion that came too early.
-        settled = self._creation_was_answered or self._settle_creation()
-        answer = self._api.send("DELETE", self._path)
-        if answer.status != HTTPStatus.NO_CONTENT and not (
-            answer.status == HTTPStatus.NOT_FOUND and settled
-        ):
-            raise CheckFailedError(answer.reason())
+        try:
+            answer = self._api.send("DELETE", self._path)
+        except ApiUnavailableError as fault:
+            raise self._left_behind(str(fault)) from fault
+        never_existed = answer.status == HTTPStatus.NOT_FOUND and self._creation_was_answered
+        if answer.status != HTTPStatus.NO_CONTENT and not never_existed:
+            raise self._left_behind(answer.reason())
         self._may_exist = False
         return f"{self.product_id} was deleted"
 
-    def _settle_creation(self) -> bool:
-        # Under the same key the product is made once, now or then, and certainly before the answer.
-        try:
+    def _left_behind(self, reason: str) -> CheckFailedError:
+        return CheckFailedError(
+            f"{self.product_id} may be left behind ({reason}): delete it with"
+            f" curl -X DELETE -H 'x-api-key: …' {self._api.base_url}{self._path}"
+        )
+
+    def _settle_creation(self) -> None:
+        # A creation that was not answered may be done after a deletion that comes too early. Asked
+        # for again under its key, it is done once, now or then, and certainly before the answer.
+        with suppress(ApiUnavailableError):
             for _ in range(ROUNDS_TO_SETTLE):
-                if self._post().member("type") != KEY_IN_FLIGHT:
-                    return True
+                self._post()
+                if self._creation_was_answered:
+                    return
                 time.sleep(SECONDS_BETWEEN_ROUNDS)
-        except ApiUnavailableError:
-            return False
-        return False
 
     def _post(self) -> Answer:
         self._may_exist = True
@@ -190,7 +197,9 @@ class SmokeProduct:
             },
             headers={"idempotency-key": self._idempotency_key},
         )
-        self._creation_was_answered = True
+        self._creation_was_answered = answer.member("type") != KEY_IN_FLIGHT
+        refused = HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        self._may_exist = not (refused and self._creation_was_answered)
         return answer
 
     def _expect_price(self, answer: Answer, method: str, price: str, etag: str) -> None:
@@ -288,7 +297,7 @@ def _measure_reads(report: Report, api: ApiClient, path: str, samples: int, budg
     del times[0]  # it opened the connection
     latency = Latency(f"GET {path}", samples, statistics.median(times), _p95(times), budget)
     report.latencies.append(latency)
-    found = f"p50 {latency.p50:.0f} ms, p95 {latency.p95:.0f} ms of {samples} reads"
+    found = f"p50 {latency.p50:.1f} ms, p95 {latency.p95:.1f} ms of {samples} reads"
     if latency.p95 > budget:
         raise CheckFailedError(
             f"GET {path} is too slow: {found}, where p95 may be {budget:g} ms: measure again from"

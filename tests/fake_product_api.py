@@ -32,6 +32,7 @@ class Reply:
 class Fault(Enum):
     """What a broken API does with a request instead of answering it."""
 
+    NONE = auto()  # answers
     HANG = auto()  # keeps the request until `release` is set, then does it with no one listening
     LOSE_ANSWER = auto()  # does what is asked, and closes the connection
     DROP = auto()  # closes the connection
@@ -63,8 +64,9 @@ class FakeProductApi:
         self.products: dict[str, dict[str, Any]] = {}
         self.requests: list[Request] = []
         self.faults: deque[tuple[str, Reply | Fault]] = deque()
-        self.arrived = threading.Semaphore(0)
         self.release = threading.Event()
+        self.hanging = threading.Semaphore(0)
+        self.done = threading.Semaphore(0)
         self.base_url = ""
         self.api_key = API_KEY
         self._replays: dict[str, Reply] = {}
@@ -73,6 +75,19 @@ class FakeProductApi:
     def fail_next(self, fault: Reply | Fault, *, method: str = "", times: int = 1) -> None:
         """Answer the next requests, of that method or of any, with this instead."""
         self.faults.extend([(method, fault)] * times)
+
+    def let_pass(self, *, method: str) -> None:
+        """Let the next request of that method pass before the faults that are given later."""
+        self.faults.append((method, Fault.NONE))
+
+    def wait_for_hanging_request(self) -> None:
+        """Wait until a request has come that is kept."""
+        assert self.hanging.acquire(timeout=15), "no request came that should hang"
+
+    def finish_hanging_request(self) -> None:
+        """Let the kept request be done, and wait until it is."""
+        self.release.set()
+        assert self.done.acquire(timeout=15), "the request that hung was not done"
 
     def fault_for(self, request: Request) -> Reply | Fault | None:
         """Take note of a request, and give the fault that is meant for it."""
@@ -110,7 +125,7 @@ class FakeProductApi:
 
     def _list(self, query: dict[str, list[str]]) -> Reply:
         start = int(query.get("nextToken", ["0"])[0])
-        end = start + int(query["limit"][0])
+        end = start + int(query.get("limit", ["50"])[0])
         newest_first = list(reversed(self.active().values()))
         token = str(end) if end < len(newest_first) else None
         return Reply(200, {"products": newest_first[start:end], "nextToken": token})
@@ -124,7 +139,8 @@ class FakeProductApi:
             return problem(409, "duplicate-product", f"{product_id} is taken.")
         self.products[product_id] = {"currency": "ZAR"} | request.body
         self.products[product_id] |= {"active": True, "version": 1}
-        reply = Reply(201, dict(self.products[product_id]), {"ETag": '"1"'})
+        headers = {"ETag": '"1"', "Location": f"/v1.0/products/{product_id}"}
+        reply = Reply(201, dict(self.products[product_id]), headers)
         if key:
             self._replays[key] = reply
         return reply
@@ -146,51 +162,66 @@ class FakeProductApi:
         return Reply(200, dict(product), {"ETag": f'"{product["version"]}"'})
 
 
+class _Server(ThreadingHTTPServer):
+    def __init__(self, api: FakeProductApi) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.api = api
+        api.base_url = f"http://127.0.0.1:{self.server_port}/v1.0"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet for an answer: two would wait for each other's acknowledgement
+
+    def _answer(self) -> None:
+        payload = self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = simplejson.loads(payload, parse_float=Decimal) if payload else None
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, self.path, headers, body)
+        api = self.server.api
+        match api.fault_for(request):
+            case None | Fault.NONE:
+                self._send(api.reply(request))
+            case Reply() as reply:
+                self._send(reply)
+            case fault:
+                self.close_connection = True
+                self._break(request, fault)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the standard library's names
+
+    def _break(self, request: Request, fault: Fault) -> None:
+        api = self.server.api
+        if fault is Fault.HANG:
+            api.hanging.release()
+            api.release.wait()
+        if fault is not Fault.DROP:
+            api.reply(request)
+            api.done.release()
+
+    def _send(self, reply: Reply) -> None:
+        body = reply.body
+        payload = body.encode() if isinstance(body, str) else simplejson.dumps(body).encode()
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if reply.status == 204:
+            self.end_headers()
+            return
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
 @contextmanager
 def serving_fake_api() -> Iterator[FakeProductApi]:
     """Serve a fake API on a free loopback port while the context lasts."""
     api = FakeProductApi()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # one packet for an answer: two would wait for each other's acknowledgement
-
-        def _answer(self) -> None:
-            payload = self.rfile.read(int(self.headers.get("content-length", 0)))
-            body = simplejson.loads(payload, parse_float=Decimal) if payload else None
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            request = Request(self.command, self.path, headers, body)
-            reply = api.fault_for(request)
-            api.arrived.release()
-            if reply is Fault.HANG:
-                api.release.wait()
-            if reply in (Fault.HANG, Fault.LOSE_ANSWER):
-                api.reply(request)
-            if isinstance(reply, Fault):
-                self.close_connection = True
-                return
-            self._send(reply or api.reply(request))
-
-        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the standard library's names
-
-        def _send(self, reply: Reply) -> None:
-            body = reply.body
-            payload = body.encode() if isinstance(body, str) else simplejson.dumps(body).encode()
-            self.send_response(reply.status)
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            if reply.status == 204:
-                self.end_headers()
-                return
-            self.send_header("Content-Length", str(len(payload)))
-            self.end_headers()
-            self.wfile.write(payload)
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        api.base_url = f"http://127.0.0.1:{server.server_port}/v1.0"
+    with _Server(api) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -449,8 +449,7 @@ def test_interrupting_says_what_was_not_done_and_how_to_go_on(
         stderr=subprocess.PIPE,
         text=True,
     ) as run:
-        assert fake.arrived.acquire(timeout=30)
-        assert fake.arrived.acquire(timeout=30)
+        fake.wait_for_hanging_request()
         run.send_signal(signal.SIGINT)
         out, err = run.communicate(timeout=30)
     assert run.returncode == 130

@@ -1,0 +1,403 @@
+"""Validating a deployment: what passes, what fails and how it is said, and that nothing is left.
+
+A healthy run is tried on the real API and on the fake one; faults and interruptions on the fake.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+import urllib3
+
+from scripts import validate_deployment
+from tests.fake_product_api import FakeProductApi, Fault, Reply, problem, serving_fake_api
+
+SCRIPT = Path(validate_deployment.__file__)
+ALL_CHECKS = [*validate_deployment.CHECKS, validate_deployment.CLEAN_UP]
+
+
+class Target(Protocol):
+    """An API that the script can be pointed at."""
+
+    base_url: str
+    api_key: str
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeProductApi]:
+    with serving_fake_api() as fake_api:
+        yield fake_api
+
+
+@pytest.fixture(params=["fake", "api"])
+def target(request: pytest.FixtureRequest) -> Target:
+    found: Target = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("API_KEY", raising=False)
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", lambda _seconds: None)
+
+
+def validate(target: Target, *arguments: str) -> int:
+    access = ["--base-url", target.base_url, "--api-key", target.api_key, "--samples", "5"]
+    return validate_deployment.main([*access, "--budget-ms", "5000", *arguments])
+
+
+def report_of(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def results(report: dict[str, Any]) -> dict[str, str]:
+    return {check["name"]: check["result"] for check in report["checks"]}
+
+
+def said(report: dict[str, Any], name: str) -> str:
+    return next(str(check["said"]) for check in report["checks"] if check["name"] == name)
+
+
+def test_a_healthy_api_passes_every_check_and_nothing_is_left(
+    target: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert validate(target, "--json") == 0
+    report = report_of(capsys)
+    assert report["passed"] is True
+    assert report["stoppedBy"] is None
+    assert report["baseUrl"] == target.base_url
+    assert results(report) == dict.fromkeys(ALL_CHECKS, "passed")
+    assert [latency["operation"] for latency in report["latencies"]] == [
+        "GET /products",
+        "GET /products/PROD-001",
+    ]
+    for latency in report["latencies"]:
+        assert 0 < latency["p50Ms"] <= latency["p95Ms"] < latency["budgetMs"] == 5000
+        assert latency["samples"] == 5
+    product_id = said(report, "create a product").split()[0]
+    assert product_id.startswith("PROD-SMOKE-")
+    left = urllib3.request("GET", f"{target.base_url}/products/{product_id}")
+    assert left.status == 404
+
+
+def test_the_table_for_people_names_each_check_and_gives_a_verdict(
+    fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert validate(fake) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ALL_CHECKS)
+    assert "it is not there, which is fine" in shown
+    assert shown.rstrip().endswith(f"{fake.base_url} works as it should.")
+
+
+def test_a_known_product_that_is_there_passes_as_well(
+    fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.products["PROD-001"] = {"productId": "PROD-001", "active": True, "version": 1}
+    assert validate(fake, "--json") == 0
+    assert said(report_of(capsys), "read PROD-001") == "it is there"
+
+
+def test_a_wrong_key_fails_the_creation_and_leaves_the_rest_of_the_writes_out(
+    target: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    access = ["--base-url", target.base_url, "--api-key", "no-such-key-0123456789"]
+    assert validate_deployment.main([*access, "--samples", "1", "--json"]) == 1
+    report = report_of(capsys)
+    assert said(report, "create a product").startswith(
+        "POST /products should answer 201, but came back with HTTP 403: "
+    )
+    assert "check the API key" in said(report, "create a product")
+    assert results(report)["list products"] == "passed"
+    assert results(report)["update it"] == "not run"
+    assert said(report, "clean up") == "nothing is left behind"
+
+
+def test_an_address_with_no_api_fails_the_first_check_and_leaves_the_rest_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--base-url", "http://127.0.0.1:1/v1.0", "--api-key", "key"]
+    assert validate_deployment.main(arguments) == 1
+    shown = capsys.readouterr().out
+    assert "Nothing answers at http://127.0.0.1:1/v1.0: start the API" in shown
+    assert shown.count("not run") == 7
+    assert "does not work as it should: see what failed above." in shown
+
+
+@pytest.mark.parametrize(
+    ("reply", "sentence"),
+    [
+        (
+            problem(404, "route-not-found", "There is no such route."),
+            (
+                "GET /products should answer 200, but came back with HTTP 404: There is no such"
+                " route. (request request-1): check the address, which ends just before /products."
+            ),
+        ),
+        (
+            Reply(502, {"message": "Internal server error"}, {"x-request-id": "r-9"}),
+            (
+                "GET /products should answer 200, but came back with HTTP 502: Internal server"
+                " error (request r-9): look for the request in the functions' logs."
+            ),
+        ),
+        (
+            Reply(418, {}),
+            (
+                "GET /products should answer 200, but came back with HTTP 418: no reason given:"
+                " check that the deployed version is the one that this repository describes."
+            ),
+        ),
+        (
+            Reply(200, {"items": []}),
+            (
+                "GET /products answered without a list of products:"
+                " check the address, which ends just before /products."
+            ),
+        ),
+    ],
+)
+def test_a_failure_is_a_sentence_with_the_next_step(
+    fake: FakeProductApi, capsys: pytest.CaptureFixture[str], reply: Reply, sentence: str
+) -> None:
+    fake.fail_next(reply)
+    assert validate(fake, "--json") == 1
+    assert said(report_of(capsys), "list products") == sentence
+
+
+def test_an_api_that_hangs_is_given_up_in_one_sentence(
+    fake: FakeProductApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.api_client.READ_SECONDS", 0.05)
+    fake.fail_next(Fault.HANG, times=3)
+    assert validate(fake, "--json") == 1
+    sentence = said(report_of(capsys), "list products")
+    assert "did not answer within 0.05 s: check the address and the network" in sentence
+
+
+def test_reads_over_the_budget_fail_with_what_was_measured(
+    fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert validate(fake, "--json", "--budget-ms", "0.001") == 1
+    report = report_of(capsys)
+    assert results(report)["latency of the list"] == "failed"
+    assert results(report)["latency of a read by id"] == "failed"
+    sentence = said(report, "latency of the list")
+    assert sentence.startswith("GET /products is too slow: p50 ")
+    assert "where p95 may be 0.001 ms: measure again from near the region" in sentence
+    assert report["latencies"][0]["p95Ms"] > 0
+
+
+def test_a_fault_while_measuring_is_no_fast_read(
+    fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    healthy_reads_before = ["list", "PROD-001", "read back", "after deletion"]
+    for _ in healthy_reads_before:
+        fake.let_pass(method="GET")
+    fake.fail_next(problem(500, "internal-error", "A fault of ours."), method="GET")
+    assert validate(fake, "--json") == 1
+    report = report_of(capsys)
+    assert "HTTP 500: A fault of ours." in said(report, "latency of the list")
+    assert results(report)["latency of a read by id"] == "passed"
+
+
+def test_the_95th_percentile_is_the_nearest_rank() -> None:
+    assert validate_deployment._p95([7.0]) == 7.0
+    assert validate_deployment._p95([float(n) for n in range(100, 0, -1)]) == 95.0
+
+
+@pytest.mark.parametrize(
+    ("check", "method", "reply", "sentence"),
+    [
+        (
+            "create a product",
+            "POST",
+            Reply(201, {}, {"ETag": '"1"', "Location": "/elsewhere"}),
+            "answered with Location '/elsewhere' and ETag \"1\": check that the deployed version",
+        ),
+        (
+            "update it",
+            "PUT",
+            Reply(200, {"price": 1}, {"ETag": '"2"'}),
+            'answered with price 1 and ETag "2", where 4.56 and "2" were due: check that the',
+        ),
+        ("delete it", "DELETE", Reply(500), "should answer 204, but came back with HTTP 500"),
+    ],
+)
+def test_a_wrong_answer_fails_its_check_and_the_product_is_deleted_all_the_same(
+    fake: FakeProductApi, check: str, method: str, reply: Reply, sentence: str
+) -> None:
+    fake.fail_next(reply, method=method)
+    with running(fake) as run:
+        out, _ = run.communicate(timeout=30)
+    assert run.returncode == 1
+    report = json.loads(out)
+    assert sentence in said(report, check)
+    assert results(report)["clean up"] == "passed"
+    assert fake.active() == {}
+
+
+def test_a_product_that_cannot_be_deleted_is_named_with_the_next_step(
+    fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.fail_next(Reply(500), method="DELETE", times=2)
+    assert validate(fake, "--json") == 1
+    (product_id,) = fake.active()
+    sentence = said(report_of(capsys), "clean up")
+    assert sentence.startswith(f"{product_id} may be left behind (HTTP 500: no reason given)")
+    assert f"curl -X DELETE -H 'x-api-key: …' {fake.base_url}/products/{product_id}" in sentence
+
+
+def test_a_product_that_cannot_be_deleted_as_the_api_is_gone_is_named_too(
+    fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.fail_next(Fault.DROP, method="DELETE", times=6)
+    assert validate(fake, "--json") == 1
+    (product_id,) = fake.active()
+    sentence = said(report_of(capsys), "clean up")
+    assert sentence.startswith(f"{product_id} may be left behind (The connection to ")
+
+
+def test_a_product_of_someone_else_under_the_same_id_is_not_deleted(
+    fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.fail_next(problem(409, "duplicate-product", "The id is taken."), method="POST")
+    assert validate(fake, "--json") == 1
+    assert said(report_of(capsys), "clean up") == "nothing is left behind"
+    assert "DELETE" not in fake.methods()
+
+
+def test_a_creation_whose_answer_never_came_is_settled_before_the_deletion(
+    fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.fail_next(Fault.DROP, method="POST", times=3)
+    in_flight = problem(409, "idempotency-key-in-flight", "The first is still at work.")
+    fake.fail_next(in_flight, method="POST", times=2)
+    assert validate(fake, "--json") == 1
+    report = report_of(capsys)
+    assert results(report)["create a product"] == "failed"
+    assert said(report, "clean up").endswith("was deleted")
+    assert fake.active() == {}
+    assert len(fake.products) == 1
+    keys = {sent.headers["idempotency-key"] for sent in fake.requests if sent.method == "POST"}
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "times"),
+    [
+        (Fault.DROP, 6),
+        (problem(409, "idempotency-key-in-flight", "The first is still at work."), 5),
+    ],
+)
+def test_a_creation_that_stays_unsettled_is_named_with_the_next_step(
+    fake: FakeProductApi, capsys: pytest.CaptureFixture[str], fault: Reply | Fault, times: int
+) -> None:
+    fake.fail_next(Fault.DROP, method="POST", times=3)
+    fake.fail_next(fault, method="POST", times=times)
+    assert validate(fake, "--json") == 1
+    assert "may be left behind (HTTP 404" in said(report_of(capsys), "clean up")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "moment", ["GET 1", "POST 1", "GET 3", "PUT 1", "DELETE 1", "GET 4", "GET 7"]
+)
+def test_an_interruption_at_any_request_leaves_nothing_behind(
+    fake: FakeProductApi, moment: str, stop: signal.Signals
+) -> None:
+    method, count = moment.split()
+    for _ in range(int(count) - 1):
+        fake.let_pass(method=method)
+    fake.fail_next(Fault.HANG, method=method)
+    with running(fake) as run:
+        fake.wait_for_hanging_request()
+        run.send_signal(stop)
+        fake.release.set()
+        out, err = run.communicate(timeout=30)
+    assert run.returncode == 128 + stop
+    assert err == ""
+    assert json.loads(out)["stoppedBy"] == stop.name
+    assert fake.active() == {}
+
+
+def test_a_creation_that_is_done_only_after_the_interruption_leaves_nothing_behind(
+    fake: FakeProductApi,
+) -> None:
+    fake.fail_next(Fault.HANG, method="POST")
+    with running(fake) as run:
+        fake.wait_for_hanging_request()
+        run.send_signal(signal.SIGTERM)
+        out, _ = run.communicate(timeout=30)
+    assert results(json.loads(out))["clean up"] == "passed"
+    fake.finish_hanging_request()
+    assert fake.active() == {}
+
+
+def test_a_second_signal_does_not_stop_the_cleaning(fake: FakeProductApi) -> None:
+    fake.fail_next(Fault.HANG, method="PUT")
+    fake.fail_next(Fault.HANG, method="DELETE")
+    with running(fake) as run:
+        fake.wait_for_hanging_request()
+        run.send_signal(signal.SIGINT)
+        fake.wait_for_hanging_request()
+        run.send_signal(signal.SIGINT)
+        run.send_signal(signal.SIGTERM)
+        fake.release.set()
+        out, err = run.communicate(timeout=30)
+    assert run.returncode == 128 + signal.SIGINT
+    assert err == ""
+    assert results(json.loads(out))["clean up"] == "passed"
+    assert fake.active() == {}
+
+
+def test_a_signal_while_the_last_cleaning_is_at_work_does_not_stop_it(fake: FakeProductApi) -> None:
+    fake.fail_next(Reply(500), method="DELETE")
+    fake.fail_next(Fault.HANG, method="DELETE")
+    with running(fake) as run:
+        fake.wait_for_hanging_request()
+        run.send_signal(signal.SIGINT)
+        fake.release.set()
+        out, _ = run.communicate(timeout=30)
+    assert run.returncode == 128 + signal.SIGINT
+    assert results(json.loads(out))["clean up"] == "passed"
+    assert fake.active() == {}
+
+
+def running(fake: FakeProductApi) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, SCRIPT, "--base-url", fake.base_url, "--samples", "5", "--json"],
+        env={**os.environ, "API_KEY": fake.api_key},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "--base-url"),
+        (["--base-url", "http://h/v1.0"], "set API_KEY, or give --api-key"),
+        (["--base-url", "h/v1.0", "--api-key", "k"], "is no API address: give one like"),
+        (["--base-url", "http://h", "--api-key", "k", "--samples", "0"], "0 must be 1 or more"),
+        (["--base-url", "http://h", "--api-key", "k", "--budget-ms", "nan"], "must be above 0"),
+    ],
+)
+def test_arguments_that_cannot_be_used_end_with_2_and_a_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        validate_deployment.main(arguments)
+    assert end.value.code == 2
+    output = capsys.readouterr()
+    assert sentence in output.err
+    assert output.out == ""
