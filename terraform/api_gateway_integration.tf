@@ -72,6 +72,9 @@ resource "aws_api_gateway_integration" "preflight" {
   http_method = aws_api_gateway_method.preflight[each.key].http_method
   type        = "MOCK"
 
+  # The template below is text, whatever media types the API takes as binary.
+  content_handling = "CONVERT_TO_TEXT"
+
   request_templates = {
     "application/json" = jsonencode({ statusCode = 204 })
   }

@@ -5,7 +5,6 @@
 
 resource "aws_cloudwatch_log_group" "access" {
   #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts at rest with its own key; the lines hold no body and no API key
-  #checkov:skip=CKV_AWS_338:Retention is the environment's, by policy 90 days in dev, 180 in sit and 365 in prod
   name              = "/aws/apigateway/${local.api_name}"
   retention_in_days = var.log_retention_days
   tags              = local.component.monitoring

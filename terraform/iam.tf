@@ -39,7 +39,6 @@ data "aws_iam_policy_document" "assume_by_lambda" {
 }
 
 data "aws_iam_policy_document" "function" {
-  #checkov:skip=CKV_AWS_356:X-Ray's write actions have no resource type in the Service Authorization Reference, so only * is possible
   for_each = local.functions
 
   dynamic "statement" {

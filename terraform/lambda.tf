@@ -4,7 +4,6 @@
 
 resource "aws_cloudwatch_log_group" "function" {
   #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts at rest with its own key; the lines hold no personal field, so a key of ours would add cost and a way to lock out the logs
-  #checkov:skip=CKV_AWS_338:Retention is the environment's, by policy 90 days in dev, 180 in sit and 365 in prod
   for_each = local.functions
 
   name              = "/aws/lambda/${local.function_names[each.key]}"
@@ -17,7 +16,6 @@ resource "aws_lambda_function" "function" {
   #checkov:skip=CKV_AWS_117:The functions talk to DynamoDB only, by its public TLS endpoint and IAM; a VPC would add cold-start time and an endpoint to pay for, and guard nothing
   #checkov:skip=CKV_AWS_272:Code signing needs a signing profile in each account; the pipeline checks the deployed code's SHA-256 against the packaged zips instead
   #checkov:skip=CKV_AWS_173:The variables hold names and switches, no secret; Lambda encrypts them at rest with its own key
-  #checkov:skip=CKV_AWS_115:reserved_concurrency sets it where an account's pool is shared with loads that could starve this service; by default the pool is enough
   for_each = local.functions
 
   function_name = local.function_names[each.key]

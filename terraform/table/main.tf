@@ -35,7 +35,6 @@ locals {
 
 resource "aws_dynamodb_table" "products" {
   #checkov:skip=CKV_AWS_119:DynamoDB encrypts at rest with its own key; a public catalogue needs no key of ours
-  #checkov:skip=CKV2_AWS_16:The table is on demand, so there is no capacity to scale
   name         = coalesce(var.table_name, "products-${var.environment}")
   billing_mode = local.schema.billingMode
   hash_key     = local.schema.hashKey

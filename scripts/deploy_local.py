@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Deploys the service to a local AWS with the accounts' Terraform files; tells how to reach it.
+
+A second run changes nothing unless the code or the files did.
+"""
+
+import sys
+from pathlib import Path
+
+# Run as a file, Python has this folder on its path and not the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from rich.console import Console
+
+from local.errors import LocalError
+from scripts.local_stack import (
+    REPOSITORY,
+    Deployment,
+    LocalStack,
+    LocalStackError,
+    Report,
+    write_description,
+)
+from scripts.package_lambdas import PackagingError
+from scripts.terraform import TerraformError, find_terraform
+
+FOLDER = REPOSITORY / ".local" / "deployment"
+DESCRIPTION = REPOSITORY / ".local" / "deployment.json"
+EXIT_INTERRUPTED = 130
+
+
+def main() -> int:
+    """Deploy, print where the API is, and return the exit code."""
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        find_terraform()
+        deployment = _deploy(console)
+    except (LocalError, LocalStackError, PackagingError, TerraformError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted: run make deploy-local again to go on.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    write_description(deployment, DESCRIPTION)
+    console.print(
+        "Deployed." if deployment.changed else "Nothing has changed; the stack is as it was."
+    )
+    console.print(f"  URL      {deployment.base_url}/products")
+    console.print(f"  API key  {deployment.api_key}")
+    console.print(
+        f"  both in  {DESCRIPTION.relative_to(REPOSITORY)}; make destroy-local takes it all down"
+    )
+    return 0
+
+
+def _deploy(console: Console) -> Deployment:
+    stack = LocalStack(FOLDER)
+    with console.status("Deploying") as status:
+        return stack.deploy(status.update if console.is_terminal else steps(console.print))
+
+
+def steps(report: Report) -> Report:
+    """Reduce what is reported to one line for each step, for a log that nobody watches."""
+    seen = ""
+
+    def report_new(line: str) -> None:
+        nonlocal seen
+        step = line.split(":", maxsplit=1)[0]
+        if step != seen:
+            seen = step
+            report(step)
+
+    return report_new
+
+
+if __name__ == "__main__":
+    sys.exit(main())

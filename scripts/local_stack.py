@@ -1,0 +1,275 @@
+"""The deployed stack on this machine: a local AWS with the Terraform roots applied to it.
+
+It deploys the tracked Terraform files as they are; only the state's place, the packages' folder and
+the API key's value are its own. It never talks to a real account.
+"""
+
+import json
+import platform
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+
+from local.engine import CREDENTIALS, Engine, running_engine, stop_engine
+from scripts.package_lambdas import build
+from scripts.terraform import Change, Root, TerraformError
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TERRAFORM = REPOSITORY / "terraform"
+
+MISREPORTED = frozenset(
+    ("aws_cloudwatch_metric_alarm", attribute)
+    for attribute in (
+        "actions_enabled",
+        "alarm_actions",
+        "alarm_description",
+        "dimensions",
+        "extended_statistic",
+        "ok_actions",
+        "period",
+        "statistic",
+        "treat_missing_data",
+    )
+)
+"""Type and attribute of what the emulator keeps but does not tell the provider: in every plan."""
+
+type Report = Callable[[str], None]
+
+
+class LocalStackError(Exception):
+    """The stack cannot be deployed; the text is a sentence that says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """How to reach a deployed stack, and whether deploying it changed anything."""
+
+    base_url: str
+    api_key: str
+    changed: bool
+
+
+class LocalStack:
+    """One environment's stack; `folder` holds everything of it: the engine's state and Terraform's.
+
+    Args:
+        folder: Where it lives; made when missing, private to the user.
+        environment: dev, sit or prod: whose values it is deployed with.
+        variables: Terraform variables that differ from the environment's file.
+    """
+
+    def __init__(
+        self, folder: Path, environment: str = "dev", variables: Mapping[str, object] | None = None
+    ) -> None:
+        self.folder = folder.resolve()
+        self.environment = environment
+        self.engine_folder = self.folder / "engine"
+        self._variables = dict(variables or {})
+        self._values = _values_of(environment)
+        self._unfinished = self.folder / "unfinished"
+        self.region = self._values["aws_region"]
+        self.endpoint_url = ""
+        self.main: Root | None = None
+
+    def deploy(self, report: Report) -> Deployment:
+        """Bring the stack to what the files and the code say, and return how to reach it.
+
+        `report` hears what is being done, in short lines.
+
+        Raises:
+            LocalStackError, LocalError, TerraformError, PackagingError: a sentence for the user.
+        """
+        report("Packaging the functions")
+        build(_architecture(), self.folder / "packages")
+        self._forget_what_was_interrupted(report)
+        self._start_engine(report)
+        self._unfinished.touch()
+        try:
+            changed = self._apply_roots(report)
+            moved = self._shift_aliases(report)
+        finally:
+            # A fault of Terraform's own leaves its state and the engine in step.
+            if running_engine(self.engine_folder) is not None:
+                self._unfinished.unlink()
+        return self._described(changed=changed or moved)
+
+    def destroy(self) -> bool:
+        """Stop the engine with all its processes, delete the folder; tell whether there was one."""
+        stopped = stop_engine(self.engine_folder)
+        existed = self.folder.exists()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return stopped or existed
+
+    def lambda_client(self) -> "LambdaClient":
+        """A client of the deployed functions, with the rights of the account's root."""
+        return boto3.client(
+            "lambda",
+            region_name=self.region,
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def root(self) -> Root:
+        """The main root, once it is deployed."""
+        if self.main is None:
+            raise RuntimeError("the stack has not been deployed")
+        return self.main
+
+    def _start_engine(self, report: Report) -> None:
+        running = running_engine(self.engine_folder)
+        if running is not None:
+            self.endpoint_url = running.endpoint_url
+            return
+        report("Starting the local AWS")
+        engine = Engine(
+            self.engine_folder,
+            enforce_iam=True,
+            account_id=self._values["aws_account_id"],
+            outlives_parent=True,
+        )
+        engine.start()
+        self.endpoint_url = engine.endpoint_url
+
+    def _forget_what_was_interrupted(self, report: Report) -> None:
+        """Start from nothing where the engine and Terraform's state cannot be in step.
+
+        The engine writes its state only when it is told to stop. Killed, it has lost what Terraform
+        believes to be there; and a Terraform that was killed does not know what it has made.
+        """
+        running = running_engine(self.engine_folder)
+        lost = (
+            running is None and self.engine_folder.exists() and not self._engine_saved_its_state()
+        )
+        if not lost and not self._unfinished.exists():
+            return
+        report("The last deployment or its engine was interrupted: starting from nothing")
+        stop_engine(self.engine_folder)
+        shutil.rmtree(self.engine_folder, ignore_errors=True)
+        shutil.rmtree(self.folder / "terraform", ignore_errors=True)
+        self._unfinished.unlink(missing_ok=True)
+
+    def _engine_saved_its_state(self) -> bool:
+        started = (self.engine_folder / "engine.lock").stat().st_mtime
+        saved = (path.stat().st_mtime for path in (self.engine_folder / "state").glob("*.json"))
+        return max(saved, default=0.0) > started
+
+    def _apply_roots(self, report: Report) -> bool:
+        access = {**CREDENTIALS, "AWS_ENDPOINT_URL": self.endpoint_url}
+        schema = {"schema_file": str(REPOSITORY / "schemas" / "products.schema.json")}
+        table = Root(
+            TERRAFORM / "table",
+            self.folder / "terraform" / "table",
+            {**self._values, **schema, "deletion_protection": False},
+            access,
+        )
+        self.main = Root(
+            TERRAFORM,
+            self.folder / "terraform" / "main",
+            {
+                **schema,
+                "package_dir": str(self.folder / "packages"),
+                "architecture": _architecture(),
+                "api_key_value": self._api_key(),
+                **self._variables,
+            },
+            access,
+            var_file=_var_file(self.environment),
+        )
+        report("Preparing Terraform")
+        table.init()
+        self.main.init()
+        made = self._apply(table, "the table", report)
+        return self._apply(self.main, "the service", report) or made
+
+    def _apply(self, root: Root, what: str, report: Report) -> bool:
+        report(f"Planning {what}")
+        changes = root.plan()
+        if root.has_applied_these_files() and all(map(misreported, changes)):
+            return False
+        total = len(changes)
+        finished = 0
+
+        def done(address: str) -> None:
+            nonlocal finished
+            finished += 1
+            report(f"Deploying {what}: {finished} of {total} ({address})")
+
+        try:
+            root.apply(done)
+        except TerraformError as error:
+            if running_engine(self.engine_folder) is None:
+                raise LocalStackError(
+                    "The local AWS stopped in the middle of the deployment: "
+                    "run the same command again, which then starts from nothing."
+                ) from error
+            raise
+        return True
+
+    def _shift_aliases(self, report: Report) -> bool:
+        """Point each alias at the version just published, which Terraform leaves to others."""
+        client = self.lambda_client()
+        moved = False
+        for function in self.root().outputs()["functions"].values():
+            name, alias, version = function["name"], function["alias"], function["version"]
+            current = client.get_alias(FunctionName=name, Name=alias)["FunctionVersion"]
+            if current != version:
+                report(f"Shifting {name} from version {current} to {version}")
+                client.update_alias(FunctionName=name, Name=alias, FunctionVersion=version)
+                moved = True
+        return moved
+
+    def _api_key(self) -> str:
+        """The key for writes, the same at each deployment; the emulator cannot make one."""
+        kept = self.folder / "api_key"
+        if not kept.exists():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            kept.touch(mode=0o600)
+            kept.write_text(secrets.token_hex(20))
+        return kept.read_text()
+
+    def _described(self, *, changed: bool) -> Deployment:
+        outputs = self.root().outputs()
+        path = f"/restapis/{outputs['api_id']}/{outputs['stage_name']}/_user_request_"
+        return Deployment(self.endpoint_url + path, outputs["api_key"], changed)
+
+
+def write_description(deployment: Deployment, path: Path) -> None:
+    """Write where the API is and its key, as JSON that only the user can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    described = {"baseUrl": deployment.base_url, "apiKey": deployment.api_key}
+    path.write_text(json.dumps(described, indent=2) + "\n")
+
+
+def misreported(change: Change) -> bool:
+    """Whether a planned change is only what the emulator is known not to tell."""
+    return change.actions == ("update",) and all(
+        (change.kind, attribute) in MISREPORTED for attribute in change.attributes
+    )
+
+
+def _var_file(environment: str) -> Path:
+    return TERRAFORM / "environments" / f"{environment}.tfvars"
+
+
+def _values_of(environment: str) -> dict[str, str]:
+    """The values of an environment that the engine and the table's root must agree with."""
+    wanted = ("environment", "aws_account_id", "aws_region")
+    lines = _var_file(environment).read_text().splitlines()
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    values = {name.strip(): value.strip().strip('"') for name, value in pairs}
+    return {name: values[name] for name in wanted}
+
+
+def _architecture() -> str:
+    return "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
