@@ -3,7 +3,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format audit sbom package requirements clean
+.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local e2e clean
 
 PYTHON_IN_VENV := .venv/bin/python
 WORKERS ?= 2
@@ -55,6 +55,18 @@ package: ## Build the five zips into dist/: ARCH=arm64 or x86_64
 requirements: ## Write the requirements files from pyproject.toml: UPGRADE=1 for newer versions
 	@scripts/bootstrap.sh lock
 	@scripts/lock_requirements.sh $(if $(UPGRADE),--upgrade)
+
+deploy-local: ## Deploy the Terraform files to a local AWS and print the API's URL and key
+	@scripts/bootstrap.sh dev engine
+	@$(PYTHON_IN_VENV) scripts/deploy_local.py
+
+destroy-local: ## Take the local deployment down, with its data
+	@scripts/bootstrap.sh dev
+	@$(PYTHON_IN_VENV) scripts/destroy_local.py
+
+e2e: ## Deploy to a local AWS of its own, test through the deployed URL, take it down
+	@scripts/bootstrap.sh dev engine
+	@$(PYTHON_IN_VENV) scripts/run_e2e.py
 
 clean: ## Remove what the tools made, but keep the local server's products
 	rm -rf dist .venv .local/actionlint .local/audit .local/engine .local/iac .local/lock .local/reports .mypy_cache .pytest_cache .ruff_cache
