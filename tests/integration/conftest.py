@@ -1,0 +1,80 @@
+"""Tables on the two engines, and the functions as Lambda imports them.
+
+The functions read their configuration at import, so it is set here and nowhere else.
+"""
+
+import importlib
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+import tests.profiles  # noqa: F401 (registers the Hypothesis profile)
+from local.engine import CREDENTIALS, REGION
+from local.table import create_table
+from product_lambda.repositories.product_repository import ProductTable, open_table
+from tests.events import Functions
+
+ORIGIN = "https://portal.example"
+CONFIGURATION = {
+    "TABLE_NAME": "products-test",
+    "AWS_REGION": REGION,
+    "CORS_ALLOWED_ORIGINS": ORIGIN,
+}
+FUNCTIONS = ("list_products", "get_product", "create_product", "update_product", "delete_product")
+
+
+def new_table(endpoint_url: str) -> ProductTable:
+    """Make an empty table on an engine."""
+    name = f"products-{uuid4().hex}"
+    create_table(endpoint_url, name)
+    return open_table(name, REGION, endpoint_url)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _credentials() -> Iterator[None]:
+    """The client takes them from the environment at its first call."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in CREDENTIALS.items():
+            environment.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+def _imported_functions() -> Functions:
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in CONFIGURATION.items():
+            environment.setenv(name, value)
+        return Functions(
+            {name: importlib.import_module(f"product_lambda.handlers.{name}") for name in FUNCTIONS}
+        )
+
+
+@pytest.fixture(scope="session")
+def shared_table(engine: str) -> ProductTable:
+    """A table that tests of single products share; each uses ids of its own."""
+    return new_table(engine)
+
+
+@pytest.fixture
+def table(engine: str) -> ProductTable:
+    """An empty table on the embedded engine."""
+    return new_table(engine)
+
+
+@pytest.fixture
+def functions(
+    _imported_functions: Functions, shared_table: ProductTable, monkeypatch: pytest.MonkeyPatch
+) -> Functions:
+    """The functions, on the shared table."""
+    monkeypatch.setattr("product_lambda.handlers.entry.TABLE", shared_table)
+    return _imported_functions
+
+
+@pytest.fixture
+def functions_on_table(
+    _imported_functions: Functions, table: ProductTable, monkeypatch: pytest.MonkeyPatch
+) -> Functions:
+    """The functions, on a table of the test's own."""
+    monkeypatch.setattr("product_lambda.handlers.entry.TABLE", table)
+    return _imported_functions

@@ -1,0 +1,72 @@
+"""Makes products and drafts, one factory for each, and Hypothesis strategies of what they hold."""
+
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+
+from product_lambda.models.product import Product, ProductDraft
+
+CENTS_MAX = 9_999_999_999
+CREATED_AT = "2026-01-31T09:30:00.123456Z"
+
+
+def product(product_id: str = "PROD-001", **members: Any) -> Product:
+    """A product; `members` replace what it holds."""
+    return Product(
+        **{
+            "product_id": product_id,
+            "name": "Basic",
+            "description": "One site with up to five pages.",
+            "price": Decimal("19.99"),
+            "setup_fee": Decimal(1500),
+            "currency": "ZAR",
+            "period": "yearly",
+            "features": ("Five pages", "Contact form"),
+            "active": True,
+            "version": 1,
+            "created_at": CREATED_AT,
+            "updated_at": CREATED_AT,
+            **members,
+        }
+    )
+
+
+def draft(**members: Any) -> ProductDraft:
+    """A draft; `members` replace what it holds."""
+    return ProductDraft(
+        **{
+            "name": "Basic",
+            "description": "One site with up to five pages.",
+            "price": Decimal("19.99"),
+            "setup_fee": None,
+            "currency": "ZAR",
+            "period": "yearly",
+            "features": ("Five pages",),
+            "product_id": None,
+            **members,
+        }
+    )
+
+
+def second(number: int) -> str:
+    """A moment, `number` seconds after the others start."""
+    return f"2026-02-01T00:{number // 60:02}:{number % 60:02}.000000Z"
+
+
+def amounts(lowest_cents: int = 1) -> st.SearchStrategy[Decimal]:
+    """Every amount of money that a price may be, with two decimals."""
+    return st.integers(lowest_cents, CENTS_MAX).map(lambda cents: Decimal(cents).scaleb(-2))
+
+
+def lines(longest: int = 200) -> st.SearchStrategy[str]:
+    """Text that a name or a feature may be, already trimmed."""
+    characters = st.characters(codec="utf-8", exclude_categories=["Cc"])
+    return (
+        st.text(characters, min_size=1, max_size=longest).map(str.strip).filter(lambda text: text)
+    )
+
+
+def periods() -> st.SearchStrategy[str]:
+    """The periods of a price."""
+    return st.sampled_from(["monthly", "yearly", "once-off"])
