@@ -3,7 +3,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local e2e clean
+.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local fuzz e2e clean
 
 PYTHON_IN_VENV := .venv/bin/python
 WORKERS ?= 2
@@ -63,6 +63,10 @@ deploy-local: ## Deploy the Terraform files to a local AWS and print the API's U
 destroy-local: ## Take the local deployment down, with its data
 	@scripts/bootstrap.sh dev
 	@$(PYTHON_IN_VENV) scripts/destroy_local.py
+
+fuzz: ## Send the local server thousands of random requests made from the OpenAPI file: FUZZ_SEED=1
+	@scripts/bootstrap.sh dev engine
+	@$(if $(FUZZ_SEED),FUZZ_SEED='$(FUZZ_SEED)') $(PYTHON_IN_VENV) -m pytest tests/fuzz -s --junit-xml .local/reports/fuzz.xml
 
 e2e: ## Deploy to a local AWS of its own, test through the deployed URL, take it down
 	@scripts/bootstrap.sh dev engine
