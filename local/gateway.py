@@ -195,7 +195,7 @@ def http_answer(result: Mapping[str, Any]) -> HttpAnswer:
     ]
     headers += [(name, str(value)) for name, values in several.items() for value in values]
     body: str = result.get("body") or ""
-    raw = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
+    raw = base64.b64decode(body, validate=True) if result.get("isBase64Encoded") else body.encode()
     return HttpAnswer(int(result["statusCode"]), headers, raw)
 
 

@@ -1,5 +1,6 @@
 """The local AWS as a process: several at once, with or without its parent, never left behind."""
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -107,6 +108,13 @@ def test_a_folder_where_none_ever_ran_has_none(tmp_path: Path) -> None:
     assert not stop_engine(tmp_path)
 
 
+def test_an_engine_that_is_just_being_started_is_not_there_yet(tmp_path: Path) -> None:
+    with (tmp_path / "engine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        assert running_engine(tmp_path) is None
+
+
 def test_the_lock_of_a_killed_engine_does_not_last(tmp_path: Path) -> None:
     with Engine(tmp_path) as engine:
         os.kill(engine.pid, signal.SIGKILL)
@@ -121,7 +129,7 @@ def test_an_engine_that_will_not_stop_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "_SAVE_SECONDS", 0.1)
-    engine = Engine(tmp_path)
+    engine = Engine(tmp_path, outlives_parent=True)
     engine.start()
     os.kill(engine.pid, signal.SIGSTOP)
     engine.stop()
