@@ -80,7 +80,8 @@ resource "aws_lambda_alias" "live" {
   function_version = aws_lambda_function.function[each.key].version
 
   lifecycle {
-    ignore_changes = [function_version, routing_config]
+    # The description records what the last shift did: a roll-back reads the version before from it.
+    ignore_changes = [description, function_version, routing_config]
   }
 }
 
