@@ -22,7 +22,7 @@ run: ## Serve the API on this machine: PORT=8000 API_KEY=... DATA_DIR=... SEED=1
 test: ## Run the unit, integration and contract tests with branch coverage
 	@scripts/bootstrap.sh dev engine
 	@$(PYTHON_IN_VENV) -m pytest $(wildcard tests/unit tests/integration tests/contract) \
-		--numprocesses $(WORKERS) --cov --cov-report term --cov-report xml --junit-xml .local/reports/tests.xml
+		--numprocesses $(WORKERS) --dist loadgroup --cov --cov-report term --cov-report xml --junit-xml .local/reports/tests.xml
 
 lint: ## Check format, style, types, layers, shell scripts, Terraform files and workflows
 	@scripts/bootstrap.sh dev
@@ -72,6 +72,8 @@ e2e: ## Deploy to a local AWS of its own, test through the deployed URL, take it
 	@scripts/bootstrap.sh dev engine
 	@$(PYTHON_IN_VENV) scripts/run_e2e.py
 
-clean: ## Remove what the tools made, but keep the local server's products
-	rm -rf dist .venv .local/actionlint .local/audit .local/engine .local/iac .local/lock .local/reports .mypy_cache .pytest_cache .ruff_cache
+clean: ## Remove what the tools made, but keep the local server's products and a local deployment
+	@mkdir -p .local
+	rm -rf dist .venv .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find .local -mindepth 1 -maxdepth 1 -not -name data -not -name 'deployment*' -exec rm -rf {} +
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
