@@ -57,7 +57,8 @@ class ProductApi:
                 response.data,
             )
             judge(answer)
-            self._remember(answer.headers["X-Request-Id"])
+            if "X-Request-Id" in answer.headers:  # the judge says where it must be
+                self._remember(answer.headers["X-Request-Id"])
             if answer.status != 429 or time.monotonic() > deadline:
                 return answer
             time.sleep(int(answer.headers["Retry-After"]))
