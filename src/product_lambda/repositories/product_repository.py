@@ -4,7 +4,6 @@ It decides nothing: every write is one conditional request, and what failed is t
 """
 
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -47,8 +46,14 @@ _SORT_KEY: Final = "METADATA"
 _INDEX: Final = "ActiveProductsIndex"
 _COUNTER_KEY: Final = {"PK": "COUNTER#PRODUCT", "SK": _SORT_KEY}
 _NEVER: Final = -1
+
+
+class _UnclassifiedException(Exception):
+    """A 5xx, a conflict of transactions, or an answer that the client cannot read."""
+
+
 _THROTTLED: Final = (ProvisionedThroughputExceededException,)
-_PASSING: Final = (ProvisionedThroughputExceededException, ConnectionException)
+_PASSING: Final = (*_THROTTLED, ConnectionException, _UnclassifiedException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +202,12 @@ class ProductRepository:
             DuplicateProductException: an item with the product's id exists.
             IdempotencyKeyInFlightException: a record of this key exists or is being written.
         """
-        token = os.urandom(16).hex()  # so that a second attempt is known as the same
         try:
-            self._call(lambda: self._transact_insert(product, author, record, now, token), _PASSING)
+            self._call(lambda: self._transact_insert(product, author, record, now), _PASSING)
         except TransactionCanceledException as cancelled:
             earlier = self.find_record(record.key_hash)
+            if earlier == record:  # of the first attempt, whose answer was lost
+                return
             if earlier is not None and earlier.expires_at > now:
                 raise IdempotencyKeyInFlightException from None
             if self.get(product.product_id) is not None:
@@ -304,9 +310,9 @@ class ProductRepository:
         return getattr(failed, "item", None) or self._item(_key_of(product_id))
 
     def _transact_insert(
-        self, product: Product, author: str, record: IdempotencyRecord, now: int, token: str
+        self, product: Product, author: str, record: IdempotencyRecord, now: int
     ) -> None:
-        with SyncTransaction(self._table.client, client_request_token=token) as transaction:
+        with SyncTransaction(self._table.client) as transaction:
             transaction.put(
                 self._table.name,
                 _record_item(record),
@@ -330,16 +336,22 @@ class ProductRepository:
     ) -> T:
         try:
             return self._deadline.call(
-                operation, at_most=_CALL_SECONDS, worth_repeating=worth_repeating
+                lambda: _classified(operation),
+                at_most=_CALL_SECONDS,
+                worth_repeating=worth_repeating,
             )
         except _PASSING as failure:
             raise DependencyUnavailableException from failure
-        except PydynoxException as failure:
-            # The client has no class of its own for a 5xx, a conflict of transactions or an
-            # answer it cannot read; what has a class is a condition, or a fault of ours.
-            if type(failure) is PydynoxException:
-                raise DependencyUnavailableException from failure
-            raise
+
+
+def _classified[T](operation: Callable[[], T]) -> T:
+    """What `operation` returns; a failure that the client has no class for gets one of ours."""
+    try:
+        return operation()
+    except PydynoxException as failure:
+        if type(failure) is PydynoxException:
+            raise _UnclassifiedException from failure
+        raise
 
 
 def _returned(attributes: object) -> dict[str, Any]:
