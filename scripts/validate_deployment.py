@@ -250,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report.check(CLEAN_UP, smoke_product.clean_up)
             report.stopped_by = stop.signal.name
             exit_code = 128 + stop.signal
-    (_print_json if options.json else _print_table)(report)
+        (_print_json if options.json else _print_table)(report)
     return EXIT_PASSED if report.is_good else exit_code
 
 
@@ -325,15 +325,17 @@ def _expect(answer: Answer, request: str, *statuses: HTTPStatus) -> None:
 
 @contextmanager
 def _stop_signals_raised_once() -> Iterator[None]:
-    """Raise StoppedError where the program is when it is asked to stop, then heed no more signals.
+    """Raise StoppedError where the program is when it is first asked to stop, then heed no more.
 
     A signal that the caller has this program ignore, as nohup does, stays ignored.
     """
+    is_stopped = False
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        for heeded in previous:
-            signal.signal(heeded, signal.SIG_IGN)
-        raise StoppedError(number)
+        nonlocal is_stopped
+        if not is_stopped:
+            is_stopped = True
+            raise StoppedError(number)
 
     previous = {
         number: handler
@@ -343,7 +345,8 @@ def _stop_signals_raised_once() -> Iterator[None]:
     for number in previous:
         signal.signal(number, stop)
     try:
-        yield
+        with suppress(StoppedError):  # one that comes when all is done but the showing
+            yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
