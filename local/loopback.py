@@ -17,10 +17,17 @@ def listen(port: int) -> socket.socket:
     Raises:
         LocalError: the port is in use, or not ours to use.
     """
+    # With the protocol named: only then does asyncio set TCP_NODELAY, without which the parts of an
+    # answer wait 40 ms for each other.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        return socket.create_server((HOST, port), backlog=128)
+        listener.bind((HOST, port))
+        listener.listen()
     except OSError as error:
+        listener.close()
         raise LocalError(
             f"Port {port} cannot be used ({os.strerror(error.errno or 0)}): "
             "stop what listens there, or choose another port."
         ) from error
+    return listener
