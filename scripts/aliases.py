@@ -123,9 +123,14 @@ def latest_shift(aliases: Iterable[Alias]) -> int:
     return max((alias.note.shift for alias in aliases if alias.note), default=0)
 
 
+def function_name(operation: str, environment: str) -> str:
+    """Return the name of the function for an operation, as terraform/main.tf has it."""
+    return f"bbws-{operation}-{environment}"
+
+
 def function_names(environment: str) -> list[str]:
     """Return the names of an environment's functions."""
-    return [f"bbws-{operation}-{environment}" for operation in OPERATIONS]
+    return [function_name(operation, environment) for operation in OPERATIONS]
 
 
 def lambda_client() -> "LambdaClient":
