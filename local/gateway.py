@@ -60,25 +60,25 @@ NO_VALID_KEY = Refusal(
 NO_SUCH_ROUTE = Refusal(
     404,
     "route-not-found",
-    "Route not found",
+    "No such route",
     "No such path or method; the API offers /products and /products/{productId}.",
 )
 TOO_LARGE = Refusal(
     413,
     "payload-too-large",
-    "Payload too large",
+    "The body is too large",
     "The body must not be larger than 256 KiB.",
 )
 FUNCTION_FAILED = Refusal(
     500,
     "internal-error",
-    "Internal error",
+    "The service has made a mistake",
     "The request could not be answered; the server's log says why.",
 )
 STOPPING = Refusal(
     503,
     "service-unavailable",
-    "Service unavailable",
+    "The service is unavailable for the moment",
     "The server is being stopped; send the request again when it is back.",
     retry_after=1,
 )
