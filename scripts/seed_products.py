@@ -54,11 +54,12 @@ class Deed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a product, and the fields or the reason."""
+    """What became of a product: with the fields that differed, or why it failed."""
 
     product: Product
     deed: Deed
-    detail: str = ""
+    fields: str = ""
+    reason: str = ""
 
 
 class RefusedError(Exception):
@@ -122,7 +123,7 @@ def load_catalogue(
             try:
                 outcomes.append(treat(api, product))
             except RefusedError as refusal:
-                outcomes.append(Outcome(product, Deed.FAILED, str(refusal)))
+                outcomes.append(Outcome(product, Deed.FAILED, reason=str(refusal)))
     except ApiUnavailableError as fault:
         stop_reason, exit_code = str(fault), EXIT_FAILED
     except KeyboardInterrupt:
@@ -133,7 +134,7 @@ def load_catalogue(
     _show(outcomes)
     failures = [outcome for outcome in outcomes if outcome.deed is Deed.FAILED]
     for failure in failures:
-        _say(errors, f"{failure.product['productId']} failed: {failure.detail}")
+        _say(errors, f"{failure.product['productId']} failed: {failure.reason}")
     if stop_reason:
         _say(errors, stop_reason)
     return exit_code or (EXIT_FAILED if failures else EXIT_DONE)
@@ -166,7 +167,7 @@ def export_catalogue(api: ApiClient, path: Path) -> int:
             break
         query = {"limit": LARGEST_PAGE, "nextToken": str(token)}
     catalogue_file.write(path, products)
-    print(f"Wrote {len(products)} products to {path}.")
+    print(f"Products written to {path}: {len(products)}.")
     return EXIT_DONE
 
 
@@ -244,7 +245,7 @@ def _show(outcomes: Sequence[Outcome]) -> None:
     for heading in ("Product", "Name", "What was done"):
         table.add_column(heading, overflow="fold")
     for outcome in outcomes:
-        done = f"{outcome.deed}: {outcome.detail}" if outcome.detail else str(outcome.deed)
+        done = f"{outcome.deed}: {outcome.fields}" if outcome.fields else str(outcome.deed)
         table.add_row(*map(Text, (outcome.product["productId"], outcome.product["name"], done)))
     console = Console()
     console.print(table)

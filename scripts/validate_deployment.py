@@ -272,7 +272,7 @@ def _list_products(api: ApiClient) -> str:
         raise CheckFailedError(
             f"GET /products answered without a list of products: {ADVICE[HTTPStatus.NOT_FOUND]}."
         )
-    return f"{len(products)} products on the first page"
+    return f"products on the first page: {len(products)}"
 
 
 def _read_known_product(api: ApiClient) -> str:
