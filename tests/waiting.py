@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 def eventually[Found](
-    probe: Callable[[], Found | None], awaited: str, seconds: float = 15
+    probe: Callable[[], Found | None], awaited: str, seconds: float = 30
 ) -> Found:
     """Return the first answer of `probe` that is not None.
 

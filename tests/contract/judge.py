@@ -15,25 +15,8 @@ from openapi_schema_validator import OAS30Validator, oas30_format_checker
 from urllib3 import HTTPHeaderDict
 
 OPENAPI_FILE: Final = Path(__file__).parents[2] / "openapi/product-api.yaml"
-PROBLEM_TYPE: Final = "tag:kimmyai.io,2026:"
 
 _EXPOSED: Final = {"etag", "location", "retry-after", "x-request-id", "idempotency-replayed"}
-_STATUS_OF_PROBLEM: Final = {
-    "validation-error": 400,
-    "forbidden": 403,
-    "product-not-found": 404,
-    "route-not-found": 404,
-    "duplicate-product": 409,
-    "idempotency-key-in-flight": 409,
-    "precondition-failed": 412,
-    "payload-too-large": 413,
-    "unsupported-media-type": 415,
-    "idempotency-key-reused": 422,
-    "throttled": 429,
-    "internal-error": 500,
-    "service-unavailable": 503,
-    "read-only": 503,
-}
 # Words that only the inside of the service knows: libraries, storage, code.
 _INSIDE: Final = re.compile(
     r"dynamo|pydantic|pydynox|simplejson|boto|uvicorn|ministack|traceback|exception|lambda"
@@ -94,6 +77,19 @@ def resolved(part: dict[str, Any]) -> dict[str, Any]:
     return target
 
 
+def problem_examples() -> dict[str, dict[str, Any]]:
+    """The problem documents that the file shows, by the name of the example."""
+    media_type = "application/problem+json"
+    return {
+        name: example["value"]
+        for response in _DOCUMENT["components"]["responses"].values()
+        for name, example in response.get("content", {})
+        .get(media_type, {})
+        .get("examples", {})
+        .items()
+    }
+
+
 def faults(instance: object, schema: dict[str, Any]) -> list[str]:
     """What is wrong with a value by a schema of the file."""
     validator = OAS30Validator(
@@ -101,6 +97,17 @@ def faults(instance: object, schema: dict[str, Any]) -> list[str]:
         format_checker=oas30_format_checker,
     )
     return [f"{fault.json_path}: {fault.message}" for fault in validator.iter_errors(instance)]
+
+
+# The file's examples are all the types there are: each with its status and its title. Only an
+# unknown route has none, since the file describes known ones.
+_PROBLEMS: Final = {
+    "tag:kimmyai.io,2026:route-not-found": (404, "No such route"),
+    **{
+        example["type"]: (example["status"], example["title"])
+        for example in problem_examples().values()
+    },
+}
 
 
 def judge(answer: Answer) -> None:
@@ -167,9 +174,11 @@ def _judge_refusal(answer: Answer) -> None:
         return
     assert answer.headers.get("Content-Type") == "application/problem+json", "not a problem"
     problem = answer.json()
-    kind = problem["type"].removeprefix(PROBLEM_TYPE)
-    assert _STATUS_OF_PROBLEM.get(kind) == answer.status, f"{kind} with status {answer.status}"
-    assert problem["status"] == answer.status, "the member status is not the answer's"
+    assert problem["type"] in _PROBLEMS, f"an unknown type {problem['type']}"
+    status, title = _PROBLEMS[problem["type"]]
+    assert problem["status"] == status == answer.status, "type and status do not fit"
+    # RFC 9457, section 3.1.3: the title is the same on each occurrence of the type.
+    assert problem["title"] == title, f"another title than {title}"
     assert problem["instance"] == answer.headers["X-Request-Id"], "the instance is not the request"
     assert ("errors" in problem) == (answer.status in {400, 422}), "errors belong to 400 and 422"
     errors = [(error["field"], error["message"]) for error in problem.get("errors", [])]
@@ -177,7 +186,8 @@ def _judge_refusal(answer: Answer) -> None:
     said = "\n".join([problem["title"], problem["detail"], *(message for _, message in errors)])
     assert not (inside := _INSIDE.search(said)), f"shows something of the inside: {inside}"
     assert answer.status != 500, "a fault of the service"
-    assert (answer.status in {429, 503}) == ("Retry-After" in answer.headers), "Retry-After"
+    waiting_helps = answer.status in {429, 503} or problem["type"].endswith("-in-flight")
+    assert waiting_helps == ("Retry-After" in answer.headers), "Retry-After"
 
 
 def _judge_by_file(answer: Answer, described: dict[str, Any]) -> None:

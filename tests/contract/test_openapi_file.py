@@ -1,15 +1,35 @@
 """The OpenAPI file by itself: it is valid, complete, and its examples are true."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
-from tests.contract.judge import OPENAPI_FILE, faults, openapi_document, resolved
+from product_lambda.exceptions import (
+    DependencyUnavailableException,
+    IdempotencyKeyInFlightException,
+    InternalException,
+    ProductServiceException,
+    ReadOnlyException,
+)
+from tests.contract.judge import (
+    OPENAPI_FILE,
+    Answer,
+    faults,
+    openapi_document,
+    problem_examples,
+    resolved,
+)
 from tests.contract.product_api import ProductApi
-from tests.factory import unused_product_id
+from tests.factory import (
+    product_body,
+    product_body_without,
+    unused_key,
+    unused_product_id,
+)
 
 DOCUMENT = openapi_document()
 OPERATIONS: dict[str, dict[str, Any]] = {
@@ -65,7 +85,7 @@ def test_each_answer_names_its_headers(name: str) -> None:
     for status, response in OPERATIONS[name]["responses"].items():
         headers = resolved(response)["headers"]
         assert set(headers) >= ON_EVERY_ANSWER
-        assert ("Retry-After" in headers) == (status in {"429", "503"})
+        assert ("Retry-After" in headers) == (status in {"409", "429", "503"})
 
 
 @pytest.mark.parametrize("name", CONTENTS)
@@ -92,3 +112,61 @@ def test_the_requests_of_the_examples_succeed(api: ProductApi) -> None:
         for change in update.values():
             changed = api.update_product(created.json()["productId"], change["value"])
             assert changed.status == 200
+
+
+def _taken(api: ProductApi) -> Answer:
+    return api.create_product(product_body(productId=api.new_product()["productId"]))
+
+
+def _stale(api: ProductApi) -> Answer:
+    product_id = api.new_product()["productId"]
+    return api.update_product(product_id, {"price": 1}, {"If-Match": '"7"'})
+
+
+def _reused(api: ProductApi) -> Answer:
+    key = {"Idempotency-Key": unused_key()}
+    api.create_product(product_body(price=1), key)
+    return api.create_product(product_body(price=2), key)
+
+
+PROVOKED: dict[str, Callable[[ProductApi], Answer]] = {
+    "parameters": lambda api: api.list_products(limit=0, colour="red"),
+    "productId": lambda api: api.get_product("prod-002"),
+    "fields": lambda api: api.create_product({**product_body_without("name"), "version": 1}),
+    "forbidden": lambda api: api.request("POST", "/products"),
+    "productNotFound": lambda api: api.get_product(unused_product_id()),
+    "duplicateProduct": _taken,
+    "preconditionFailed": _stale,
+    "payloadTooLarge": lambda api: api.create_product(b" " * 300_000),
+    "unsupportedMediaType": lambda api: api.create_product({}, {"Content-Type": "application/xml"}),
+    "idempotencyKeyReused": _reused,
+}
+NOT_PROVOKED: dict[str, ProductServiceException] = {
+    "idempotencyKeyInFlight": IdempotencyKeyInFlightException(),
+    "internalError": InternalException(),
+    "serviceUnavailable": DependencyUnavailableException(),
+    "readOnly": ReadOnlyException(),
+}
+ANY_ID = re.compile(r"PROD-[A-Z0-9-]+")
+
+
+@pytest.mark.parametrize("name", PROVOKED)
+def test_an_example_of_an_error_is_what_the_api_answers(api: ProductApi, name: str) -> None:
+    shown = {**problem_examples()[name], "instance": ""}
+    answered = {**PROVOKED[name](api).json(), "instance": ""}
+    for problem in (shown, answered):
+        problem["detail"] = ANY_ID.sub("PROD-002", problem["detail"])
+    assert answered == shown
+
+
+@pytest.mark.parametrize("name", NOT_PROVOKED)
+def test_an_example_of_a_rare_error_is_what_the_service_says(name: str) -> None:
+    shown, said = problem_examples()[name], NOT_PROVOKED[name]
+    assert shown["type"].endswith(f":{said.problem}")
+    assert (shown["status"], shown["title"]) == (said.status, said.title)
+    assert shown["detail"] == said.detail
+
+
+def test_each_example_of_an_error_is_held_against_the_service() -> None:
+    # What throttles is the gateway, on a deployed stack alone.
+    assert set(problem_examples()) == {*PROVOKED, *NOT_PROVOKED, "throttled"}
