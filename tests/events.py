@@ -10,6 +10,8 @@ from typing import Any
 
 import simplejson
 
+from product_lambda.utils.request import HttpRequest
+
 REQUEST_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 API_KEY_ID = "a1b2c3d4e5"
 API_KEY_VALUE = "the-value-of-the-api-key"
@@ -106,3 +108,18 @@ class Functions:
     def delete(self, product_id: str, headers: Mapping[str, str] | None = None) -> Reply:
         """DELETE /products/{productId}."""
         return self.call("delete_product", gateway_event(product_id=product_id, headers=headers))
+
+
+def http_request(**members: Any) -> HttpRequest:
+    """A request as the functions read it; `members` replace what it holds."""
+    return HttpRequest(
+        **{
+            "request_id": REQUEST_ID,
+            "api_key_id": API_KEY_ID,
+            "path_parameters": {},
+            "query": {},
+            "headers": {},
+            "body": b"",
+            **members,
+        }
+    )

@@ -26,14 +26,15 @@ class HttpRequest:
     body: bytes | None
 
 
-def request_from(event: Mapping[str, object]) -> HttpRequest:
+def request_from(event: object) -> HttpRequest:
     """Translate a REST API proxy event; whatever is missing or of another type counts as absent.
 
     Source: Amazon API Gateway Developer Guide, "Set up Lambda proxy integrations in API Gateway".
     """
-    context = _mapping(event.get("requestContext"))
+    members = _mapping(event)
+    context = _mapping(members.get("requestContext"))
     identity = _mapping(context.get("identity"))
-    headers = _multi(event, "multiValueHeaders", "headers")
+    headers = _multi(members, "multiValueHeaders", "headers")
     joined: dict[str, str] = {}
     for name, values in headers.items():
         lower = name.lower()
@@ -44,12 +45,12 @@ def request_from(event: Mapping[str, object]) -> HttpRequest:
         api_key_id=_text(identity.get("apiKeyId"), "unknown"),
         path_parameters={
             name: value
-            for name, value in _mapping(event.get("pathParameters")).items()
+            for name, value in _mapping(members.get("pathParameters")).items()
             if isinstance(value, str)
         },
-        query=_multi(event, "multiValueQueryStringParameters", "queryStringParameters"),
+        query=_multi(members, "multiValueQueryStringParameters", "queryStringParameters"),
         headers=joined,
-        body=_body(event),
+        body=_body(members),
     )
 
 

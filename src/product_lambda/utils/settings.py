@@ -30,7 +30,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
     faults: list[str] = []
 
     def required(name: str, meaning: str) -> str:
-        value = environment.get(name, "").strip()
+        value = environment.get(name, "").strip(" ,")  # a list of commas names nothing
         if not value:
             faults.append(f"set {name} to {meaning}")
         return value

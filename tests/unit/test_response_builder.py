@@ -1,0 +1,273 @@
+"""What every answer carries, and how problems and money are written."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+
+from product_lambda import exceptions
+from product_lambda.exceptions import (
+    DependencyUnavailableException,
+    DuplicateProductException,
+    FieldError,
+    IdempotencyKeyInFlightException,
+    IdempotencyKeyReusedException,
+    InternalException,
+    PayloadTooLargeException,
+    PreconditionFailedException,
+    ProductNotFoundException,
+    ProductServiceException,
+    ReadOnlyException,
+    UnsupportedMediaTypeException,
+    ValidationException,
+)
+from product_lambda.utils.response_builder import (
+    Answer,
+    entity_tag,
+    gateway_response,
+    json_answer,
+    not_modified,
+    problem_answer,
+    to_json,
+)
+from tests.products import amounts
+
+PROBLEMS: list[tuple[ProductServiceException, dict[str, object], str | None]] = [
+    (
+        ValidationException([FieldError("price", "send a number")]),
+        {
+            "type": "tag:kimmyai.io,2026:validation-error",
+            "title": "The request is not valid",
+            "status": 400,
+            "detail": "Correct the fields listed under errors and send it again.",
+            "errors": [{"field": "price", "message": "send a number"}],
+        },
+        None,
+    ),
+    (
+        ProductNotFoundException("PROD-1"),
+        {
+            "type": "tag:kimmyai.io,2026:product-not-found",
+            "title": "No such product",
+            "status": 404,
+            "detail": "There is no active product PROD-1.",
+        },
+        None,
+    ),
+    (
+        DuplicateProductException("PROD-1"),
+        {
+            "type": "tag:kimmyai.io,2026:duplicate-product",
+            "title": "The product id is taken",
+            "status": 409,
+            "detail": "The id PROD-1 is or was in use; choose another or leave productId out.",
+        },
+        None,
+    ),
+    (
+        IdempotencyKeyInFlightException(),
+        {
+            "type": "tag:kimmyai.io,2026:idempotency-key-in-flight",
+            "title": "The same request is being carried out",
+            "status": 409,
+            "detail": "A request with this Idempotency-Key is in progress; "
+            "send it again in a second.",
+        },
+        "1",
+    ),
+    (
+        PreconditionFailedException("PROD-1"),
+        {
+            "type": "tag:kimmyai.io,2026:precondition-failed",
+            "title": "The product has changed",
+            "status": 412,
+            "detail": "PROD-1 has another version than If-Match names; read it again, "
+            "then repeat the change with its current ETag.",
+        },
+        None,
+    ),
+    (
+        PayloadTooLargeException("Send at most 256 KiB."),
+        {
+            "type": "tag:kimmyai.io,2026:payload-too-large",
+            "title": "The body is too large",
+            "status": 413,
+            "detail": "Send at most 256 KiB.",
+        },
+        None,
+    ),
+    (
+        UnsupportedMediaTypeException(),
+        {
+            "type": "tag:kimmyai.io,2026:unsupported-media-type",
+            "title": "The body must be JSON",
+            "status": 415,
+            "detail": "Send Content-Type: application/json.",
+        },
+        None,
+    ),
+    (
+        IdempotencyKeyReusedException(),
+        {
+            "type": "tag:kimmyai.io,2026:idempotency-key-reused",
+            "title": "The idempotency key belongs to another request",
+            "status": 422,
+            "detail": "Use a new Idempotency-Key for a new product.",
+            "errors": [
+                {
+                    "field": "Idempotency-Key",
+                    "message": "was used with another body; send a new key",
+                }
+            ],
+        },
+        None,
+    ),
+    (
+        InternalException(),
+        {
+            "type": "tag:kimmyai.io,2026:internal-error",
+            "title": "The service has made a mistake",
+            "status": 500,
+            "detail": "Report the value of instance to the team that runs this API.",
+        },
+        None,
+    ),
+    (
+        DependencyUnavailableException(),
+        {
+            "type": "tag:kimmyai.io,2026:service-unavailable",
+            "title": "The service is unavailable for the moment",
+            "status": 503,
+            "detail": "Nothing was lost on our side; send the request again in a second.",
+        },
+        "1",
+    ),
+    (
+        ReadOnlyException(),
+        {
+            "type": "tag:kimmyai.io,2026:read-only",
+            "title": "The catalogue is read-only for the moment",
+            "status": 503,
+            "detail": "Reading works; send the change again when maintenance is over.",
+        },
+        "60",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "document", "retry_after"), PROBLEMS, ids=[type(row[0]).__name__ for row in PROBLEMS]
+)
+def test_a_fault_is_told_as_a_problem_document(
+    fault: ProductServiceException, document: dict[str, object], retry_after: str | None
+) -> None:
+    answer = problem_answer(fault, "request-1")
+    assert json.loads(answer.body) == {**document, "instance": "request-1"}
+    assert answer.status == document["status"]
+    expected = {"Content-Type": "application/problem+json"}
+    if retry_after:
+        expected["Retry-After"] = retry_after
+    assert answer.headers == expected
+    assert str(fault) == document["detail"]
+
+
+def test_every_fault_has_its_own_problem_type() -> None:
+    faults = [
+        kind
+        for kind in vars(exceptions).values()
+        if isinstance(kind, type) and issubclass(kind, ProductServiceException)
+    ]
+    told = {type(row[0]) for row in PROBLEMS}
+    assert set(faults) - {ProductServiceException} == told
+    assert len({kind.problem for kind in told}) == len(told)
+
+
+def test_a_json_answer_says_so_and_keeps_its_other_headers() -> None:
+    assert json_answer(201, "{}", {"ETag": '"1"'}) == Answer(
+        201, "{}", {"Content-Type": "application/json", "ETag": '"1"'}, None, replayed=False
+    )
+
+
+def test_an_answer_is_empty_unless_told() -> None:
+    assert Answer(204) == Answer(204, "", {}, None, replayed=False)
+
+
+def test_an_entity_tag_quotes_the_version() -> None:
+    assert [entity_tag(version) for version in (0, 17)] == ['"0"', '"17"']
+
+
+def test_what_is_not_modified_has_no_body() -> None:
+    expected = Answer(304, "", {"ETag": '"1"', "Cache-Control": "max-age=5"})
+    assert not_modified('"1"', "max-age=5") == expected
+
+
+def test_json_is_compact_and_keeps_every_character() -> None:
+    assert to_json({"a": [1, True, None], "b": "é\U0001f680"}) == (
+        '{"a":[1,true,null],"b":"é\U0001f680"}'
+    )
+
+
+@given(amounts())
+def test_money_is_written_digit_by_digit(amount: Decimal) -> None:
+    assert to_json({"price": amount}) == f'{{"price":{amount}}}'
+
+
+# What every answer carries
+
+COMMON = {
+    "Access-Control-Expose-Headers": (
+        "ETag, Location, Retry-After, X-Request-Id, Idempotency-Replayed"
+    ),
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Request-Id": "request-1",
+}
+
+
+def test_every_answer_carries_the_common_headers() -> None:
+    response = gateway_response(Answer(204), "request-1", None, ("https://a.example",))
+    assert response == {
+        "statusCode": 204,
+        "headers": {**COMMON, "Access-Control-Allow-Origin": "https://a.example"},
+        "body": "",
+        "isBase64Encoded": False,
+    }
+
+
+def test_an_answer_adds_to_the_common_headers_and_overrides_them() -> None:
+    answer = Answer(200, "{}", {"ETag": '"1"', "Cache-Control": "no-cache"})
+    response = gateway_response(answer, "request-1", None, ("*",))
+    assert response["headers"] == {
+        **COMMON,
+        "Access-Control-Allow-Origin": "*",
+        "ETag": '"1"',
+        "Cache-Control": "no-cache",
+    }
+    assert response["body"] == "{}"
+
+
+@pytest.mark.parametrize(
+    ("origin", "echoed"),
+    [
+        ("https://b.example", "https://b.example"),
+        ("https://a.example", "https://a.example"),
+        ("https://evil.example", "https://a.example"),
+        ("https://b.example.evil", "https://a.example"),
+        ("", "https://a.example"),
+        (None, "https://a.example"),
+    ],
+)
+def test_an_allowed_origin_is_echoed_and_no_other(origin: str | None, echoed: str) -> None:
+    allowed = ("https://a.example", "https://b.example")
+    headers = gateway_response(Answer(200), "request-1", origin, allowed)["headers"]
+    assert headers["Access-Control-Allow-Origin"] == echoed
+    assert headers["Vary"] == "Origin"
+
+
+@pytest.mark.parametrize("origin", [None, "https://evil.example", "*"])
+def test_one_allowed_origin_does_not_vary(origin: str | None) -> None:
+    for only in ("*", "https://a.example"):
+        headers = gateway_response(Answer(200), "request-1", origin, (only,))["headers"]
+        assert headers["Access-Control-Allow-Origin"] == only
+        assert "Vary" not in headers
