@@ -11,6 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 try:
     from local.run import main
+except KeyboardInterrupt:  # before `main` sees to it
+    sys.exit(0)
 except ModuleNotFoundError as missing:
     sys.exit(f"The package {missing.name} is not installed: start the server with make run.")
 

@@ -28,7 +28,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 _START_SECONDS = 30.0
 _SAVE_SECONDS = 10.0  # its tables are written while it stops; a catalogue takes milliseconds
-_LOCK_SECONDS = 3.0  # an engine whose owner was killed lets go within a second
+_LOCK_SECONDS = 2.0  # an engine whose owner was killed lets go within a second
 _POLL_SECONDS = 0.02
 
 
@@ -225,7 +225,8 @@ def stop_engine(state_dir: Path) -> bool:
     running = running_engine(state_dir)
     if running is None:
         return False
-    os.kill(running.pid, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(running.pid, signal.SIGTERM)
     deadline = time.monotonic() + _SAVE_SECONDS
     while running_engine(state_dir) == running and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)

@@ -18,9 +18,10 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from pydynox.exceptions import PydynoxException
 
 from local.engine import CREDENTIALS, REGION, Engine
-from local.errors import LocalError
+from local.errors import LocalError, SettingsError
 from local.gateway import OPERATIONS, STAGE
 from local.loopback import HOST, listen
 from local.server import LOGGER, Handler, LocalServer, is_function_running
@@ -48,10 +49,7 @@ def main() -> int:
         pass
     except LocalError as error:
         print(error, file=sys.stderr)
-        exit_code = _EXIT_FAILED
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        exit_code = _EXIT_USAGE
+        exit_code = _EXIT_USAGE if isinstance(error, SettingsError) else _EXIT_FAILED
     if is_function_running():  # its thread would hold the exit until the engine's time-out
         sys.stdout.flush()
         os._exit(exit_code)
@@ -71,7 +69,7 @@ def _serve(settings: Settings) -> None:
         _configure_functions(engine.endpoint_url)
         app = LocalServer(_functions(), api_key)
         engine.wait_until_ready()
-        create_table(engine.endpoint_url, _TABLE_NAME)
+        _make_table(engine)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -97,6 +95,15 @@ def _serve(settings: Settings) -> None:
         )
 
 
+def _make_table(engine: Engine) -> None:
+    try:
+        create_table(engine.endpoint_url, _TABLE_NAME)
+    except PydynoxException as error:
+        raise LocalError(
+            f"The table could not be made: {engine.log_file} may say why; start the server again."
+        ) from error
+
+
 @contextlib.contextmanager
 def _engine(data_dir: Path) -> Iterator[Engine]:
     """The engine, starting while the caller does other things."""
@@ -110,10 +117,15 @@ def _engine(data_dir: Path) -> Iterator[Engine]:
 
 def _kept_api_key(file: Path) -> str:
     """The key of earlier runs, or a new one for later runs; only its owner may read the file."""
-    if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(24))
-    return file.read_text().strip()
+    try:
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(24))
+        return file.read_text().strip()
+    except OSError as error:
+        raise LocalError(
+            f"The API key cannot be kept in {file} ({error.strerror}): remove that, or set API_KEY."
+        ) from error
 
 
 def _configure_functions(endpoint_url: str) -> None:
@@ -137,9 +149,13 @@ def _configure_functions(endpoint_url: str) -> None:
 
 def _functions() -> Mapping[str, Handler]:
     names = [name for operations in OPERATIONS.values() for name in operations.values()]
-    return {
-        name: importlib.import_module(f"product_lambda.handlers.{name}").handler for name in names
-    }
+    try:
+        return {
+            name: importlib.import_module(f"product_lambda.handlers.{name}").handler
+            for name in names
+        }
+    except ValueError as error:  # their own sentence on their settings, such as LOG_LEVEL
+        raise SettingsError(error) from error
 
 
 def _tell(address: str, api_key: str, data_dir: Path) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.errors import SettingsError
+
 _LARGEST_PORT = 65535
 _SWITCH = {"1": True, "true": True, "0": False, "false": False}
 
@@ -30,7 +32,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
     """Read the settings; an empty variable counts as unset.
 
     Raises:
-        ValueError: one sentence that names every variable that is wrong, and what to give instead.
+        SettingsError: one or more variables are wrong.
     """
     port = environment.get("PORT") or "8000"
     api_key = environment.get("API_KEY") or None
@@ -43,6 +45,6 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
     if seed not in _SWITCH:
         faults.append(f"SEED must be one of {', '.join(_SWITCH)}")
     if faults:
-        raise ValueError(f"The settings cannot be used: {'; '.join(faults)}.")
+        raise SettingsError(f"The settings cannot be used: {'; '.join(faults)}.")
     data_dir = Path(environment.get("DATA_DIR") or ".local/data").expanduser()
     return Settings(int(port), api_key, data_dir, _SWITCH[seed])

@@ -76,10 +76,10 @@ def local_server(
         process.wait(timeout=30)
 
 
-def refused_start(**settings: str) -> tuple[int, str]:
+def refused_start(*, command: Sequence[str] = ("-m", "local"), **settings: str) -> tuple[int, str]:
     """The exit code and everything printed by a local server that cannot start."""
     ended = subprocess.run(
-        [sys.executable, "-m", "local"],
+        [sys.executable, *command],
         cwd=REPOSITORY,
         env={**os.environ, "PORT": "0", **settings},
         stdin=subprocess.DEVNULL,

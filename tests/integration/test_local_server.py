@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -231,6 +232,7 @@ def test_many_clients_are_served_at_once(server: LocalProcess) -> None:
     assert len({answer.json()["productId"] for answer in answers}) == 72
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_the_printed_curl_commands_work_as_they_are(server: LocalProcess) -> None:
     create, listing = (
         shlex.split(line) for line in server.output.splitlines() if line.startswith("  curl ")

@@ -36,6 +36,14 @@ run._functions = lambda: {"list_products": hang}
 sys.exit(run.main())
 """
 
+_SERVER_OF_A_REFUSED_TABLE = """
+import sys
+sys.path.insert(0, "src")
+from local import run
+run._TABLE_NAME = "not the name of a table"
+sys.exit(run.main())
+"""
+
 
 def _create(server: LocalProcess) -> str:
     answer = urllib3.request(
@@ -96,6 +104,25 @@ def test_it_stops_on_time_while_a_function_hangs(tmp_path: Path) -> None:
             assert client.recv(1000).startswith(b"HTTP/1.1 503 ")
         assert has_ended(engine_pid)
         assert "Traceback" not in server.output
+
+
+def test_it_stops_quietly_while_it_starts(tmp_path: Path) -> None:
+    starting = subprocess.Popen(
+        [sys.executable, "-m", "local"],
+        cwd=REPOSITORY,
+        env={**os.environ, "PORT": "0", "DATA_DIR": str(tmp_path / "products")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    lock = tmp_path / "products" / "engine.lock"
+    engine_pid = eventually(lambda: (lock.exists() and lock.read_text()) or None, "the engine")
+    starting.send_signal(signal.SIGINT)
+    printed, _ = starting.communicate(timeout=30)
+
+    assert starting.returncode == 0
+    assert "Traceback" not in printed
+    assert has_ended(int(engine_pid.split()[0]))
 
 
 def test_an_impatient_second_signal_changes_nothing(tmp_path: Path) -> None:
@@ -186,6 +213,29 @@ def test_a_data_folder_that_is_none_is_told_in_one_sentence(tmp_path: Path) -> N
     assert (exit_code, printed) == (
         1,
         f"The folder {file} cannot be used (File exists): name one to write to.\n",
+    )
+
+
+def test_a_key_that_cannot_be_kept_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "api-key").mkdir()
+    exit_code, printed = refused_start(API_KEY="", DATA_DIR=str(tmp_path))
+
+    assert exit_code == 1
+    assert printed == (
+        f"The API key cannot be kept in {tmp_path / 'api-key'} (Is a directory): "
+        "remove that, or set API_KEY.\n"
+    )
+
+
+def test_a_table_that_cannot_be_made_is_told_in_one_sentence(tmp_path: Path) -> None:
+    exit_code, printed = refused_start(
+        command=("-c", _SERVER_OF_A_REFUSED_TABLE), DATA_DIR=str(tmp_path)
+    )
+
+    assert exit_code == 1
+    assert printed == (
+        f"The table could not be made: {tmp_path / 'engine.log'} may say why; "
+        "start the server again.\n"
     )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from local.errors import SettingsError
 from local.settings import Settings, settings_from
 
 
@@ -31,16 +32,16 @@ def test_a_home_folder_may_be_written_with_a_tilde() -> None:
     "port", ["http", "-1", "65536", "80.0", "\N{FULLWIDTH DIGIT EIGHT}", " 80", "9" * 5000]
 )
 def test_a_port_that_is_none_is_refused(port: str) -> None:
-    with pytest.raises(ValueError, match="PORT must be a number from 0 to 65535"):
+    with pytest.raises(SettingsError, match="PORT must be a number from 0 to 65535"):
         settings_from({"PORT": port})
 
 
 @pytest.mark.parametrize("api_key", ["a b", "schlüssel", "tab\t", "line\n"])
 def test_a_key_that_no_header_can_carry_is_refused(api_key: str) -> None:
-    with pytest.raises(ValueError, match="API_KEY must be of visible ASCII characters"):
+    with pytest.raises(SettingsError, match="API_KEY must be of visible ASCII characters"):
         settings_from({"API_KEY": api_key})
 
 
 def test_all_faults_are_told_at_once() -> None:
-    with pytest.raises(ValueError, match=r"^The settings .*PORT .*; API_KEY .*; SEED .*\.$"):
+    with pytest.raises(SettingsError, match=r"^The settings .*PORT .*; API_KEY .*; SEED .*\.$"):
         settings_from({"PORT": "x", "API_KEY": " ", "SEED": "maybe"})
