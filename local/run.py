@@ -30,7 +30,7 @@ from local.table import create_table
 
 _SEED_PROGRAM = Path(__file__).resolve().parents[1] / "scripts" / "seed_products.py"
 _TABLE_NAME = "products-local"
-_GRACE_SECONDS = 1  # for requests in flight when the server is told to stop
+_GRACE_SECONDS = 0.5  # for requests in flight when the server is told to stop
 _EXIT_STOPPED, _EXIT_FAILED, _EXIT_USAGE = 0, 1, 2
 _FIRST_PRODUCT = (
     '{"name": "Basic", "description": "Five pages", "price": 1000, '
@@ -81,7 +81,7 @@ def _serve(settings: Settings) -> None:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
+                timeout_graceful_shutdown=_GRACE_SECONDS,  # type: ignore[arg-type]  # takes floats too
             )
         )
         address = f"http://{HOST}:{listener.getsockname()[1]}"
