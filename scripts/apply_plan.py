@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from botocore.exceptions import BotoCoreError
 
 from scripts.aliases import ENVIRONMENTS, explained
-from scripts.package_sums import PackageSumsError, checked_packages
-from scripts.remote_terraform import WORK, PlanStore, RemoteTerraform, RemoteTerraformError
+from scripts.package_sums import PACKAGES, PackageSumsError, checked_packages
+from scripts.remote_terraform import PlanStore, RemoteTerraform, RemoteTerraformError
 from scripts.terraform import TerraformError
 
 
@@ -35,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _apply(environment: str) -> None:
-    checked_packages()
-    digest = _shown(environment)
+    checked_packages(PACKAGES)
     terraform = RemoteTerraform(environment)
+    digest = _shown(environment, terraform.checksum_file)
     store = PlanStore(environment)
     terraform.init()
     store.fetch(digest, terraform.plan_file)
@@ -48,14 +48,14 @@ def _apply(environment: str) -> None:
     store.forget(digest)
 
 
-def _shown(environment: str) -> str:
+def _shown(environment: str, checksum_file: Path) -> str:
     """Return the checksum of the plan that was shown.
 
     Raises:
         RemoteTerraformError: none was, or it was another environment's.
     """
     try:
-        digest, name = (WORK / "plan.sha256").read_text().split()
+        digest, name = checksum_file.read_text().split()
     except FileNotFoundError:
         raise RemoteTerraformError(
             f"No plan has been stored: run scripts/plan_deployment.py --environment {environment}"

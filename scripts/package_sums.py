@@ -11,7 +11,7 @@ class PackageSumsError(Exception):
     """The zips are not what their checksums say; the text is a sentence with the next step."""
 
 
-def checked_packages(folder: Path = PACKAGES) -> dict[str, str]:
+def checked_packages(folder: Path) -> dict[str, str]:
     """Check each zip in a folder against SHA256SUMS.
 
     Returns:

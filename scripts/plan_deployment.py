@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from botocore.exceptions import BotoCoreError
 
 from scripts.aliases import ENVIRONMENTS, explained
-from scripts.package_sums import PackageSumsError, checked_packages
+from scripts.package_sums import PACKAGES, PackageSumsError, checked_packages
 from scripts.plan_summary import summary
-from scripts.remote_terraform import WORK, PlanStore, RemoteTerraform, RemoteTerraformError
+from scripts.remote_terraform import PlanStore, RemoteTerraform, RemoteTerraformError
 from scripts.terraform import TerraformError
 
 
@@ -37,12 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _plan(environment: str, summary_file: Path | None, *, store: bool) -> None:
-    checked_packages()
+    checked_packages(PACKAGES)
     terraform = RemoteTerraform(environment)
     terraform.init()
     terraform.validate()
     terraform.plan()
-    (WORK / "plan.txt").write_text(terraform.plan_as_text(), encoding="utf-8")
+    terraform.text_file.write_text(terraform.plan_as_text(), encoding="utf-8")
     markdown = summary(environment, json.loads(terraform.plan_as_json()))
     if summary_file is None:
         print(markdown)
@@ -51,7 +51,7 @@ def _plan(environment: str, summary_file: Path | None, *, store: bool) -> None:
             file.write(markdown)
     if store:
         digest = PlanStore(environment).put(terraform.plan_file)
-        (WORK / "plan.sha256").write_text(f"{digest}  {terraform.plan_file.name}\n")
+        terraform.checksum_file.write_text(f"{digest}  {terraform.plan_file.name}\n")
         print(f"The plan {digest} waits to be applied.")
     # It holds what the state holds.
     terraform.plan_file.unlink()

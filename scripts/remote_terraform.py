@@ -35,19 +35,19 @@ class RemoteTerraform:
 
     Args:
         environment: its name, which the files in terraform/environments bear.
-        folder: where Terraform keeps the provider, and the plan is kept for a while.
 
     Raises:
         TerraformError: Terraform is missing or too old.
         RemoteTerraformError: a step fails, in any method.
     """
 
-    def __init__(self, environment: str, folder: Path = WORK) -> None:
+    def __init__(self, environment: str) -> None:
         self._environment = environment
-        self._folder = folder
         self._program = find_terraform()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.plan_file = folder / f"{environment}.tfplan"
+        WORK.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.plan_file = WORK / f"{environment}.tfplan"
+        self.text_file = WORK / "plan.txt"
+        self.checksum_file = WORK / "plan.sha256"
 
     def init(self) -> None:
         """Bring the provider in and reach the state."""
@@ -89,7 +89,7 @@ class RemoteTerraform:
     def _run(self, command: str, *arguments: str, capture: bool = False) -> str:
         done = subprocess.run(
             [self._program, f"-chdir={TERRAFORM}", command, *arguments],
-            env={**os.environ, "TF_DATA_DIR": str(self._folder.resolve() / "terraform")},
+            env={**os.environ, "TF_DATA_DIR": str(WORK / "terraform")},
             stdout=subprocess.PIPE if capture else None,
             text=True,
             check=False,

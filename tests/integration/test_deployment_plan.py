@@ -1,0 +1,333 @@
+"""Planning, storing the plan in the local AWS, and applying it, with a stand-in for Terraform.
+
+The deployed stack's tests do the same with Terraform itself.
+"""
+
+import hashlib
+import io
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+
+from local.engine import CREDENTIALS, REGION
+from scripts import (
+    apply_plan,
+    check_deployed_code,
+    plan_deployment,
+    remote_terraform,
+    validate_deployment,
+    validate_environment,
+)
+from scripts.aliases import function_name
+from scripts.package_sums import as_lambda_tells
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
+    from types_boto3_s3 import S3Client
+
+BUCKET = "bbws-terraform-state-dev"
+ENVIRONMENT = ["--environment", "dev"]
+TERRAFORM = """#!/bin/bash
+echo "$*" >> {folder}/calls
+all=" $* "
+case "$all" in
+    " version"*) echo '{{"terraform_version": "1.11.4"}}' ;;
+    *" ${{FAILING:-nothing}} "*) echo "a reason"; exit 1 ;;
+    *" plan "*) echo "a plan that holds the key" > "$(sed 's/.*-out=//; s/ $//' <<< "$all")" ;;
+    *" apply "*) cat "${{@: -1:1}}" > {folder}/applied ;;
+    *" show -json "*) echo '{{"resource_changes": []}}' ;;
+    *" show "*) echo "the plan as text" ;;
+    *" output -raw "*) echo -n "the ${{@: -1:1}}" ;;
+esac
+"""
+
+
+def zipped(content: str) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr("function.py", content)
+    return archive.getvalue()
+
+
+class Job:
+    """A folder with packages and a stand-in for Terraform, and a bucket for the state."""
+
+    def __init__(self, folder: Path, bucket: "S3Client") -> None:
+        self.folder = folder
+        self.bucket = bucket
+        self.work = folder / "work"
+        self.packages = folder / "dist"
+        self.packages.mkdir()
+        content = zipped("1")
+        self.digest = hashlib.sha256(content).hexdigest()
+        (self.packages / "get_product.zip").write_bytes(content)
+        (self.packages / "SHA256SUMS").write_text(f"{self.digest}  get_product.zip\n")
+
+    @property
+    def terraform_calls(self) -> list[str]:
+        """The commands that Terraform was run with, without the folder that each of them names."""
+        calls = (self.folder / "calls").read_text().splitlines()
+        return [call.split(" ", 1)[1] for call in calls if call.startswith("-chdir=")]
+
+    def stored(self) -> list[str]:
+        return [
+            found["Key"] for found in self.bucket.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+        ]
+
+
+@pytest.fixture
+def job(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
+    program = tmp_path / "bin" / "terraform"
+    program.parent.mkdir()
+    program.write_text(TERRAFORM.format(folder=tmp_path))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": engine, "AWS_REGION": REGION}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("TF_PLUGIN_DIR", raising=False)
+    client = boto3.client("s3", region_name=REGION)
+    client.create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    job = Job(tmp_path, client)
+    monkeypatch.setattr(remote_terraform, "WORK", job.work)
+    monkeypatch.setattr(plan_deployment, "PACKAGES", job.packages)
+    monkeypatch.setattr(apply_plan, "PACKAGES", job.packages)
+    yield job
+    for key in job.stored():
+        client.delete_object(Bucket=BUCKET, Key=key)
+    client.delete_bucket(Bucket=BUCKET)
+
+
+def test_a_plan_is_shown_and_not_kept(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan_deployment.main(ENVIRONMENT) == 0
+
+    assert "Nothing to change." in capsys.readouterr().out
+    assert (job.work / "plan.txt").read_text() == "the plan as text\n"
+    assert list(job.work.glob("*.tfplan")) == []
+    assert job.stored() == []
+
+
+def test_a_plan_reads_the_environments_state_and_values_and_locks_nothing(job: Job) -> None:
+    assert plan_deployment.main(ENVIRONMENT) == 0
+
+    init, validate, plan, *_ = job.terraform_calls
+    assert "-backend-config=environments/dev.s3.tfbackend" in init
+    assert validate == "validate"
+    assert "-var-file=environments/dev.tfvars" in plan
+    assert "-lock=false" in plan
+
+
+def test_a_mirror_of_the_provider_is_used_where_one_is_named(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_PLUGIN_DIR", "/a/mirror")
+
+    assert plan_deployment.main(ENVIRONMENT) == 0
+
+    assert job.terraform_calls[0].endswith(" -plugin-dir=/a/mirror")
+
+
+def test_the_summary_is_appended_to_a_file(job: Job) -> None:
+    summary = job.folder / "summary.md"
+    summary.write_text("# Before\n")
+
+    assert plan_deployment.main([*ENVIRONMENT, "--summary", str(summary)]) == 0
+
+    assert summary.read_text() == "# Before\n## Plan for DEV\n\nNothing to change.\n"
+
+
+def test_a_stored_plan_is_in_the_states_bucket_alone_under_its_checksum(job: Job) -> None:
+    assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
+
+    digest, name = (job.work / "plan.sha256").read_text().split()
+    assert name == "dev.tfplan"
+    assert re.fullmatch(r"[0-9a-f]{64}", digest)
+    assert job.stored() == [f"2_bbws_product_lambda/plans/{digest}.tfplan"]
+    assert [path for path in job.work.rglob("*") if b"the key" in path.read_bytes()] == []
+
+
+def test_the_stored_plan_is_what_is_applied_and_then_it_is_gone(job: Job) -> None:
+    assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
+
+    assert apply_plan.main(ENVIRONMENT) == 0
+
+    assert (job.folder / "applied").read_text() == "a plan that holds the key\n"
+    assert job.stored() == []
+    assert list(job.work.glob("*.tfplan")) == []
+
+
+def test_a_plan_that_was_exchanged_is_not_applied(
+    job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
+    [key] = job.stored()
+    job.bucket.put_object(Bucket=BUCKET, Key=key, Body=b"another plan")
+
+    assert apply_plan.main(ENVIRONMENT) == 1
+
+    assert "not the one that was shown" in capsys.readouterr().err
+    assert not (job.folder / "applied").exists()
+
+
+@pytest.mark.usefixtures("job")
+def test_a_plan_is_applied_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
+    assert apply_plan.main(ENVIRONMENT) == 0
+
+    assert apply_plan.main(ENVIRONMENT) == 1
+
+    assert "plan again" in capsys.readouterr().err
+
+
+def test_a_failed_apply_keeps_the_plan_for_another_try(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
+
+    with monkeypatch.context() as failing:
+        failing.setenv("FAILING", "apply")
+        assert apply_plan.main(ENVIRONMENT) == 1
+    assert list(job.work.glob("*.tfplan")) == []
+
+    assert apply_plan.main(ENVIRONMENT) == 0
+
+
+def test_nothing_is_applied_before_a_plan_was_shown(
+    job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert apply_plan.main(ENVIRONMENT) == 1
+
+    assert "--store first" in capsys.readouterr().err
+    assert not (job.folder / "applied").exists()
+
+
+@pytest.mark.usefixtures("job")
+def test_the_plan_of_one_environment_is_not_applied_to_another(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
+
+    assert apply_plan.main(["--environment", "sit"]) == 1
+
+    assert "is dev.tfplan, not sit.tfplan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", [plan_deployment, apply_plan])
+def test_packages_that_were_changed_go_no_further(
+    job: Job, capsys: pytest.CaptureFixture[str], program: object
+) -> None:
+    (job.packages / "get_product.zip").write_bytes(b"another")
+
+    assert hasattr(program, "main")
+    assert program.main(ENVIRONMENT) == 1
+
+    assert "do not agree" in capsys.readouterr().err
+    assert not (job.folder / "calls").exists()
+
+
+@pytest.mark.parametrize("step", ["init", "validate", "plan", "show"])
+def test_a_step_of_terraform_that_fails_is_named(
+    job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: str
+) -> None:
+    monkeypatch.setenv("FAILING", step)
+
+    assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 1
+
+    assert f"terraform {step} failed for dev" in capsys.readouterr().err
+    assert job.stored() == []
+
+
+def test_a_bucket_that_refuses_is_told_in_one_sentence(
+    job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job.bucket.delete_bucket(Bucket=BUCKET)
+    try:
+        assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 1
+        assert "AWS refused" in capsys.readouterr().err
+    finally:
+        job.bucket.create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+
+
+def test_an_environment_is_validated_at_its_address_with_its_key(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[list[str]] = []
+
+    def validation(arguments: list[str]) -> int:
+        given.append(arguments)
+        return 3
+
+    monkeypatch.setenv("API_KEY", "somebody else's")
+    monkeypatch.setattr(validate_deployment, "main", validation)
+
+    assert validate_environment.main([*ENVIRONMENT, "--budget-ms", "900"]) == 3
+
+    assert given == [["--base-url", "the api_url", "--budget-ms", "900.0"]]
+    assert os.environ["API_KEY"] == "the api_key"
+    assert job.terraform_calls[0].startswith("init ")
+
+
+def test_an_environment_without_a_state_is_told_in_one_sentence(
+    job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAILING", "output")
+
+    assert validate_environment.main(ENVIRONMENT) == 1
+
+    assert "terraform output failed for dev" in capsys.readouterr().err
+    assert job.terraform_calls[-1] == "output -raw api_url"
+
+
+@pytest.fixture
+def function(job: Job) -> Iterator["LambdaClient"]:
+    client = boto3.client("lambda", region_name=REGION)
+    name = function_name("get-product", "dev")
+    created = client.create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Role="arn:aws:iam::000000000000:role/none",
+        Handler="function.handler",
+        Code={"ZipFile": (job.packages / "get_product.zip").read_bytes()},
+        Publish=True,
+    )
+    assert created["CodeSha256"] == as_lambda_tells(job.digest)
+    yield client
+    client.delete_function(FunctionName=name)
+
+
+@pytest.mark.usefixtures("function")
+def test_deployed_code_that_is_the_packaged_zip_passes(
+    job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check_deployed_code.main([*ENVIRONMENT, "--packages", str(job.packages)]) == 0
+
+    assert f"version 1 is get_product.zip ({job.digest})" in capsys.readouterr().out
+
+
+def test_deployed_code_that_is_another_zip_is_found(
+    job: Job, function: "LambdaClient", capsys: pytest.CaptureFixture[str]
+) -> None:
+    function.update_function_code(
+        FunctionName=function_name("get-product", "dev"), ZipFile=zipped("2"), Publish=True
+    )
+
+    assert check_deployed_code.main([*ENVIRONMENT, "--packages", str(job.packages)]) == 1
+
+    assert "version 2 is not get_product.zip" in capsys.readouterr().err
+
+
+def test_a_function_that_is_not_deployed_is_told_in_one_sentence(
+    job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check_deployed_code.main([*ENVIRONMENT, "--packages", str(job.packages)]) == 1
+
+    assert len(capsys.readouterr().err.splitlines()) == 1
