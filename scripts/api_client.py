@@ -172,7 +172,7 @@ class ApiClient:
                     " and the network, then the API's logs."
                 )
             case exceptions.SSLError():
-                return f"{self.base_url} has no trusted certificate: check the address ({cause})."
+                return f"No secure way to {self.base_url}: check the address ({cause})."
             case _:
                 return f"The connection to {self.base_url} broke: try again ({cause})."
 

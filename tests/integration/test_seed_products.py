@@ -350,6 +350,15 @@ def test_an_address_with_no_api_is_told_in_one_sentence(
 
 
 @pytest.mark.usefixtures("naps")
+def test_an_address_without_tls_is_told_when_https_is_asked_for(
+    fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.base_url = fake.base_url.replace("http:", "https:")
+    assert seed(fake, "--export", tmp_path / "export.json") == 1
+    assert capsys.readouterr().err.startswith(f"No secure way to {fake.base_url}: check the addr")
+
+
+@pytest.mark.usefixtures("naps")
 def test_a_connection_that_keeps_breaking_is_told_in_one_sentence(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
