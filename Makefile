@@ -30,7 +30,7 @@ lint: ## Check format, style, types, layers, shell scripts, Terraform files and 
 	$(PYTHON_IN_VENV) -m ruff check $(CODE)
 	$(PYTHON_IN_VENV) -m mypy $(CODE)
 	PYTHONPATH=src .venv/bin/lint-imports --no-logo --no-cache
-	git ls-files -z -- '*.sh' .ci/run | xargs -0 .venv/bin/shellcheck
+	git ls-files -z -- '*.sh' .ci/run .githooks/pre-commit | xargs -0 .venv/bin/shellcheck
 	@scripts/check_terraform.sh
 	@scripts/lint_workflows.sh
 
