@@ -3,13 +3,14 @@
 Source: Amazon API Gateway Developer Guide, "Set up Lambda proxy integrations in API Gateway".
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import simplejson
 
+from product_lambda.exceptions import FieldError, ValidationException
 from product_lambda.utils.request import HttpRequest
 
 REQUEST_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
@@ -108,6 +109,15 @@ class Functions:
     def delete(self, product_id: str, headers: Mapping[str, str] | None = None) -> Reply:
         """DELETE /products/{productId}."""
         return self.call("delete_product", gateway_event(product_id=product_id, headers=headers))
+
+
+def faults_found_by(check: Callable[[], object]) -> tuple[FieldError, ...] | None:
+    """The faults that a check reports; None where it finds none."""
+    try:
+        check()
+    except ValidationException as refused:
+        return refused.errors
+    return None
 
 
 def http_request(**members: Any) -> HttpRequest:

@@ -12,7 +12,7 @@ from product_lambda.exceptions import PayloadTooLargeException, ValidationExcept
 from product_lambda.models.product import ProductDraft
 from product_lambda.models.requests import CreateProductRequest, UpdateProductRequest
 from product_lambda.validators.body import body_in
-from tests.events import as_json, http_request
+from tests.events import as_json, faults_found_by, http_request
 from tests.factory import product_body, product_body_without
 from tests.products import amounts, lines, periods
 
@@ -55,13 +55,13 @@ def changes_of(body: object) -> dict[str, Any]:
 def faults_of_create(body: object) -> list[tuple[str, str]]:
     with pytest.raises(ValidationException) as raised:
         draft_of(body)
-    return [tuple(error) for error in raised.value.errors]
+    return [(error.field, error.message) for error in raised.value.errors]
 
 
 def faults_of_update(body: object) -> list[tuple[str, str]]:
     with pytest.raises(ValidationException) as raised:
         changes_of(body)
-    return [tuple(error) for error in raised.value.errors]
+    return [(error.field, error.message) for error in raised.value.errors]
 
 
 # Bodies of creations
@@ -173,8 +173,23 @@ def test_a_product_id_of_the_right_form_is_taken(taken: str) -> None:
 
 @pytest.mark.parametrize(
     "refused",
-    ["", "PROD-", "PROD--A", "PROD-A-", "PROD-a", "prod-1", "PROD-" + "A" * 33, "PROD-1\n"]
-    + [" PROD-1", "PROD-É", "PROD-١", 1, None, True, ["PROD-1"]],
+    [
+        "",
+        "PROD-",
+        "PROD--A",
+        "PROD-A-",
+        "PROD-a",
+        "prod-1",
+        "PROD-" + "A" * 33,
+        "PROD-1\n",
+        " PROD-1",
+        "PROD-É",
+        "PROD-\u0661",
+        1,
+        None,
+        True,
+        ["PROD-1"],
+    ],
 )
 def test_another_product_id_is_refused(refused: object) -> None:
     assert faults_of_create(product_body(productId=refused)) == [("productId", PRODUCT_ID)]
@@ -267,9 +282,30 @@ def test_an_amount_keeps_its_value_in_its_shortest_form(sent: str, kept: str) ->
 
 @pytest.mark.parametrize(
     "wrong",
-    ["100000000", "99999999.991", "99999999.999", "0.001", "0.011", "19.999", "1e9", "1e-3"]
-    + ["1e300", "1e999999", "-1e999999", "1e-999999", "9" * 400, "-0.01", "-1", "-99999999.99"]
-    + ["true", "false", '"19.99"', "[1]", "{}", '""'],
+    [
+        "100000000",
+        "99999999.991",
+        "99999999.999",
+        "0.001",
+        "0.011",
+        "19.999",
+        "1e9",
+        "1e-3",
+        "1e300",
+        "1e999999",
+        "-1e999999",
+        "1e-999999",
+        "9" * 400,
+        "-0.01",
+        "-1",
+        "-99999999.99",
+        "true",
+        "false",
+        '"19.99"',
+        "[1]",
+        "{}",
+        '""',
+    ],
 )
 def test_another_amount_is_refused(wrong: str) -> None:
     body = as_json(product_body()).replace("1000", f'{wrong}, "setupFee": {wrong}')
@@ -347,10 +383,32 @@ def test_an_update_tells_every_fault_at_once() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["", " ", "{", '{"name": "x"', "nul", "{'a': 1}", '{"a": NaN}', '{"a": Infinity}', "{} {}"]
-    + ['{"a": -Infinity}', '{"a": 01}', '{"a": 1,}', '{"a": "\t"}', '{"a": "\\x"}', "\0", "NaN"]
-    + ['{"a": 1e99999999999999999999}', '{"name": "\\ud800"}', '{"\\udfff": 1}', "[" * 100_000]
-    + ['{"a":' * 50_000, b"\xff\xfe{\0}\0", b'{"name": "\xc3"}', b'{"name": "\xed\xa0\x80"}'],
+    [
+        "",
+        " ",
+        "{",
+        '{"name": "x"',
+        "nul",
+        "{'a': 1}",
+        '{"a": NaN}',
+        '{"a": Infinity}',
+        "{} {}",
+        '{"a": -Infinity}',
+        '{"a": 01}',
+        '{"a": 1,}',
+        '{"a": "\t"}',
+        '{"a": "\\x"}',
+        "\x00",
+        "NaN",
+        '{"a": 1e99999999999999999999}',
+        '{"name": "\\ud800"}',
+        '{"\\udfff": 1}',
+        "[" * 100000,
+        '{"a":' * 50000,
+        b"\xff\xfe{\x00}\x00",
+        b'{"name": "\xc3"}',
+        b'{"name": "\xed\xa0\x80"}',
+    ],
     ids=lambda body: repr(body)[:30],
 )
 def test_what_is_no_json_is_told_so(body: bytes | str) -> None:
@@ -422,11 +480,8 @@ def test_any_bytes_are_taken_or_refused_with_reasons(body: bytes) -> None:
 def require_verdict(
     body: bytes, model: type[CreateProductRequest] | type[UpdateProductRequest]
 ) -> None:
-    try:
-        body_in(http_request(body=body), model)
-    except ValidationException as refused:
-        assert refused.errors
-        assert all(message.strip() for _, message in refused.errors)
+    faults = faults_found_by(lambda: body_in(http_request(body=body), model))
+    assert faults is None or (faults and all(message for _, message in faults))
 
 
 @given(

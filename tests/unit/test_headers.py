@@ -18,7 +18,7 @@ from product_lambda.validators.headers import (
     versions_expected_in,
 )
 from product_lambda.validators.path import product_id_in
-from tests.events import http_request
+from tests.events import faults_found_by, http_request
 
 TAGS = 'send * or up to 50 entity tags, such as "3"'
 
@@ -60,7 +60,6 @@ def test_an_if_match_of_a_star_accepts_any_version(anything: str) -> None:
         ('"3.0"', set()),
         ('"three"', set()),
         ('""', set()),
-        ('" "', None),
         ('"*"', set()),
         ('"1000000000000000"', set()),
         ('"a,b", "5"', {5}),
@@ -68,12 +67,8 @@ def test_an_if_match_of_a_star_accepts_any_version(anything: str) -> None:
         ('"!#~"', set()),
     ],
 )
-def test_if_match_names_versions_by_strong_tags(value: str, versions: set[int] | None) -> None:
-    if versions is None:
-        with pytest.raises(ValidationException):
-            expected_by(value)
-    else:
-        assert expected_by(value) == versions
+def test_if_match_names_versions_by_strong_tags(value: str, versions: set[int]) -> None:
+    assert expected_by(value) == frozenset(versions)
 
 
 MALFORMED = [
@@ -91,7 +86,7 @@ MALFORMED = [
     '*, "3"',
     "**",
 ]
-MALFORMED += ['"3", *', '"a\x7fb"', '"a\tb"', '"Ā"', '"3"\n', 'W/ "3"', '"a"b"']
+MALFORMED += ['"3", *', '" "', '"a\x7fb"', '"a\tb"', '"Ā"', '"3"\n', 'W/ "3"', '"a"b"']
 
 
 @pytest.mark.parametrize("value", MALFORMED)
@@ -140,10 +135,8 @@ def test_another_tag_does_not_match(value: str) -> None:
 @given(st.text() | st.text(' *,"W/3\t'))
 def test_any_text_is_a_list_of_tags_or_refused(value: str) -> None:
     for check in (expected_by, known_by):
-        try:
-            check(value)
-        except ValidationException as refused:
-            assert [message for _, message in refused.errors] == [TAGS]
+        faults = faults_found_by(lambda check=check: check(value))  # type: ignore[misc]
+        assert faults is None or [message for _, message in faults] == [TAGS]
 
 
 # Idempotency-Key
@@ -171,8 +164,14 @@ def test_another_key_is_refused(key: str) -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["application/json", "Application/JSON", "application/json;charset=utf-8"]
-    + ["application/json ; charset=utf-8", "application/json;", "application/json\t;x"],
+    [
+        "application/json",
+        "Application/JSON",
+        "application/json;charset=utf-8",
+        "application/json ; charset=utf-8",
+        "application/json;",
+        "application/json\t;x",
+    ],
 )
 def test_json_is_declared_as_such(content_type: str) -> None:
     require_json(http_request(headers={"content-type": content_type}))
@@ -184,8 +183,17 @@ def test_an_undeclared_body_is_taken_for_json() -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["", "text/plain", "application/jsonp", "application/json5", "application/problem+json"]
-    + ["text/json", "application/json, application/json", "xapplication/json", "application/ json"],
+    [
+        "",
+        "text/plain",
+        "application/jsonp",
+        "application/json5",
+        "application/problem+json",
+        "text/json",
+        "application/json, application/json",
+        "xapplication/json",
+        "application/ json",
+    ],
 )
 def test_a_body_declared_as_something_else_is_refused(content_type: str) -> None:
     with pytest.raises(UnsupportedMediaTypeException) as raised:
@@ -207,8 +215,20 @@ def test_a_product_id_in_the_path_is_taken(product_id: str) -> None:
     [{}, {"id": "PROD-1"}]
     + [
         {"productId": wrong}
-        for wrong in ("", "PROD-", "prod-1", "PROD-1\n", " PROD-1", "PROD--1", "PROD-1-", "PROD-É")
-        + ("PROD-" + "A" * 33, "x" * 10_000, "PRODUCT#PROD-1", "^PROD-1$")
+        for wrong in (
+            "",
+            "PROD-",
+            "prod-1",
+            "PROD-1\n",
+            " PROD-1",
+            "PROD--1",
+            "PROD-1-",
+            "PROD-É",
+            "PROD-" + "A" * 33,
+            "x" * 10000,
+            "PRODUCT#PROD-1",
+            "^PROD-1$",
+        )
     ],
 )
 def test_another_path_is_refused(path: dict[str, str]) -> None:

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -66,13 +65,9 @@ def test_lines_end_only_where_a_record_ends() -> None:
 
 
 def test_an_exception_comes_with_its_trace_and_cause() -> None:
-    try:
-        try:
-            raise KeyError("cause")
-        except KeyError as cause:
-            raise ValueError("effect") from cause
-    except ValueError:
-        trace = line_of(msg="failed", exc_info=sys.exc_info())["stackTrace"]
+    effect = ValueError("effect")
+    effect.__cause__ = KeyError("cause")
+    trace = line_of(msg="failed", exc_info=(ValueError, effect, None))["stackTrace"]
     assert "KeyError: 'cause'" in trace
     assert "ValueError: effect" in trace
 

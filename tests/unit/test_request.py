@@ -72,7 +72,8 @@ def test_lines_whose_names_differ_in_case_are_joined() -> None:
 
 
 def test_single_values_do_where_there_are_no_multiple_ones() -> None:
-    for absent in ({}, {"multiValueHeaders": None}, {"multiValueHeaders": {}}):
+    absences: list[dict[str, object]] = [{}, {"multiValueHeaders": None}, {"multiValueHeaders": {}}]
+    for absent in absences:
         assert request_from({**absent, "headers": {"A": "b", "C": 1}}).headers == {"a": "b"}
 
 

@@ -1,0 +1,174 @@
+"""How long calls may take, and which are tried once more."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from product_lambda.exceptions import DependencyUnavailableException
+from product_lambda.repositories import deadline
+from product_lambda.repositories.deadline import Deadline
+
+
+class Clock:
+    """Stands in for the module `time`: it moves only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    stand_in = Clock()
+    monkeypatch.setattr(deadline, "time", stand_in)
+    return stand_in
+
+
+@pytest.fixture
+def released() -> Iterator[threading.Event]:
+    """Set at the end of the test, for calls that hang until then."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+class Failing:
+    """Fails as often as told, then returns how often it was called."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.calls = 0
+
+    def __call__(self) -> int:
+        self.calls += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return self.calls
+
+
+def test_what_a_call_returns_is_returned(clock: Clock) -> None:
+    assert Deadline(1).call(lambda: "found", at_most=1) == "found"
+    assert clock.slept == []
+
+
+def test_time_runs_out(clock: Clock) -> None:
+    limit = Deadline(2.5)
+    clock.now += 1
+    assert limit.remaining() == 1.5
+    clock.now += 2
+    assert limit.remaining() == -0.5
+
+
+@pytest.mark.parametrize("passed", [1.0, 1.5])
+def test_after_the_deadline_nothing_is_called(clock: Clock, passed: float) -> None:
+    limit, operation = Deadline(1), Failing()
+    clock.now += passed
+    with pytest.raises(DependencyUnavailableException):
+        limit.call(operation, at_most=1)
+    assert operation.calls == 0
+
+
+def test_a_failure_is_passed_on_after_one_call(clock: Clock) -> None:
+    operation = Failing(ValueError("wrong"), ValueError("wrong again"))
+    with pytest.raises(ValueError, match=r"^wrong$"):
+        Deadline(10).call(operation, at_most=1)
+    assert operation.calls == 1
+    assert clock.slept == []
+
+
+def test_only_failures_worth_it_are_answered_by_another_try(clock: Clock) -> None:
+    operation = Failing(ValueError("wrong"))
+    with pytest.raises(ValueError, match="wrong"):
+        Deadline(10).call(operation, at_most=1, worth_repeating=(KeyError, OSError))
+    assert operation.calls == 1
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize(("chance", "pause"), [(0.0, 0.05), (0.5, 0.075), (1.0, 0.1)])
+def test_another_try_follows_a_short_random_pause(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, chance: float, pause: float
+) -> None:
+    monkeypatch.setattr("random.random", lambda: chance)
+    operation = Failing(ConnectionError())
+    assert Deadline(10).call(operation, at_most=1, worth_repeating=(OSError,)) == 2
+    assert clock.slept == [pytest.approx(pause)]
+
+
+def test_there_is_no_third_try(clock: Clock) -> None:
+    operation = Failing(ConnectionError("1"), ConnectionError("2"), ConnectionError("3"))
+    with pytest.raises(ConnectionError, match="2"):
+        Deadline(10).call(operation, at_most=1, worth_repeating=(OSError,))
+    assert operation.calls == 2
+    assert len(clock.slept) == 1
+
+
+@pytest.mark.parametrize(("left", "calls"), [(0.5625, 2), (0.5624, 1), (10, 2), (0.1, 1)])
+def test_another_try_needs_time_for_the_pause_and_half_a_call(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, left: float, calls: int
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.25)  # a pause of 0.0625
+    operation = Failing(ConnectionError("1"))
+    limit = Deadline(left)
+    if calls == 2:
+        assert limit.call(operation, at_most=1, worth_repeating=(OSError,)) == 2
+    else:
+        with pytest.raises(ConnectionError, match="1"):
+            limit.call(operation, at_most=1, worth_repeating=(OSError,))
+        assert clock.slept == []
+    assert operation.calls == calls
+
+
+@pytest.mark.parametrize(("at_most", "left"), [(0.01, 60), (60, 0.01)])
+def test_a_call_that_hangs_is_given_up(
+    released: threading.Event, at_most: float, left: float
+) -> None:
+    with pytest.raises(DependencyUnavailableException) as raised:
+        Deadline(left).call(released.wait, at_most=at_most)
+    assert isinstance(raised.value.__cause__, TimeoutError)
+
+
+def test_a_call_that_hangs_is_not_tried_again(released: threading.Event) -> None:
+    calls: list[bool] = []
+
+    def hang() -> None:
+        calls.append(True)
+        released.wait()
+
+    with pytest.raises(DependencyUnavailableException):
+        Deadline(60).call(hang, at_most=0.01, worth_repeating=(OSError,))
+    assert calls == [True]
+
+
+def test_a_call_that_never_started_is_not_made_later(
+    monkeypatch: pytest.MonkeyPatch, released: threading.Event
+) -> None:
+    with ThreadPoolExecutor(1) as only_one:
+        monkeypatch.setattr(deadline, "_THREADS", only_one)
+        only_one.submit(released.wait)
+        operation = Failing()
+        with pytest.raises(DependencyUnavailableException):
+            Deadline(60).call(operation, at_most=0.01)
+        released.set()
+        only_one.submit(lambda: None).result(10)
+    assert operation.calls == 0
+
+
+def test_many_calls_run_side_by_side(released: threading.Event) -> None:
+    everybody_is_here = threading.Barrier(16)
+
+    def meet() -> Callable[[], None]:
+        everybody_is_here.wait(10)
+        return released.set
+
+    with ThreadPoolExecutor(16) as callers:
+        met = [callers.submit(lambda: Deadline(20).call(meet, at_most=20)) for _ in range(16)]
+        assert len([each.result() for each in met]) == 16

@@ -1,0 +1,114 @@
+"""The product as the API shows it, and back."""
+
+from dataclasses import FrozenInstanceError, fields
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from product_lambda.models.product import DEFAULT_CURRENCY, Product, plain, product_from
+from tests.products import CREATED_AT, amounts, lines, periods, product
+
+SHOWN = {
+    "productId": "PROD-001",
+    "name": "Basic",
+    "description": "One site with up to five pages.",
+    "price": Decimal("19.99"),
+    "setupFee": Decimal(1500),
+    "currency": "ZAR",
+    "period": "yearly",
+    "features": ["Five pages", "Contact form"],
+    "active": True,
+    "version": 1,
+    "createdAt": CREATED_AT,
+    "updatedAt": CREATED_AT,
+}
+
+
+def test_a_product_is_shown_with_the_names_of_the_api() -> None:
+    assert list(product().representation().items()) == list(SHOWN.items())
+
+
+def test_a_setup_fee_that_is_none_is_not_shown() -> None:
+    shown = product(setup_fee=None).representation()
+    assert shown == {name: value for name, value in SHOWN.items() if name != "setupFee"}
+
+
+def test_a_setup_fee_of_zero_is_shown() -> None:
+    assert product(setup_fee=Decimal(0)).representation()["setupFee"] == 0
+
+
+def test_what_is_shown_leads_back_to_the_product() -> None:
+    assert product_from(SHOWN) == product()
+    assert product_from({**SHOWN, "setupFee": None}) == product(setup_fee=None)
+
+
+def test_what_older_items_lack_has_its_meaning() -> None:
+    older = {n: v for n, v in SHOWN.items() if n not in {"version", "currency", "setupFee"}}
+    assert product_from(older) == product(version=0, setup_fee=None, currency=DEFAULT_CURRENCY)
+    assert DEFAULT_CURRENCY == "ZAR"
+
+
+@pytest.mark.parametrize("missing", sorted(set(SHOWN) - {"version", "currency", "setupFee"}))
+def test_nothing_else_may_be_missing(missing: str) -> None:
+    with pytest.raises(KeyError, match=missing):
+        product_from({name: value for name, value in SHOWN.items() if name != missing})
+
+
+def test_a_product_does_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        product().name = "other"  # type: ignore[misc]
+    assert not hasattr(product(), "__dict__")
+    assert len(fields(Product)) == len(SHOWN)
+
+
+def test_a_version_is_a_whole_number_whatever_it_was_stored_as() -> None:
+    version = product_from({**SHOWN, "version": Decimal(3)}).version
+    assert (version, type(version)) == (3, int)
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (Decimal("19.90"), "19.9"),
+        (Decimal("1E+3"), "1000"),
+        (Decimal("99999999.99"), "99999999.99"),
+        (Decimal("0.00"), "0"),
+        (Decimal("0E-9"), "0"),
+        (Decimal("0.01"), "0.01"),
+        (1000, "1000"),
+        (0, "0"),
+    ],
+)
+def test_an_amount_is_plain_in_its_shortest_form(amount: Decimal | int, text: str) -> None:
+    assert str(plain(amount)) == text
+
+
+@given(amounts())
+def test_a_plain_amount_is_the_same_amount(amount: Decimal) -> None:
+    shortest = plain(amount)
+    assert shortest == amount
+    assert plain(shortest).as_tuple() == shortest.as_tuple()
+    assert not str(shortest).endswith(".0")
+
+
+@given(
+    st.builds(
+        Product,
+        product_id=st.just("PROD-1"),
+        name=lines(),
+        description=lines(),
+        price=amounts().map(plain),
+        setup_fee=st.none() | amounts(0).map(plain),
+        currency=st.sampled_from(["ZAR", "USD"]),
+        period=periods(),
+        features=st.lists(lines(), min_size=1).map(tuple),
+        active=st.booleans(),
+        version=st.integers(0, 10**9),
+        created_at=st.just(CREATED_AT),
+        updated_at=st.just(CREATED_AT),
+    )
+)
+def test_any_product_survives_its_representation(whole: Product) -> None:
+    assert product_from(whole.representation()) == whole
