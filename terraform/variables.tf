@@ -52,7 +52,7 @@ variable "schema_file" {
   default     = null
 
   validation {
-    condition     = var.schema_file == null || can(fileexists(var.schema_file)) && fileexists(coalesce(var.schema_file, "."))
+    condition     = var.schema_file == null || try(fileexists(var.schema_file), false)
     error_message = "schema_file names no file: give the path of products.schema.json, or null for the repository's own."
   }
 }
