@@ -4,9 +4,11 @@ The functions read their configuration at import, so it is set here and nowhere 
 """
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
+import boto3
 import pytest
 
 import tests.profiles  # noqa: F401 (registers the Hypothesis profile)
@@ -78,3 +80,22 @@ def functions_on_table(
     """The functions, on a table of the test's own."""
     monkeypatch.setattr("product_lambda.handlers.entry.TABLE", table)
     return _imported_functions
+
+
+@pytest.fixture(scope="session")
+def raw_item(engine: str) -> Callable[[ProductTable, str], dict[str, Any]]:
+    """Reads an item of a table as DynamoDB JSON, by its partition key."""
+    client = boto3.client(
+        "dynamodb",
+        region_name=REGION,
+        endpoint_url=engine,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
+
+    def read(table: ProductTable, partition_key: str) -> dict[str, Any]:
+        key = {"PK": {"S": partition_key}, "SK": {"S": "METADATA"}}
+        item: dict[str, Any] = client.get_item(TableName=table.name, Key=key)["Item"]
+        return item
+
+    return read

@@ -1,0 +1,94 @@
+"""Money is decimal from the request's bytes to the table and back, digit by digit."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+
+from product_lambda.models.product import plain
+from product_lambda.repositories.product_repository import ProductTable
+from tests.events import Functions, Reply, as_json
+from tests.factory import product_body, unused_product_id
+from tests.products import CENTS_MAX, amounts
+
+# Each example is of a product of its own, so one table does for all.
+ON_ENGINE = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXTREMES = ("0.01", "0.1", "0.3", "1.1", "19.9", "19.99", "1000", "8388608.01", "99999999.99")
+
+
+def test_binary64_and_back_keeps_every_amount() -> None:
+    """What UpdateItem's answer goes through in the client: see docs/adr/0003-exact-money.md."""
+    step = 9973  # a prime, so that all endings come up; a million amounts in all
+    for cents in (
+        *range(1, 20_000),
+        *range(1, CENTS_MAX, step),
+        *range(CENTS_MAX - 20_000, CENTS_MAX + 1),
+    ):
+        text = f"{cents // 100}.{cents % 100:02}"
+        assert Decimal(repr(float(text))) == Decimal(text)
+
+
+def digits(reply: Reply, name: str) -> str:
+    """The number's own text in an answer."""
+    _, _, rest = reply.body.partition(f'"{name}":')
+    return rest.partition(",")[0]
+
+
+def create(functions: Functions, price: str, setup_fee: str) -> tuple[str, Reply]:
+    product_id = unused_product_id()
+    body = as_json(product_body(productId=product_id))
+    reply = functions.create(body.replace("1000", f'{price}, "setupFee": {setup_fee}'))
+    assert reply.status == 201
+    return product_id, reply
+
+
+@pytest.mark.parametrize("amount", EXTREMES)
+def test_an_amount_is_stored_as_it_was_sent(
+    functions: Functions, shared_table: ProductTable, amount: str, raw_item: Any
+) -> None:
+    product_id, _ = create(functions, amount, amount)
+    item = raw_item(shared_table, f"PRODUCT#{product_id}")
+    assert item["price"] == item["setupFee"] == {"N": amount}
+
+
+@ON_ENGINE
+@given(amounts(), amounts(0))
+@example(Decimal("99999999.99"), Decimal("0.00"))
+@example(Decimal("0.10"), Decimal("0.30"))
+@example(Decimal("1000.00"), Decimal("90071992.54"))
+def test_every_amount_survives_every_operation(
+    functions: Functions, price: Decimal, setup_fee: Decimal
+) -> None:
+    expected = (str(plain(price)), str(plain(setup_fee)))
+    product_id, created = create(functions, str(price), str(setup_fee))
+    read = functions.get(product_id)
+    renamed = functions.update(product_id, {"name": "The money stays"})
+    repriced = functions.update(product_id, f'{{"price":{price}, "setupFee":{setup_fee}}}')
+    reread = functions.get(product_id)
+    for reply in (created, read, renamed, repriced, reread):
+        assert (digits(reply, "price"), digits(reply, "setupFee")) == expected, reply
+
+
+@ON_ENGINE
+@given(amounts(), amounts(0))
+def test_every_amount_survives_a_replay(
+    functions: Functions, price: Decimal, setup_fee: Decimal
+) -> None:
+    body = as_json(product_body()).replace("1000", f'{price}, "setupFee": {setup_fee}')
+    key = {"Idempotency-Key": str(uuid4())}
+    created, replayed = functions.create(body, key), functions.create(body, key)
+    assert created.body == replayed.body
+    assert digits(replayed, "price") == str(plain(price))
+    assert digits(replayed, "setupFee") == str(plain(setup_fee))
+
+
+def test_every_amount_survives_the_list(functions_on_table: Functions) -> None:
+    amounts_sent = [plain(Decimal(cents).scaleb(-2)) for cents in range(1, CENTS_MAX, 99_999_989)]
+    for amount in amounts_sent:
+        create(functions_on_table, str(amount), str(amount))
+    reply = functions_on_table.list(limit=100, offset=1, sort="createdAt")
+    assert [product["price"] for product in reply.json()["products"]] == amounts_sent[1:]
+    for amount in amounts_sent[1:]:
+        assert f'"price":{amount},"setupFee":{amount},' in reply.body

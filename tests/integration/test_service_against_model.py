@@ -1,0 +1,17 @@
+"""The service on a real engine does what a simple model of it does, whatever the order."""
+
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from product_lambda.repositories.deadline import Deadline
+from product_lambda.repositories.product_repository import ProductRepository
+from tests.catalogue_machine import CatalogueMachine
+from tests.integration.conftest import new_table
+
+
+def test_the_service_does_what_the_model_does_on_the_engine(engine: str) -> None:
+    class OnEngine(CatalogueMachine):
+        def empty_catalogue(self) -> ProductRepository:
+            return ProductRepository(new_table(engine), Deadline(60))
+
+    run_state_machine_as_test(OnEngine, settings=settings(max_examples=10, stateful_step_count=30))
