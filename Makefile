@@ -3,9 +3,10 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local fuzz e2e clean
+.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local fuzz e2e bench clean
 
 PYTHON_IN_VENV := .venv/bin/python
+PYTHON_FOR_BENCH := PYTHONPATH=src .local/bench/bin/python
 WORKERS ?= 2
 CODE := $(wildcard src local scripts tests benchmarks)
 
@@ -22,7 +23,7 @@ run: ## Serve the API on this machine: PORT=8000 API_KEY=... DATA_DIR=... SEED=1
 test: ## Run the unit, integration and contract tests with branch coverage
 	@scripts/bootstrap.sh dev engine
 	@$(PYTHON_IN_VENV) -m pytest $(wildcard tests/unit tests/integration tests/contract) \
-		--numprocesses $(WORKERS) --dist loadgroup --cov --cov-report term --cov-report xml --junit-xml .local/reports/tests.xml
+		--numprocesses $(WORKERS) --dist loadscope --cov --cov-report term --cov-report xml --junit-xml .local/reports/tests.xml
 
 lint: ## Check format, style, types, layers, shell scripts, Terraform files and workflows
 	@scripts/bootstrap.sh dev
@@ -71,6 +72,10 @@ fuzz: ## Send the local server thousands of random requests made from the OpenAP
 e2e: ## Deploy to a local AWS of its own, test through the deployed URL, take it down
 	@scripts/bootstrap.sh dev engine
 	@$(PYTHON_IN_VENV) scripts/run_e2e.py
+
+bench: ## Measure the functions beside common stacks, and write docs/performance.md: ROUNDS=11
+	@scripts/bootstrap.sh bench engine
+	@$(PYTHON_FOR_BENCH) -m benchmarks.side_by_side $(if $(ROUNDS),--rounds $(ROUNDS))
 
 clean: ## Remove what the tools made, but keep the local server's products and a local deployment
 	@mkdir -p .local

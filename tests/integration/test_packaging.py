@@ -46,10 +46,6 @@ class Imported(NamedTuple):
     bytecode: list[str]
 
 
-# One worker builds the zips; the others need not wait for it.
-pytestmark = pytest.mark.xdist_group("packaging")
-
-
 def package(out: Path, arch: str) -> None:
     """Build the zips as a person would."""
     command = [str(ROOT / "scripts/package_lambdas.sh"), "--arch", arch, "--out", str(out)]
