@@ -1,0 +1,6 @@
+"""Peer (c): Powertools, Pydantic and pydynox."""
+
+from benchmarks.peers.powertools_app import PowertoolsApplication
+from benchmarks.peers.pydynox_catalogue import PydynoxCatalogue
+
+handler = PowertoolsApplication(PydynoxCatalogue()).handler

@@ -1,0 +1,76 @@
+"""What is measured side by side: our functions, the peers and the floor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.function_process import Function
+from benchmarks.packages import Package, our_packages, peer_package, runtime_python
+from benchmarks.workload import OPERATIONS
+
+OURS = "ours"
+FLOOR = "floor"
+LABELS: Mapping[str, str] = {
+    OURS: "this service",
+    "a": "(a) boto3 + Pydantic",
+    "b": "(b) Powertools + Pydantic + boto3",
+    "c": "(c) Powertools + Pydantic + pydynox",
+    "d": "(d) FastAPI + Mangum + boto3",
+    FLOOR: "the floor: an empty function",
+}
+PEERS = ("a", "b", "c", "d")
+
+_HANDLERS = {
+    "get": "get_product",
+    "list": "list_products",
+    "create": "create_product",
+    "update": "update_product",
+    "delete": "delete_product",
+}
+_MODULES = {
+    "a": ("boto3_pydantic", ["boto3", "pydantic"]),
+    "b": ("powertools_boto3", ["aws_lambda_powertools", "boto3", "pydantic"]),
+    "c": ("powertools_pydynox", ["aws_lambda_powertools", "pydantic", "pydynox"]),
+    "d": ("fastapi_mangum", ["boto3", "fastapi", "mangum", "pydantic"]),
+    FLOOR: ("floor", []),
+}
+# Peer (a) has a function for each operation; a framework's one handler finds the route itself.
+_PLAIN_HANDLERS = {"list": "list_page"}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One function under measurement.
+
+    Attributes:
+        stack: a key of `LABELS`.
+        operation: one of `OPERATIONS`; the floor has only the first.
+    """
+
+    stack: str
+    operation: str
+    function: Function
+    zip_bytes: int
+
+
+def prepared(folder: Path) -> list[Subject]:
+    """Build and unpack everything below `folder`."""
+    python = runtime_python(folder / "runtime")
+    ours = our_packages(folder)
+    subjects: list[Subject] = []
+    for operation in OPERATIONS:
+        name = _HANDLERS[operation]
+        handler = f"product_lambda.handlers.{name}.handler"
+        subjects.append(_subject(OURS, operation, python, ours[name], handler))
+    for stack, (module, imports) in _MODULES.items():
+        package = peer_package(module, imports, folder)
+        for operation in OPERATIONS[:1] if stack == FLOOR else OPERATIONS:
+            name = _PLAIN_HANDLERS.get(operation, operation) if stack == "a" else "handler"
+            handler = f"benchmarks.peers.{module}.{name}"
+            subjects.append(_subject(stack, operation, python, package, handler))
+    return subjects
+
+
+def _subject(stack: str, operation: str, python: Path, package: Package, handler: str) -> Subject:
+    function = Function(python, package.folder, handler)
+    return Subject(stack, operation, function, package.zip_bytes)
