@@ -1,0 +1,151 @@
+"""Every item that the repository writes is what schemas/products.schema.json says of the table."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from local.engine import REPOSITORY
+from product_lambda.models.product import IdempotencyRecord
+from product_lambda.repositories.deadline import Deadline
+from product_lambda.repositories.product_repository import ProductRepository, ProductTable
+from tests.events import API_KEY_ID, Functions
+from tests.factory import product_body
+from tests.products import product
+
+type RawItem = Callable[[ProductTable, str], dict[str, Any]]
+
+SCHEMA = json.loads((REPOSITORY / "schemas/products.schema.json").read_text())["item"]
+VALIDATOR = Draft202012Validator(SCHEMA)
+LATER = "2026-03-01T00:00:00.000000Z"
+ITEM = {
+    "PK": {"S": "PRODUCT#PROD-001"},
+    "SK": {"S": "METADATA"},
+    "productId": {"S": "PROD-001"},
+    "name": {"S": "Basic"},
+    "description": {"S": "One site with up to five pages."},
+    "price": {"N": "19.99"},
+    "setupFee": {"N": "1500"},
+    "currency": {"S": "ZAR"},
+    "period": {"S": "yearly"},
+    "features": {"L": [{"S": "Five pages"}, {"S": "Contact form"}]},
+    "active": {"S": "true"},
+    "version": {"N": "1"},
+    "createdAt": {"S": "2026-01-31T09:30:00.123456Z"},
+    "updatedAt": {"S": "2026-01-31T09:30:00.123456Z"},
+    "updatedBy": {"S": "key-of-ann"},
+}
+
+
+@pytest.fixture
+def repository(table: ProductTable) -> ProductRepository:
+    return ProductRepository(table, Deadline(60))
+
+
+def test_a_product_is_stored_as_the_schema_says(
+    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+) -> None:
+    VALIDATOR.validate(ITEM)
+    repository.insert(product(), "key-of-ann")
+    assert raw_item(table, "PRODUCT#PROD-001") == ITEM
+
+
+def test_a_product_without_setup_fee_has_no_such_attribute(
+    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+) -> None:
+    repository.insert(product(setup_fee=None), "key-of-ann")
+    item = raw_item(table, "PRODUCT#PROD-001")
+    assert item == {name: value for name, value in ITEM.items() if name != "setupFee"}
+    VALIDATOR.validate(item)
+
+
+def test_a_changed_product_is_stored_as_the_schema_says(
+    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+) -> None:
+    repository.insert(product(), "key-of-ann")
+    changes = {"price": Decimal("0.1"), "setupFee": None, "features": ["One"]}
+    repository.update("PROD-001", changes, None, "key-of-bob", LATER)
+    item = raw_item(table, "PRODUCT#PROD-001")
+    VALIDATOR.validate(item)
+    expected = ITEM | {
+        "price": {"N": "0.1"},
+        "features": {"L": [{"S": "One"}]},
+        "version": {"N": "2"},
+        "updatedAt": {"S": LATER},
+        "updatedBy": {"S": "key-of-bob"},
+    }
+    assert item == {name: value for name, value in expected.items() if name != "setupFee"}
+
+
+def test_a_deactivated_product_is_stored_as_the_schema_says(
+    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+) -> None:
+    repository.insert(product(), "key-of-ann")
+    repository.deactivate("PROD-001", None, "key-of-bob", LATER)
+    item = raw_item(table, "PRODUCT#PROD-001")
+    VALIDATOR.validate(item)
+    assert item == ITEM | {
+        "active": {"S": "false"},
+        "version": {"N": "2"},
+        "updatedAt": {"S": LATER},
+        "updatedBy": {"S": "key-of-bob"},
+    }
+
+
+def test_the_counter_is_stored_as_the_schema_says(
+    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+) -> None:
+    repository.advance_number(3)
+    item = raw_item(table, "COUNTER#PRODUCT")
+    VALIDATOR.validate(item)
+    key = {"PK": {"S": "COUNTER#PRODUCT"}, "SK": {"S": "METADATA"}}
+    assert item == {**key, "number": {"N": "3"}}
+
+
+def test_a_record_is_stored_as_the_schema_says(
+    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+) -> None:
+    record = IdempotencyRecord("a" * 64, "b" * 64, product(), 2000)
+    repository.insert_once(product(), "key-of-ann", record, 1000)
+    item = raw_item(table, f"IDEMPOTENCY#{'a' * 64}")
+    VALIDATOR.validate(item)
+    answer = json.loads(item.pop("answer")["S"], parse_float=Decimal)
+    assert answer == product().representation()
+    assert item == {
+        "PK": {"S": f"IDEMPOTENCY#{'a' * 64}"},
+        "SK": {"S": "METADATA"},
+        "productId": {"S": "PROD-001"},
+        "fingerprint": {"S": "b" * 64},
+        "expiresAt": {"N": "2000"},
+    }
+    assert raw_item(table, "PRODUCT#PROD-001") == ITEM
+
+
+def test_what_the_functions_store_is_as_the_schema_says(
+    functions_on_table: Functions, table: ProductTable, raw_item: RawItem
+) -> None:
+    created = functions_on_table.create(product_body(), {"Idempotency-Key": "a-key"})
+    assert created.status == 201
+    item = raw_item(table, "PRODUCT#PROD-001")
+    VALIDATOR.validate(item)
+    VALIDATOR.validate(raw_item(table, "COUNTER#PRODUCT"))
+    assert item["updatedBy"] == {"S": API_KEY_ID}
+    assert "updatedBy" not in created.json()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"price": {"S": "19.99"}},
+        {"price": {"N": "0"}},
+        {"active": {"BOOL": True}},
+        {"createdAt": {"S": "2026-01-31T09:30:00Z"}},
+        {"version": {"N": "0"}},
+        {"expiresAt": {"N": "1"}},
+    ],
+)
+def test_the_schema_refuses_what_is_otherwise(changes: dict[str, Any]) -> None:
+    assert not VALIDATOR.is_valid(ITEM | changes)
