@@ -4,6 +4,7 @@ It deploys the tracked Terraform files as they are; only the state's place, the 
 the API key's value are its own. It never talks to a real account.
 """
 
+import itertools
 import json
 import platform
 import secrets
@@ -11,7 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TERRAFORM = REPOSITORY / "terraform"
+_SCHEMA = {"schema_file": str(REPOSITORY / "schemas" / "products.schema.json")}
 
 MISREPORTED = frozenset(
     ("aws_cloudwatch_metric_alarm", attribute)
@@ -64,20 +66,36 @@ class LocalStack:
         folder: Where it lives; made when missing, private to the user.
         environment: dev, sit or prod: whose values it is deployed with.
         variables: Terraform variables that differ from the environment's file.
+        packages: Where the functions' zips are; by default they are built into `folder`.
     """
 
     def __init__(
-        self, folder: Path, environment: str = "dev", variables: Mapping[str, object] | None = None
+        self,
+        folder: Path,
+        environment: str = "dev",
+        *,
+        variables: Mapping[str, object] | None = None,
+        packages: Path | None = None,
     ) -> None:
         self.folder = folder.resolve()
         self.environment = environment
+        self.variables = dict(variables or {})
         self.engine_folder = self.folder / "engine"
-        self._variables = dict(variables or {})
-        self._values = _values_of(environment)
+        self.values = _values_of(environment)
+        self._packages = packages
         self._unfinished = self.folder / "unfinished"
-        self.region = self._values["aws_region"]
-        self.endpoint_url = ""
-        self.main: Root | None = None
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where the engine listens.
+
+        Raises:
+            LocalStackError: It does not run.
+        """
+        running = running_engine(self.engine_folder)
+        if running is None:
+            raise LocalStackError(f"The local AWS of {self.folder} does not run: deploy again.")
+        return running.endpoint_url
 
     def deploy(self, report: Report) -> Deployment:
         """Bring the stack to what the files and the code say, and return how to reach it.
@@ -87,19 +105,51 @@ class LocalStack:
         Raises:
             LocalStackError, LocalError, TerraformError, PackagingError: a sentence for the user.
         """
-        report("Packaging the functions")
-        build(_architecture(), self.folder / "packages")
+        if self._packages is None:
+            report("Packaging the functions")
+            build(_architecture(), self.folder / "packages")
         self._forget_what_was_interrupted(report)
         self._start_engine(report)
+        changed = self.apply(report)
+        moved = self.shift_aliases(report)
+        outputs = self.main_root().outputs()
+        path = f"/restapis/{outputs['api_id']}/{outputs['stage_name']}/_user_request_"
+        return Deployment(self.endpoint_url + path, outputs["api_key"], changed or moved)
+
+    def apply(self, report: Report) -> bool:
+        """Apply both roots to the running engine, and tell whether anything was to be changed."""
         self._unfinished.touch()
         try:
-            changed = self._apply_roots(report)
-            moved = self._shift_aliases(report)
+            made = self._apply(self.table_root(), "the table", report)
+            return self._apply(self.main_root(), "the service", report) or made
+        except TerraformError as error:
+            if running_engine(self.engine_folder) is None:
+                raise LocalStackError(
+                    "The local AWS stopped in the middle of the deployment: "
+                    "run the same command again, which then starts from nothing."
+                ) from error
+            raise
         finally:
-            # A fault of Terraform's own leaves its state and the engine in step.
+            # Terraform has written its state; it fits the engine unless that is gone.
             if running_engine(self.engine_folder) is not None:
                 self._unfinished.unlink()
-        return self._described(changed=changed or moved)
+
+    def shift_aliases(self, report: Report) -> bool:
+        """Point each alias at the version last published, which Terraform leaves to others.
+
+        Returns:
+            Whether any pointed elsewhere.
+        """
+        client: LambdaClient = self.client("lambda")
+        moved = False
+        for function in self.main_root().outputs()["functions"].values():
+            name, alias, version = function["name"], function["alias"], function["version"]
+            current = client.get_alias(FunctionName=name, Name=alias)["FunctionVersion"]
+            if current != version:
+                report(f"Shifting {name} from version {current} to {version}")
+                client.update_alias(FunctionName=name, Name=alias, FunctionVersion=version)
+                moved = True
+        return moved
 
     def destroy(self) -> bool:
         """Stop the engine with all its processes, delete the folder; tell whether there was one."""
@@ -108,36 +158,56 @@ class LocalStack:
         shutil.rmtree(self.folder, ignore_errors=True)
         return stopped or existed
 
-    def lambda_client(self) -> "LambdaClient":
-        """A client of the deployed functions, with the rights of the account's root."""
+    def client(self, service: Any) -> Any:  # noqa: ANN401 (boto3 makes a type for each service)
+        """A client of the deployed stack, with the rights of its account's root."""
         return boto3.client(
-            "lambda",
-            region_name=self.region,
+            service,
+            region_name=self.values["aws_region"],
             endpoint_url=self.endpoint_url,
             aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         )
 
-    def root(self) -> Root:
-        """The main root, once it is deployed."""
-        if self.main is None:
-            raise RuntimeError("the stack has not been deployed")
-        return self.main
+    def table_root(self) -> Root:
+        """The root that creates the table."""
+        return Root(
+            TERRAFORM / "table",
+            self.folder / "terraform" / "table",
+            {**self.values, **_SCHEMA, "deletion_protection": False},
+            self._access(),
+        )
+
+    def main_root(self) -> Root:
+        """The root of the service."""
+        packages = self._packages or self.folder / "packages"
+        return Root(
+            TERRAFORM,
+            self.folder / "terraform" / "main",
+            {
+                **_SCHEMA,
+                "package_dir": str(packages),
+                "architecture": _architecture(),
+                "api_key_value": self._api_key(),
+                **self.variables,
+            },
+            self._access(),
+            var_file=_var_file(self.environment),
+        )
+
+    def _access(self) -> dict[str, str]:
+        # Few attempts: an engine that does not answer at once is gone.
+        return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.endpoint_url, "AWS_MAX_ATTEMPTS": "3"}
 
     def _start_engine(self, report: Report) -> None:
-        running = running_engine(self.engine_folder)
-        if running is not None:
-            self.endpoint_url = running.endpoint_url
+        if running_engine(self.engine_folder) is not None:
             return
         report("Starting the local AWS")
-        engine = Engine(
+        Engine(
             self.engine_folder,
             enforce_iam=True,
-            account_id=self._values["aws_account_id"],
+            account_id=self.values["aws_account_id"],
             outlives_parent=True,
-        )
-        engine.start()
-        self.endpoint_url = engine.endpoint_url
+        ).start()
 
     def _forget_what_was_interrupted(self, report: Report) -> None:
         """Start from nothing where the engine and Terraform's state cannot be in step.
@@ -145,9 +215,10 @@ class LocalStack:
         The engine writes its state only when it is told to stop. Killed, it has lost what Terraform
         believes to be there; and a Terraform that was killed does not know what it has made.
         """
-        running = running_engine(self.engine_folder)
         lost = (
-            running is None and self.engine_folder.exists() and not self._engine_saved_its_state()
+            self.engine_folder.exists()
+            and running_engine(self.engine_folder) is None
+            and not self._engine_saved_its_state()
         )
         if not lost and not self._unfinished.exists():
             return
@@ -162,70 +233,19 @@ class LocalStack:
         saved = (path.stat().st_mtime for path in (self.engine_folder / "state").glob("*.json"))
         return max(saved, default=0.0) > started
 
-    def _apply_roots(self, report: Report) -> bool:
-        access = {**CREDENTIALS, "AWS_ENDPOINT_URL": self.endpoint_url}
-        schema = {"schema_file": str(REPOSITORY / "schemas" / "products.schema.json")}
-        table = Root(
-            TERRAFORM / "table",
-            self.folder / "terraform" / "table",
-            {**self._values, **schema, "deletion_protection": False},
-            access,
-        )
-        self.main = Root(
-            TERRAFORM,
-            self.folder / "terraform" / "main",
-            {
-                **schema,
-                "package_dir": str(self.folder / "packages"),
-                "architecture": _architecture(),
-                "api_key_value": self._api_key(),
-                **self._variables,
-            },
-            access,
-            var_file=_var_file(self.environment),
-        )
-        report("Preparing Terraform")
-        table.init()
-        self.main.init()
-        made = self._apply(table, "the table", report)
-        return self._apply(self.main, "the service", report) or made
-
     def _apply(self, root: Root, what: str, report: Report) -> bool:
         report(f"Planning {what}")
+        root.init()
         changes = root.plan()
         if root.has_applied_these_files() and all(map(misreported, changes)):
             return False
-        total = len(changes)
-        finished = 0
-
-        def done(address: str) -> None:
-            nonlocal finished
-            finished += 1
-            report(f"Deploying {what}: {finished} of {total} ({address})")
-
-        try:
-            root.apply(done)
-        except TerraformError as error:
-            if running_engine(self.engine_folder) is None:
-                raise LocalStackError(
-                    "The local AWS stopped in the middle of the deployment: "
-                    "run the same command again, which then starts from nothing."
-                ) from error
-            raise
+        finished = itertools.count(1)
+        root.apply(
+            lambda address: report(
+                f"Deploying {what}: {next(finished)} of {len(changes)} ({address})"
+            )
+        )
         return True
-
-    def _shift_aliases(self, report: Report) -> bool:
-        """Point each alias at the version just published, which Terraform leaves to others."""
-        client = self.lambda_client()
-        moved = False
-        for function in self.root().outputs()["functions"].values():
-            name, alias, version = function["name"], function["alias"], function["version"]
-            current = client.get_alias(FunctionName=name, Name=alias)["FunctionVersion"]
-            if current != version:
-                report(f"Shifting {name} from version {current} to {version}")
-                client.update_alias(FunctionName=name, Name=alias, FunctionVersion=version)
-                moved = True
-        return moved
 
     def _api_key(self) -> str:
         """The key for writes, the same at each deployment; the emulator cannot make one."""
@@ -235,11 +255,6 @@ class LocalStack:
             kept.touch(mode=0o600)
             kept.write_text(secrets.token_hex(20))
         return kept.read_text()
-
-    def _described(self, *, changed: bool) -> Deployment:
-        outputs = self.root().outputs()
-        path = f"/restapis/{outputs['api_id']}/{outputs['stage_name']}/_user_request_"
-        return Deployment(self.endpoint_url + path, outputs["api_key"], changed)
 
 
 def write_description(deployment: Deployment, path: Path) -> None:

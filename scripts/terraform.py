@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 OLDEST = (1, 11)  # the first whose S3 backend locks without a table
 
+_PLUGINS = Path(__file__).resolve().parents[1] / ".local" / "terraform-plugins"
 _INSTALL = "install Terraform 1.11 or newer (developer.hashicorp.com/terraform/install)"
 _BACKEND_OVERRIDE = 'terraform {\n  backend "local" {\n    path = "terraform.tfstate"\n  }\n}\n'
 # What a run may take from its caller: a profile, a workspace or a TF_VAR_* could point elsewhere.
@@ -22,7 +23,6 @@ _INHERITED = (
     "PATH",
     "HOME",
     "TMPDIR",
-    "TF_PLUGIN_CACHE_DIR",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "SSL_CERT_FILE",
@@ -248,8 +248,10 @@ def _environment() -> dict[str, str]:
     settings = os.environ.get("TF_CLI_CONFIG_FILE", "")
     if Path(settings).is_file():
         environment["TF_CLI_CONFIG_FILE"] = settings
+    _PLUGINS.mkdir(parents=True, exist_ok=True)
     return {
         **environment,
+        "TF_PLUGIN_CACHE_DIR": str(_PLUGINS),  # one download serves every root
         "TF_IN_AUTOMATION": "true",
         "CHECKPOINT_DISABLE": "true",
         "AWS_CONFIG_FILE": os.devnull,

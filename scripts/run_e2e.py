@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Deploys to a local AWS of its own, runs the tests against the deployed URL, and takes all down.
+
+It disturbs no deployment of `deploy_local.py`: everything of it is in a folder of its own.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# Run as a file, Python has this folder on its path and not the repository.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from local.errors import LocalError
+from scripts.deploy_local import steps
+from scripts.local_stack import REPOSITORY, LocalStack, LocalStackError, write_description
+from scripts.package_lambdas import PackagingError
+from scripts.terraform import TerraformError, find_terraform
+
+FOLDER = REPOSITORY / ".local" / "e2e"
+PROD_FOLDER = FOLDER / "prod"
+WORKERS = "2"
+
+
+def main() -> int:
+    """Deploy, test, take down; return the exit code of the tests."""
+    stack = LocalStack(FOLDER / "dev")
+    try:
+        find_terraform()
+        _take_down(stack)
+        deployment = stack.deploy(steps(print))
+        write_description(deployment, FOLDER / "deployment.json")
+        return subprocess.run(
+            [
+                *(sys.executable, "-m", "pytest", "tests/e2e", "tests/contract"),
+                *("--numprocesses", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder"),
+                *("--junit-xml", ".local/reports/e2e.xml"),
+            ],
+            cwd=REPOSITORY,
+            env={
+                **os.environ,
+                "PRODUCT_API_BASE_URL": deployment.base_url,
+                "PRODUCT_API_KEY": deployment.api_key,
+                "PRODUCT_API_STACKS": str(FOLDER),
+            },
+            check=False,
+        ).returncode
+    except (LocalError, LocalStackError, PackagingError, TerraformError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        _take_down(stack)
+
+
+def _take_down(stack: LocalStack) -> None:
+    """Stop whatever a run left, the stacks that tests deploy themselves included."""
+    stack.destroy()
+    LocalStack(PROD_FOLDER, "prod").destroy()
+    (FOLDER / "deployment.json").unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
