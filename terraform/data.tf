@@ -24,7 +24,7 @@ data "aws_dynamodb_table" "products" {
 
     postcondition {
       condition     = self.range_key == local.expected.rangeKey
-      error_message = "Table ${self.name}: the sort key is ${self.range_key == "" ? "missing" : self.range_key}, but must be ${local.expected.rangeKey}; the schema repository has to change the table, or table_name names the wrong one."
+      error_message = "Table ${self.name}: the sort key is ${coalesce(self.range_key, "missing")}, but must be ${local.expected.rangeKey}; the schema repository has to change the table, or table_name names the wrong one."
     }
 
     postcondition {

@@ -3,27 +3,17 @@
 
 locals {
   table_arn = data.aws_dynamodb_table.products.arn
+  index_arn = "${local.table_arn}/index/${local.index_name}"
 
-  # `keys` names the partition keys an action may touch (dynamodb:LeadingKeys), so that a function which may
-  # change products still cannot change, say, the counter.
+  # A transaction needs the right to each write inside it. Reads beside a write explain a condition that failed.
+  # dynamodb:LeadingKeys could narrow the rows too, but no emulator evaluates it, and a right that is not proved
+  # before it meets an account is a right that may be missing there.
   table_rights = {
-    list_products = [
-      { actions = ["dynamodb:Query"], resource = "${local.table_arn}/index/${local.index_name}", keys = ["true"] },
-    ]
-    get_product = [
-      { actions = ["dynamodb:GetItem"], resource = local.table_arn, keys = ["PRODUCT#*"] },
-    ]
-    create_product = [
-      { actions = ["dynamodb:UpdateItem"], resource = local.table_arn, keys = ["COUNTER#PRODUCT"] },
-      { actions = ["dynamodb:PutItem"], resource = local.table_arn, keys = ["PRODUCT#*", "IDEMPOTENCY#*"] },
-      { actions = ["dynamodb:GetItem"], resource = local.table_arn, keys = ["PRODUCT#*", "IDEMPOTENCY#*"] },
-    ]
-    update_product = [
-      { actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resource = local.table_arn, keys = ["PRODUCT#*"] },
-    ]
-    delete_product = [
-      { actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resource = local.table_arn, keys = ["PRODUCT#*"] },
-    ]
+    list_products  = { actions = ["dynamodb:Query"], resource = local.index_arn }
+    get_product    = { actions = ["dynamodb:GetItem"], resource = local.table_arn }
+    create_product = { actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resource = local.table_arn }
+    update_product = { actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resource = local.table_arn }
+    delete_product = { actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resource = local.table_arn }
   }
 }
 
@@ -41,19 +31,9 @@ data "aws_iam_policy_document" "assume_by_lambda" {
 data "aws_iam_policy_document" "function" {
   for_each = local.functions
 
-  dynamic "statement" {
-    for_each = local.table_rights[each.key]
-
-    content {
-      actions   = statement.value.actions
-      resources = [statement.value.resource]
-
-      condition {
-        test     = "ForAllValues:StringLike"
-        variable = "dynamodb:LeadingKeys"
-        values   = statement.value.keys
-      }
-    }
+  statement {
+    actions   = local.table_rights[each.key].actions
+    resources = [local.table_rights[each.key].resource]
   }
 
   # The group is made by Terraform, so the function may not make one; :* stands for the group's own streams.
