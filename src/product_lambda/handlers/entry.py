@@ -1,5 +1,6 @@
 """The edge that the five functions share: configuration, translation, faults, the log line."""
 
+import gc
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -56,6 +57,8 @@ def endpoint(
     Every exception becomes a problem document here, and nowhere else. Each request leaves one
     "request completed" line in the log.
     """
+    gc.freeze()
+    gc.enable()
 
     def decorate(answer_to: Callable[[HttpRequest], Answer]) -> Handler:
         def handler(event: Mapping[str, object], _context: object) -> GatewayResponse:
