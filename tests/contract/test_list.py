@@ -109,20 +109,15 @@ def test_small_pages_and_a_large_one_show_the_same(api: ProductApi, sort: str) -
     eventually(the_same, "small pages to show what a large one shows")
 
 
-def test_every_page_but_the_last_is_full(api: ProductApi) -> None:
-    _created_and_listed(api, 21)
-    pages = list(_pages(api, 20))
-    assert all(page["count"] == 20 and page["moreAvailable"] for page in pages[:-1])
-    assert not pages[-1]["moreAvailable"]
-
-
 def test_a_page_that_just_holds_the_rest_is_the_last(api: ProductApi) -> None:
-    _created_and_listed(api, 101)  # three pages at least: the last two start at a token
+    _created_and_listed(api, 101)  # two pages at least: the last one starts at a token
 
     def ends() -> bool | None:
-        *_, before, last_but_one, last = _pages(api, 50)
-        rest = last_but_one["products"] + last["products"]
-        start = {"nextToken": before["nextToken"]}
+        *_, before, last = _pages(api, 100)
+        start, rest = {"nextToken": before["nextToken"]}, last["products"]
+        if len(rest) == 1:  # no page can hold one less
+            api.new_product()
+            return None
         all_of_it = api.list_products(limit=len(rest), **start).json()
         all_but_one = api.list_products(limit=len(rest) - 1, **start).json()
         return (
@@ -135,15 +130,15 @@ def test_a_page_that_just_holds_the_rest_is_the_last(api: ProductApi) -> None:
     eventually(ends, "a page of just the rest to be the last")
 
 
-@pytest.mark.parametrize("sort", ["createdAt", "-createdAt"])
 @pytest.mark.parametrize("offset", [0, 1, 3])
-def test_offset_skips_products(api: ProductApi, sort: str, offset: int) -> None:
+def test_offset_skips_products(api: ProductApi, offset: int) -> None:
     _created_and_listed(api, 5)
 
     def skips() -> bool | None:
-        page = api.list_products(sort=sort, limit=2, offset=offset).json()
+        # Oldest first: what other tests create meanwhile comes far behind.
+        page = api.list_products(sort="createdAt", limit=2, offset=offset).json()
         assert page["offset"] == offset
-        large = api.list_products(sort=sort, limit=5).json()["products"]
+        large = api.list_products(sort="createdAt", limit=5).json()["products"]
         return page["products"] == large[offset : offset + 2] or None
 
     eventually(skips, "a page by offset to be a part of a large page")
