@@ -1,7 +1,5 @@
 """POST /products: a new product."""
 
-from dataclasses import replace
-
 from product_lambda.handlers.entry import catalogue, endpoint, refuse_when_read_only
 from product_lambda.models.requests import CreateProductRequest
 from product_lambda.utils.request import HttpRequest
@@ -27,4 +25,4 @@ def handler(request: HttpRequest) -> Answer:
     if replayed:
         headers["Idempotency-Replayed"] = "true"
     answer = json_answer(201, to_json(product.representation()), headers)
-    return replace(answer, product_id=product.product_id, replayed=replayed)
+    return answer._replace(product_id=product.product_id, replayed=replayed)

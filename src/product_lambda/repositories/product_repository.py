@@ -5,9 +5,8 @@ It decides nothing: every write is one conditional request, and what failed is t
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import simplejson
 from pydynox import DynamoDBClient, Model, ModelConfig, SyncTransaction
@@ -56,8 +55,7 @@ _THROTTLED: Final = (ProvisionedThroughputExceededException,)
 _PASSING: Final = (*_THROTTLED, ConnectionException, _UnclassifiedException)
 
 
-@dataclass(frozen=True, slots=True)
-class ProductTable:
+class ProductTable(NamedTuple):
     """The table and the client to reach it; one for the life of a process."""
 
     name: str

@@ -1,8 +1,8 @@
 """The one place that builds answers: common headers, problem documents, gateway responses."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol, TypedDict
+from types import MappingProxyType
+from typing import NamedTuple, Protocol, TypedDict
 
 import simplejson
 
@@ -19,8 +19,7 @@ class GatewayResponse(TypedDict):
     isBase64Encoded: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer before the headers that all answers share.
 
     Attributes:
@@ -31,7 +30,7 @@ class Answer:
 
     status: int
     body: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     product_id: str | None = None
     replayed: bool = False
 

@@ -1,8 +1,7 @@
 """Checks of request headers: entity tags, the idempotency key, the content type."""
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from product_lambda.exceptions import (
     FieldError,
@@ -26,8 +25,7 @@ _JSON: Final = re.compile(r"application/json[ \t]*(;.*)?", re.IGNORECASE)
 _ANYTHING: Final = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class EntityTags:
+class EntityTags(NamedTuple):
     """The tags that `If-Match` or `If-None-Match` names; `*` stands for any."""
 
     tags: frozenset[str]
