@@ -1,0 +1,66 @@
+"""Requests that no well-behaved client sends: odd targets, and bytes that are hardly HTTP."""
+
+import socket
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.contract.product_api import ProductApi
+
+ODD_TARGETS = [
+    *("/products/%", "/products/%zz", "/products/%E0%A4%A", "/products/%ff%fe", "/products/%00"),
+    *("/products/PROD-1%2F..%2FPROD-2", "/products/..%2F..%2Fetc%2Fpasswd", "/products/.;/x"),
+    *("/products/..", "/products/../products", "/products/PROD-1;jsessionid=1"),
+    *("/products/%252e%252e", "/products/%25s%25n", "/products/PROD-1%0d%0aX-Injected:%20yes"),
+    *("/products/{productId}", "/products/$%7B7*7%7D"),
+]
+ODD_QUERIES = [
+    *("limit", "limit=", "=", "&&&", "limit=%", "limit=%zz", "limit=%ff", "%6Cimit=0", "?limit=1"),
+    *("limit[]=1", "limit[0]=1", "limit=1;offset=1", "nextToken=%00", "nextToken=%ED%A0%80"),
+    *("sort=-createdAt%0d%0aX-Injected:yes", "&".join(["limit=1"] * 500), "a" * 3000),
+]
+HARDLY_HTTP = [
+    b"\r\n\r\n",
+    b"GET\r\n\r\n",
+    b"GET {path} HTTP/9.9\r\nHost: x\r\n\r\n",
+    b"GET {path} HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
+    b"GET {path} HTTP/1.1\r\nHost: x\r\nIf-None-Match: \x00\r\n\r\n",
+    b"GET {path} HTTP/1.1\r\nHost: x\r\n" + b"X-Long: " + b"x" * 100_000 + b"\r\n\r\n",
+    b"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1e9\r\n\r\n",
+    b"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+]
+
+
+@pytest.mark.parametrize("target", ODD_TARGETS)
+def test_an_odd_path_is_no_product(api: ProductApi, target: str) -> None:
+    assert api.request_as_it_stands("GET", target).status in {400, 404}
+    assert api.request_as_it_stands("DELETE", target).status in {400, 403, 404}
+
+
+@pytest.mark.parametrize("query", ODD_QUERIES, ids=lambda query: query[:20])
+def test_an_odd_query_is_refused(api: ProductApi, query: str) -> None:
+    answer = api.request_as_it_stands("GET", f"/products?{query}")
+    # What names no parameter at all is no parameter.
+    assert answer.status == 400 or (answer.status == 200 and query in {"=", "&&&"})
+    assert "X-Injected" not in answer.headers
+
+
+@pytest.mark.parametrize("request_bytes", HARDLY_HTTP, ids=lambda sent: ascii(sent)[2:40])
+def test_what_is_hardly_http_does_no_harm(api: ProductApi, request_bytes: bytes) -> None:
+    url = urlsplit(api.base_url)
+    assert url.hostname
+    sent = request_bytes.replace(b"{path}", f"{url.path}/products".encode())
+    answer = b""
+    with (
+        socket.create_connection((url.hostname, url.port or 80), timeout=10) as connection,
+        suppress(ConnectionError),  # hanging up is an answer too
+    ):
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(65536)
+    assert not answer or answer.split(b" ")[1][:1] in {b"2", b"4"}
+    assert b"Traceback" not in answer
+    assert api.list_products(limit=1).status == 200
