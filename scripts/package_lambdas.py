@@ -173,7 +173,9 @@ def compile_tree(folder: Path, *, beside_source: bool) -> None:
     Raises:
         PackagingError: a module does not compile.
     """
-    command = [sys.executable, "-S", "-s", "-P", "-m", "compileall", "-q", "-f"]
+    command = [sys.executable, "-S", "-s", "-P"]
+    # A traceback names lines; its marks below them would make every module larger to load.
+    command += ["-X", "no_debug_ranges", "-m", "compileall", "-q", "-f"]
     command += ["--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", TASK_ROOT]
     if beside_source:
         command.append("-b")
@@ -194,7 +196,8 @@ def fetch_packages(arch: str) -> Path:
     Raises:
         PackagingError: the packages are neither on this machine nor to be had.
     """
-    key = hashlib.sha256(REQUIREMENTS.read_bytes() + platform.python_version().encode())
+    made_by = Path(__file__).read_bytes() + platform.python_version().encode()
+    key = hashlib.sha256(REQUIREMENTS.read_bytes() + made_by)
     folder = CACHE / f"{arch}-{key.hexdigest()[:16]}"
     if folder.exists():
         return folder
