@@ -60,6 +60,12 @@ def test_what_json_does_not_know_is_written_as_text() -> None:
     )
 
 
+def test_what_another_handler_left_on_the_record_is_not_extra() -> None:
+    line = line_of(msg="fresh", message="stale", asctime="now", taskName="task")
+    assert set(line) == {"timestamp", "level", "logger", "message"}
+    assert line["message"] == "fresh"
+
+
 def test_lines_end_only_where_a_record_ends() -> None:
     assert line_of(msg="a\nb\u2028c")["message"] == "a\nb\u2028c"
 

@@ -166,6 +166,7 @@ def test_a_token_in_another_order_is_refused() -> None:
         next_token(PLACE, SortOrder.OLDEST_FIRST) + "AAAA",
         next_token(PLACE, SortOrder.OLDEST_FIRST)[:-1],
         " " + next_token(PLACE, SortOrder.OLDEST_FIRST),
+        next_token(PLACE, SortOrder.OLDEST_FIRST) + "!!!!",
     ],
 )
 def test_a_forged_token_is_refused(forged: str) -> None:
