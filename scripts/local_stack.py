@@ -28,18 +28,18 @@ TERRAFORM = REPOSITORY / "terraform"
 _SCHEMA = {"schema_file": str(REPOSITORY / "schemas" / "products.schema.json")}
 
 MISREPORTED = frozenset(
-    ("aws_cloudwatch_metric_alarm", attribute)
-    for attribute in (
-        "actions_enabled",
-        "alarm_actions",
-        "alarm_description",
-        "dimensions",
-        "extended_statistic",
-        "ok_actions",
-        "period",
-        "statistic",
-        "treat_missing_data",
-    )
+    {
+        ("aws_api_gateway_usage_plan", "quota_settings"),
+        ("aws_cloudwatch_metric_alarm", "actions_enabled"),
+        ("aws_cloudwatch_metric_alarm", "alarm_actions"),
+        ("aws_cloudwatch_metric_alarm", "alarm_description"),
+        ("aws_cloudwatch_metric_alarm", "dimensions"),
+        ("aws_cloudwatch_metric_alarm", "extended_statistic"),
+        ("aws_cloudwatch_metric_alarm", "ok_actions"),
+        ("aws_cloudwatch_metric_alarm", "period"),
+        ("aws_cloudwatch_metric_alarm", "statistic"),
+        ("aws_cloudwatch_metric_alarm", "treat_missing_data"),
+    }
 )
 """Type and attribute of what the emulator keeps but does not tell the provider: in every plan."""
 

@@ -1,0 +1,219 @@
+"""What only the deployed gateway shows: its own refusals, keys, and preflights."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scripts.local_stack import LocalStack
+from tests.contract.product_api import ProductApi
+from tests.factory import product_body
+
+if TYPE_CHECKING:
+    from types_boto3_apigateway import APIGatewayClient
+
+EXPOSED = "ETag, Location, Retry-After, X-Request-Id, Idempotency-Replayed"
+# Amazon API Gateway Developer Guide, "Gateway response types for API Gateway".
+TYPES = {
+    "ACCESS_DENIED",
+    "API_CONFIGURATION_ERROR",
+    "AUTHORIZER_CONFIGURATION_ERROR",
+    "AUTHORIZER_FAILURE",
+    "BAD_REQUEST_BODY",
+    "BAD_REQUEST_PARAMETERS",
+    "DEFAULT_4XX",
+    "DEFAULT_5XX",
+    "EXPIRED_TOKEN",
+    "INTEGRATION_FAILURE",
+    "INTEGRATION_TIMEOUT",
+    "INVALID_API_KEY",
+    "INVALID_SIGNATURE",
+    "MISSING_AUTHENTICATION_TOKEN",
+    "QUOTA_EXCEEDED",
+    "REQUEST_TOO_LARGE",
+    "RESOURCE_NOT_FOUND",
+    "THROTTLED",
+    "UNAUTHORIZED",
+    "UNSUPPORTED_MEDIA_TYPE",
+    "WAF_FILTERED",
+}
+
+
+@pytest.fixture(scope="module")
+def gateway(stack: LocalStack) -> "APIGatewayClient":
+    client: APIGatewayClient = stack.client("apigateway")
+    return client
+
+
+@pytest.fixture(scope="module")
+def api_id(gateway: "APIGatewayClient") -> str:
+    (api,) = gateway.get_rest_apis()["items"]
+    assert api["name"] == "bbws-product-api-dev"
+    return api["id"]
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [("POST", "/products"), ("PUT", "/products/PROD-001"), ("DELETE", "/products/PROD-001")],
+)
+@pytest.mark.parametrize("key", [None, "", "of-nobody-but-long-enough-for-a-key"])
+def test_a_write_without_a_valid_key_is_forbidden(
+    api: ProductApi, method: str, target: str, key: str | None
+) -> None:
+    headers = {} if key is None else {"x-api-key": key}
+    answer = api.request(method, target, headers=headers, body=b"{}")
+    assert answer.status == 403
+    assert answer.json()["type"] == "tag:kimmyai.io,2026:forbidden"
+    assert "x-api-key" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("target", ["/", "/nope", "/products/PROD-001/more"])
+def test_an_unknown_path_is_not_found(api: ProductApi, target: str) -> None:
+    answer = api.request("GET", target)
+    assert answer.status == 404
+    assert answer.json()["type"] == "tag:kimmyai.io,2026:route-not-found"
+
+
+def test_a_read_needs_no_key(api: ProductApi) -> None:
+    assert api.request("GET", "/products").status == 200
+
+
+def test_a_refusal_of_the_gateway_may_be_read_by_each_allowed_origin(api: ProductApi) -> None:
+    answer = api.request("POST", "/products", headers={"Origin": "http://localhost:5173"})
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["Access-Control-Expose-Headers"] == EXPOSED
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("origin", ["https://dev.kimmyai.io", "http://localhost:5173"])
+def test_an_answer_of_a_function_names_the_caller_s_origin(api: ProductApi, origin: str) -> None:
+    answer = api.list_products({"Origin": origin})
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert answer.headers["Vary"] == "Origin"
+
+
+def test_a_foreign_origin_is_not_named(api: ProductApi) -> None:
+    answer = api.list_products({"Origin": "https://elsewhere.example"})
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://dev.kimmyai.io"
+
+
+@pytest.mark.parametrize(
+    ("target", "methods"),
+    [
+        ("/products", {"GET", "POST", "OPTIONS"}),
+        ("/products/PROD-001", {"GET", "PUT", "DELETE", "OPTIONS"}),
+    ],
+)
+def test_a_preflight_allows_the_methods_and_headers_of_the_path(
+    api: ProductApi, target: str, methods: set[str]
+) -> None:
+    asked = {"Origin": "https://dev.kimmyai.io", "Access-Control-Request-Method": "GET"}
+    answer = api.request("OPTIONS", target, headers=asked)
+    assert answer.status == 204
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://dev.kimmyai.io"
+    assert set(answer.headers["Access-Control-Allow-Methods"].split(", ")) == methods
+    assert set(answer.headers["Access-Control-Allow-Headers"].split(", ")) == {
+        "content-type",
+        "x-api-key",
+        "if-match",
+        "if-none-match",
+        "idempotency-key",
+    }
+
+
+def test_a_preflight_s_template_picks_each_further_origin_and_tells_the_request_s_id(
+    gateway: "APIGatewayClient", api_id: str
+) -> None:
+    """The emulator's mock does not run templates, so this one is read as text."""
+    for resource in gateway.get_resources(restApiId=api_id)["items"]:
+        if "OPTIONS" not in resource.get("resourceMethods", {}):
+            continue
+        response = gateway.get_integration_response(
+            restApiId=api_id, resourceId=resource["id"], httpMethod="OPTIONS", statusCode="204"
+        )
+        override = "#set($context.responseOverride.header."
+        further = "http://localhost:5173"
+        condition = f'#if($input.params("Origin") == "{further}")'
+        assert response["responseTemplates"]["application/json"].splitlines() == [
+            f"{override}X-Request-Id = $context.requestId)",
+            f'{condition}{override}Access-Control-Allow-Origin = "{further}")#end',
+        ]
+
+
+def test_every_answer_of_the_gateway_s_own_is_a_problem_with_the_common_headers(
+    gateway: "APIGatewayClient", api_id: str
+) -> None:
+    responses = {
+        response["responseType"]: response
+        for response in gateway.get_gateway_responses(restApiId=api_id)["items"]
+        if not response["defaultResponse"]
+    }
+    assert responses.keys() == TYPES
+    for kind, response in responses.items():
+        problem = json.loads(response["responseTemplates"]["application/json"])
+        assert problem.pop("errors", []) if problem["status"] == 400 else "errors" not in problem
+        assert problem.keys() == {"type", "title", "status", "detail", "instance"}, kind
+        assert str(problem["status"]) == response["statusCode"], kind
+        assert problem["instance"] == "$context.requestId", kind
+        headers = _headers(response["responseParameters"])
+        assert headers.pop("Retry-After", None) == (
+            "'1'" if problem["status"] in {429, 503} else None
+        ), kind
+        assert headers == {
+            "Content-Type": "'application/problem+json'",
+            "Cache-Control": "'no-store'",
+            "X-Content-Type-Options": "'nosniff'",
+            "X-Request-Id": "context.requestId",
+            "Access-Control-Allow-Origin": "'*'",
+            "Access-Control-Expose-Headers": f"'{EXPOSED}'",
+        }, kind
+
+
+def test_methods_call_the_alias_of_their_function(gateway: "APIGatewayClient", api_id: str) -> None:
+    called = set()
+    for resource in gateway.get_resources(restApiId=api_id)["items"]:
+        for method in resource.get("resourceMethods", {}).keys() - {"OPTIONS"}:
+            integration = gateway.get_integration(
+                restApiId=api_id, resourceId=resource["id"], httpMethod=method
+            )
+            function = integration["uri"].split(":function:")[1].removesuffix("/invocations")
+            called.add((method, resource["path"], function))
+    one = "/products/{productId}"
+    assert called == {
+        ("GET", "/products", "bbws-list-products-dev:live"),
+        ("POST", "/products", "bbws-create-product-dev:live"),
+        ("GET", one, "bbws-get-product-dev:live"),
+        ("PUT", one, "bbws-update-product-dev:live"),
+        ("DELETE", one, "bbws-delete-product-dev:live"),
+    }
+
+
+def test_the_stage_traces_and_throttles(gateway: "APIGatewayClient", api_id: str) -> None:
+    (stage,) = gateway.get_stages(restApiId=api_id)["item"]
+    assert stage["stageName"] == "v1.0"
+    assert stage["tracingEnabled"]
+    settings = stage["methodSettings"]["*/*"]
+    assert settings["throttlingRateLimit"] == 100
+    assert settings["metricsEnabled"]
+    assert not settings["dataTraceEnabled"]
+
+
+def test_the_usage_plan_limits_the_key(gateway: "APIGatewayClient", api_id: str) -> None:
+    (plan,) = gateway.get_usage_plans()["items"]
+    assert plan["throttle"]["rateLimit"] == 50
+    assert plan["apiStages"] == [{"apiId": api_id, "stage": "v1.0"}]
+    (key,) = gateway.get_usage_plan_keys(usagePlanId=plan["id"])["items"]
+    assert len(key["value"]) >= 20
+
+
+def test_a_body_reaches_the_function_byte_for_byte(api: ProductApi) -> None:
+    created = api.new_product(name="Zoë, 日本 plan 🚀", price=19.9)
+    assert api.get_product(created["productId"]).json()["name"] == "Zoë, 日本 plan 🚀"
+    broken = json.dumps(product_body(name="caf\u00e9"), ensure_ascii=False).encode("latin-1")
+    assert api.create_product(broken).status == 400
+
+
+def _headers(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name.removeprefix("gatewayresponse.header."): value for name, value in parameters.items()
+    }

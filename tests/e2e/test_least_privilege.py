@@ -1,0 +1,233 @@
+"""That each function's role may do what the function does, and nothing else, with IAM enforced.
+
+That it may do its job is shown by the contract tests, which run against the same deployment.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from scripts.local_stack import LocalStack
+
+if TYPE_CHECKING:
+    from types_boto3_iam import IAMClient
+    from types_boto3_lambda import LambdaClient
+
+ACCOUNT: Final = "536580886816"
+TABLE: Final = "products-dev"
+TABLE_ARN: Final = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/{TABLE}"
+OTHER_TABLE: Final = "not-products"
+FUNCTIONS: Final = (
+    "list-products",
+    "get-product",
+    "create-product",
+    "update-product",
+    "delete-product",
+)
+RIGHTS: Final = {
+    "list-products": ({"dynamodb:Query"}, f"{TABLE_ARN}/index/ActiveProductsIndex"),
+    "get-product": ({"dynamodb:GetItem"}, TABLE_ARN),
+    "create-product": (
+        {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        TABLE_ARN,
+    ),
+    "update-product": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, TABLE_ARN),
+    "delete-product": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, TABLE_ARN),
+}
+
+_KEY: Final = {"PK": {"S": "PRODUCT#PROD-PROBE"}, "SK": {"S": "METADATA"}}
+_QUERY: Final = {
+    "KeyConditionExpression": "#key = :value",
+    "ExpressionAttributeNames": {"#key": "active"},
+    "ExpressionAttributeValues": {":value": {"S": "true"}},
+}
+_QUERY_TABLE: Final = {
+    **_QUERY,
+    "ExpressionAttributeNames": {"#key": "PK"},
+    "TableName": TABLE,
+}
+_PUT: Final = {"Item": _KEY, "ConditionExpression": "attribute_exists(nothing)"}
+_UPDATE: Final = {
+    "Key": _KEY,
+    "UpdateExpression": "SET a = :a",
+    "ConditionExpression": "attribute_exists(nothing)",
+    "ExpressionAttributeValues": {":a": {"S": "a"}},
+}
+# No call that a role may make has an effect: its condition fails.
+CALLS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
+    "read a product": ("dynamodb", "GetItem", {"TableName": TABLE, "Key": _KEY}),
+    "query the index": (
+        "dynamodb",
+        "Query",
+        {**_QUERY, "TableName": TABLE, "IndexName": "ActiveProductsIndex"},
+    ),
+    "query the table": ("dynamodb", "Query", _QUERY_TABLE),
+    "scan the table": ("dynamodb", "Scan", {"TableName": TABLE}),
+    "put an item": ("dynamodb", "PutItem", {**_PUT, "TableName": TABLE}),
+    "update an item": ("dynamodb", "UpdateItem", {**_UPDATE, "TableName": TABLE}),
+    "put items in a transaction": (
+        "dynamodb",
+        "TransactWriteItems",
+        {"TransactItems": [{"Put": {**_PUT, "TableName": TABLE}}]},
+    ),
+    "delete an item": (
+        "dynamodb",
+        "DeleteItem",
+        {"TableName": TABLE, "Key": _KEY, "ConditionExpression": "attribute_exists(nothing)"},
+    ),
+    "delete items in a batch": (
+        "dynamodb",
+        "BatchWriteItem",
+        {"RequestItems": {TABLE: [{"DeleteRequest": {"Key": _KEY}}]}},
+    ),
+    "delete a table": ("dynamodb", "DeleteTable", {"TableName": OTHER_TABLE}),
+    "delete the table": ("dynamodb", "DeleteTable", {"TableName": TABLE}),
+    "change the table": (
+        "dynamodb",
+        "UpdateTable",
+        {"TableName": TABLE, "DeletionProtectionEnabled": False},
+    ),
+    "read another table": ("dynamodb", "GetItem", {"TableName": OTHER_TABLE, "Key": _KEY}),
+    "query another table's index": (
+        "dynamodb",
+        "Query",
+        {**_QUERY, "TableName": OTHER_TABLE, "IndexName": "ActiveProductsIndex"},
+    ),
+    "put into another table": ("dynamodb", "PutItem", {**_PUT, "TableName": OTHER_TABLE}),
+    "update another table": ("dynamodb", "UpdateItem", {**_UPDATE, "TableName": OTHER_TABLE}),
+    "make a log group": ("logs", "CreateLogGroup", {"logGroupName": "/made/by/a/function"}),
+    "change its own code": (
+        "lambda",
+        "GetFunction",
+        {"FunctionName": "bbws-list-products-dev"},
+    ),
+    "read the API key": ("apigateway", "GetApiKeys", {}),
+    "give itself rights": ("iam", "ListRoles", {}),
+}
+ALLOWED: Final = {
+    "list-products": {"query the index"},
+    "get-product": {"read a product"},
+    "create-product": {
+        "read a product",
+        "put an item",
+        "put items in a transaction",
+        "update an item",
+    },
+    "update-product": {"read a product", "update an item"},
+    "delete-product": {"read a product", "update an item"},
+}
+REFUSALS: Final = {"AccessDenied", "AccessDeniedException"}
+
+# Runs inside the emulator's Lambda with the role under test, beside the emulator's own botocore.
+PROBE: Final = """
+import botocore.session
+from botocore.exceptions import ClientError
+
+def handler(event, context):
+    answers = {}
+    for name, (service, operation, parameters) in event.items():
+        client = botocore.session.get_session().create_client(service)
+        try:
+            client._make_api_call(operation, parameters)
+            answers[name] = "done"
+        except ClientError as error:
+            answers[name] = error.response["Error"]["Code"]
+    return answers
+"""
+
+
+@pytest.fixture(scope="module")
+def iam(stack: LocalStack) -> "IAMClient":
+    client: IAMClient = stack.client("iam")
+    return client
+
+
+@pytest.fixture
+def probe(stack: LocalStack, function: str) -> Iterator[str]:
+    """A function of this test's own code with the role of `function`."""
+    client: LambdaClient = stack.client("lambda")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("probe.py", PROBE)
+    name = f"probe-{function}"
+    client.create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Role=f"arn:aws:iam::{ACCOUNT}:role/bbws-{function}-dev-eu-west-1",
+        Handler="probe.handler",
+        Code={"ZipFile": packed.getvalue()},
+        Timeout=30,
+    )
+    yield name
+    client.delete_function(FunctionName=name)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_role_allows_its_function_s_calls_and_refuses_all_others(
+    stack: LocalStack, function: str, probe: str
+) -> None:
+    client: LambdaClient = stack.client("lambda")
+    response = client.invoke(FunctionName=probe, Payload=json.dumps(CALLS))
+    answers = json.loads(response["Payload"].read())
+    assert answers.keys() == CALLS.keys(), answers
+    allowed = {name for name, code in answers.items() if code not in REFUSALS}
+    assert allowed == ALLOWED[function], answers
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_policy_has_no_wildcard_but_x_ray_s_and_its_own_log_streams(
+    iam: "IAMClient", function: str
+) -> None:
+    role = f"bbws-{function}-dev-eu-west-1"
+    assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
+    (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    document: Any = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    group = f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/lambda/bbws-{function}-dev"
+    actions, resource = RIGHTS[function]
+    assert {
+        (statement["Effect"], frozenset(_all(statement["Action"])), *_all(statement["Resource"]))
+        for statement in document["Statement"]
+    } == {
+        ("Allow", frozenset(actions), resource),
+        ("Allow", frozenset({"logs:CreateLogStream", "logs:PutLogEvents"}), f"{group}:*"),
+        ("Allow", frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"}), "*"),
+    }
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_lambda_may_take_a_function_s_role(iam: "IAMClient", function: str) -> None:
+    role: Any = iam.get_role(RoleName=f"bbws-{function}-dev-eu-west-1")["Role"]
+    (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert statement["Action"] == "sts:AssumeRole"
+
+
+@pytest.mark.parametrize(
+    ("function", "method", "path"),
+    [
+        ("list-products", "GET", "products"),
+        ("get-product", "GET", "products/*"),
+        ("create-product", "POST", "products"),
+        ("update-product", "PUT", "products/*"),
+        ("delete-product", "DELETE", "products/*"),
+    ],
+)
+def test_only_its_own_method_of_the_api_may_call_a_function(
+    stack: LocalStack, function: str, method: str, path: str
+) -> None:
+    client: LambdaClient = stack.client("lambda")
+    answer = client.get_policy(FunctionName=f"bbws-{function}-dev", Qualifier="live")
+    (statement,) = json.loads(answer["Policy"])["Statement"]
+    assert statement["Principal"] == {"Service": "apigateway.amazonaws.com"}
+    (source,) = statement["Condition"]["ArnLike"].values()
+    api_id, stage, rest = source.split(":execute-api:eu-west-1:536580886816:")[1].split("/", 2)
+    assert (stage, rest) == ("v1.0", f"{method}/{path}")
+    assert "*" not in api_id
+
+
+def _all(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value

@@ -1,0 +1,292 @@
+"""What operators see of the deployed stack: logs, metric filters, alarms, the dashboard, traces."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from scripts.local_stack import LocalStack
+from tests.contract.judge import Answer
+from tests.contract.product_api import ProductApi
+from tests.factory import product_body, unused_key
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_logs import CloudWatchLogsClient
+
+FUNCTIONS: Final = {
+    f"bbws-{name}-dev"
+    for name in (
+        "list-products",
+        "get-product",
+        "create-product",
+        "update-product",
+        "delete-product",
+    )
+}
+# Amazon API Gateway Developer Guide, "Variables for data models, authorizers, mapping templates,
+# and CloudWatch access logging", of which these are REST APIs' for access logs.
+DOCUMENTED_VARIABLES: Final = {
+    *("accountId", "apiId", "awsEndpointRequestId", "customDomain.basePathMatched"),
+    *("deploymentId", "domainName", "domainPrefix", "endpointType", "error.message"),
+    *("error.messageString", "error.responseType", "error.validationErrorString"),
+    *("extendedRequestId", "httpMethod", "identity.accountId", "identity.apiKey"),
+    *("identity.apiKeyId", "identity.caller", "identity.sourceIp", "identity.user"),
+    *("identity.userAgent", "identity.userArn", "integration.error"),
+    *("integration.integrationStatus", "integration.latency", "integration.requestId"),
+    *("integration.status", "integrationErrorMessage", "integrationLatency"),
+    *("integrationStatus", "isCanaryRequest", "path", "protocol", "requestId", "requestTime"),
+    *("requestTimeEpoch", "resourceId", "resourcePath", "responseLatency", "responseLength"),
+    *("stage", "status", "waf.error", "waf.latency", "waf.status", "wafResponseCode"),
+    *("webaclArn", "xrayTraceId"),
+}
+# Metrics and the dimensions they are reported under. AWS Lambda Developer Guide, "Types of metrics
+# for Lambda functions"; Amazon API Gateway Developer Guide, "Amazon API Gateway dimensions and
+# metrics"; Amazon DynamoDB Developer Guide, "DynamoDB Metrics and dimensions".
+DOCUMENTED_METRICS: Final = {
+    "AWS/Lambda": (
+        {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"},
+        {frozenset({"FunctionName"})},
+    ),
+    "AWS/ApiGateway": (
+        {"4XXError", "5XXError", "Count", "Latency", "IntegrationLatency"},
+        {frozenset({"ApiName", "Stage"})},
+    ),
+    "AWS/DynamoDB": (
+        {"ThrottledRequests", "SystemErrors"},
+        {frozenset({"TableName", "Operation"})},
+    ),
+}
+DOCUMENTED_TABLE_METRICS: Final = {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"}
+TABLE_OPERATIONS: Final = {"GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"}
+SUMS: Final = {f"bbws-product-table-dev-{what}" for what in ("throttles", "system-errors")}
+ALARMS: Final = {
+    *(f"{name}-{what}" for name in FUNCTIONS for what in ("errors", "throttles")),
+    *(f"bbws-product-api-dev-{what}" for what in ("5xx", "4xx", "latency-p95")),
+    *SUMS,
+}
+
+
+@pytest.fixture(scope="module")
+def logs(stack: LocalStack) -> "CloudWatchLogsClient":
+    client: CloudWatchLogsClient = stack.client("logs")
+    return client
+
+
+@pytest.fixture(scope="module")
+def cloudwatch(stack: LocalStack) -> "CloudWatchClient":
+    client: CloudWatchClient = stack.client("cloudwatch")
+    return client
+
+
+def test_a_request_leaves_one_structured_line_with_its_id(
+    api: ProductApi, logs: "CloudWatchLogsClient"
+) -> None:
+    answer = api.list_products()
+    line = _line_of(answer, "bbws-list-products-dev", logs)
+    duration = line.pop("duration_ms")
+    assert 0 < duration < 10_000
+    assert (
+        line.items()
+        >= {
+            "level": "INFO",
+            "message": "request completed",
+            "operation": "list_products",
+            "method": "GET",
+            "route": "/products",
+            "status": 200,
+            "product_id": None,
+            "request_id": answer.headers["X-Request-Id"],
+            "replayed": False,
+        }.items()
+    )
+
+
+def test_metric_filters_count_what_was_done_and_nothing_else(
+    api: ProductApi, logs: "CloudWatchLogsClient"
+) -> None:
+    once = {"Idempotency-Key": unused_key()}
+    body = product_body()
+    created, replayed = api.create_product(body, once), api.create_product(body, once)
+    product_id = created.json()["productId"]
+    steps = [
+        ("create", created, {"ProductsCreated"}),
+        ("create", replayed, set()),
+        ("create", api.create_product({}), set()),
+        ("update", api.update_product(product_id, {"price": 5}), {"ProductsUpdated"}),
+        ("update", api.update_product(product_id, {}), set()),
+        ("delete", api.delete_product(product_id), {"ProductsDeleted"}),
+        ("update", api.update_product(product_id, {"price": 6}), set()),
+    ]
+    filters = logs.describe_metric_filters()["metricFilters"]
+    for verb, answer, expected in steps:
+        group = f"/aws/lambda/bbws-{verb}-product-dev"
+        line = _line_of(answer, f"bbws-{verb}-product-dev", logs)
+        counted = {
+            transformation["metricName"]
+            for each in filters
+            if each["logGroupName"] == group and _matches(each["filterPattern"], line)
+            for transformation in each["metricTransformations"]
+        }
+        assert counted == expected, line
+
+
+def test_metric_filters_are_one_for_each_kind_of_change(logs: "CloudWatchLogsClient") -> None:
+    filters = logs.describe_metric_filters()["metricFilters"]
+    assert {
+        (
+            each["logGroupName"],
+            each["metricTransformations"][0]["metricNamespace"],
+            each["metricTransformations"][0]["metricName"],
+        )
+        for each in filters
+    } == {
+        ("/aws/lambda/bbws-create-product-dev", "BBWS/Product/dev", "ProductsCreated"),
+        ("/aws/lambda/bbws-update-product-dev", "BBWS/Product/dev", "ProductsUpdated"),
+        ("/aws/lambda/bbws-delete-product-dev", "BBWS/Product/dev", "ProductsDeleted"),
+    }
+
+
+def test_log_groups_keep_their_lines_for_dev_s_90_days(logs: "CloudWatchLogsClient") -> None:
+    groups = {
+        group["logGroupName"]: group.get("retentionInDays")
+        for group in logs.describe_log_groups()["logGroups"]
+        if "probe" not in group["logGroupName"]  # another test's own
+    }
+    names = {f"/aws/lambda/{name}" for name in FUNCTIONS} | {"/aws/apigateway/bbws-product-api-dev"}
+    assert groups == dict.fromkeys(names, 90)
+
+
+def test_access_logs_are_json_of_variables_that_aws_documents(stack: LocalStack) -> None:
+    gateway = stack.client("apigateway")
+    (api,) = gateway.get_rest_apis()["items"]
+    (stage,) = gateway.get_stages(restApiId=api["id"])["item"]
+    written = json.loads(stage["accessLogSettings"]["format"])
+    variables = {value.removeprefix("$context.") for value in written.values()}
+    assert variables <= DOCUMENTED_VARIABLES
+    assert {"requestId", "status", "identity.sourceIp", "responseLatency"} <= variables
+    assert "identity.apiKey" not in variables, "the key itself is a secret"
+    assert stage["accessLogSettings"]["destinationArn"].endswith(
+        ":log-group:/aws/apigateway/bbws-product-api-dev"
+    )
+
+
+def test_alarms_watch_metrics_that_exist_and_tell_the_topic(
+    stack: LocalStack, cloudwatch: "CloudWatchClient"
+) -> None:
+    (topic,) = stack.client("sns").list_topics()["Topics"]
+    alarms = cloudwatch.describe_alarms()["MetricAlarms"]
+    assert {alarm["AlarmName"] for alarm in alarms} == ALARMS
+    for alarm in alarms:
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [topic["TopicArn"]]
+        assert alarm["AlarmName"] in alarm["AlarmDescription"]
+        if alarm["AlarmName"] in SUMS:
+            continue  # the emulator does not tell of what they add up: see test_terraform.py
+        _assert_exists(alarm["Namespace"], alarm["MetricName"], _named(alarm["Dimensions"]))
+
+
+@pytest.mark.parametrize(
+    ("alarm", "statistic", "threshold"),
+    [
+        ("bbws-product-api-dev-5xx", "Average", 0.01),
+        ("bbws-product-api-dev-4xx", "Average", 0.2),
+        ("bbws-product-api-dev-latency-p95", "p95", 250),
+        ("bbws-get-product-dev-errors", "Sum", 1),
+    ],
+)
+def test_alarms_have_their_thresholds(
+    cloudwatch: "CloudWatchClient", alarm: str, statistic: str, threshold: float
+) -> None:
+    (found,) = cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
+    assert found["Threshold"] == threshold
+    assert statistic in {found.get("Statistic"), found.get("ExtendedStatistic")}
+
+
+def test_the_dashboard_shows_metrics_that_exist_and_every_alarm(
+    cloudwatch: "CloudWatchClient",
+) -> None:
+    body = json.loads(cloudwatch.get_dashboard(DashboardName="bbws-product-dev")["DashboardBody"])
+    shown = set()
+    for widget in body["widgets"]:
+        for namespace, metric, *dimensions in widget["properties"].get("metrics", []):
+            named = dict(zip(dimensions[::2], dimensions[1::2], strict=True))
+            _assert_exists(namespace, metric, named)
+            shown.add(namespace)
+        for arn in widget["properties"].get("alarms", []):
+            shown.add(arn.split(":alarm:")[1])
+    assert shown == {*DOCUMENTED_METRICS, "BBWS/Product/dev", *ALARMS}
+
+
+def test_functions_are_traced_and_log_json(stack: LocalStack) -> None:
+    functions = stack.client("lambda").list_functions()["Functions"]
+    ours = [function for function in functions if function["FunctionName"] in FUNCTIONS]
+    assert len(ours) == len(FUNCTIONS)
+    for function in ours:
+        assert function["TracingConfig"] == {"Mode": "Active"}
+        assert function["LoggingConfig"]["LogFormat"] == "JSON"
+        assert function["LoggingConfig"]["LogGroup"] == f"/aws/lambda/{function['FunctionName']}"
+
+
+def _line_of(answer: Answer, function: str, logs: "CloudWatchLogsClient") -> dict[str, Any]:
+    """The line "request completed" of an answer, which must be the only one."""
+    group, request_id = f"/aws/lambda/{function}", answer.headers["X-Request-Id"]
+
+    def lines() -> list[dict[str, Any]] | None:
+        found = []
+        for stream in logs.describe_log_streams(logGroupName=group)["logStreams"]:
+            events = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])
+            found += [
+                json.loads(event["message"])
+                for event in events["events"]
+                if request_id in event["message"] and event["message"].startswith("{")
+            ]
+        return [line for line in found if line["message"] == "request completed"] or None
+
+    (line,) = eventually(lines, f"the log line of request {request_id}")
+    return line
+
+
+def _matches(pattern: str, line: Mapping[str, Any]) -> bool:
+    """Evaluate the part of CloudWatch Logs' JSON patterns that the filters use.
+
+    Source: Amazon CloudWatch Logs User Guide, "Filter pattern syntax for metric filters". The
+    emulator takes patterns without evaluating them.
+    """
+    terms = pattern.removeprefix("{ ").removesuffix(" }").split(" && ")
+    for term in terms:
+        parsed = re.fullmatch(r'\(\$\.(\w+) (?:= "([^"]*)"|= (\d+)|IS (TRUE|FALSE))\)', term)
+        assert parsed, f"not understood: {term}"
+        name, text, number, truth = parsed.groups()
+        wanted = text if text is not None else int(number) if number else truth == "TRUE"
+        if name not in line or line[name] != wanted or type(line[name]) is not type(wanted):
+            return False
+    return True
+
+
+def _named(dimensions: list[Any]) -> dict[str, str]:
+    return {dimension["Name"]: dimension["Value"] for dimension in dimensions}
+
+
+def _assert_exists(namespace: str, metric: str, dimensions: Mapping[str, str]) -> None:
+    if namespace == "BBWS/Product/dev":
+        assert metric in {"ProductsCreated", "ProductsUpdated", "ProductsDeleted"}
+        assert dimensions == {}
+        return
+    if metric in DOCUMENTED_TABLE_METRICS:
+        assert dimensions == {"TableName": "products-dev"}
+        return
+    metrics, dimension_sets = DOCUMENTED_METRICS[namespace]
+    assert metric in metrics
+    assert frozenset(dimensions) in dimension_sets
+    allowed = {
+        "FunctionName": FUNCTIONS,
+        "ApiName": {"bbws-product-api-dev"},
+        "Stage": {"v1.0"},
+        "TableName": {"products-dev"},
+        "Operation": TABLE_OPERATIONS,
+    }
+    for name, value in dimensions.items():
+        assert value in allowed[name], f"{name} {value}"

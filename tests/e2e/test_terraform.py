@@ -1,0 +1,414 @@
+"""The Terraform files: what a plan says after an apply, what stops one, what variables accept."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import pytest
+
+from scripts.local_stack import MISREPORTED, TERRAFORM, LocalStack
+from scripts.terraform import Root, TerraformError
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_lambda import LambdaClient
+
+pytestmark = pytest.mark.timeout(300)  # seconds; a deployment takes one minute
+
+VARIABLES: Final = (TERRAFORM / "variables.tf").read_text()
+OUTPUTS: Final = (TERRAFORM / "outputs.tf").read_text()
+README: Final = (TERRAFORM / "README.md").read_text()
+
+_KEYS: Final = [("PK", "HASH"), ("SK", "RANGE")]
+_INDEX_KEYS: Final = [("active", "HASH"), ("createdAt", "RANGE")]
+
+
+class Planned(NamedTuple):
+    """What a plan from nothing would make: the values of resources by address, and of outputs."""
+
+    resources: dict[str, dict[str, Any]]
+    outputs: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def beside(stack: LocalStack) -> LocalStack:
+    """A stack on DEV's engine with a state of its own, to plan what is never applied."""
+    beside = LocalStack(stack.folder / "beside", packages=stack.folder / "packages")
+    beside.engine_folder = stack.engine_folder
+    return beside
+
+
+@pytest.fixture(scope="module")
+def domains(stack: LocalStack) -> Iterator[None]:
+    """Two custom domains, of which the old one accepts TLS 1.0."""
+    gateway = stack.client("apigateway")
+    policies = {"old.example.com": "TLS_1_0", "new.example.com": "TLS_1_2"}
+    for name, policy in policies.items():
+        gateway.create_domain_name(
+            domainName=name,
+            regionalCertificateArn="arn:aws:acm:eu-west-1:536580886816:certificate/1",
+            endpointConfiguration={"types": ["REGIONAL"]},
+            securityPolicy=policy,
+        )
+    yield
+    for name in policies:
+        gateway.delete_domain_name(domainName=name)
+
+
+@pytest.fixture(scope="module")
+def plain(beside: LocalStack) -> Planned:
+    """A plan with DEV's own values."""
+    return _plan(beside, {})
+
+
+@pytest.fixture(scope="module")
+def with_everything(beside: LocalStack, domains: None) -> Planned:
+    """A plan with all that is optional, and a single origin."""
+    assert domains is None
+    return _plan(
+        beside,
+        {
+            "manage_api_gateway_account": True,
+            "alert_email": "team@example.com",
+            "waf_enabled": True,
+            "custom_domain_name": "new.example.com",
+            "cors_allowed_origins": ["https://kimmyai.io"],
+        },
+    )
+
+
+def test_a_plan_right_after_the_apply_shows_exactly_what_the_emulator_misreports(
+    stack: LocalStack,
+) -> None:
+    changes = stack.main_root().plan()
+    assert {change.actions for change in changes} == {("update",)}
+    shown = {(change.kind, attribute) for change in changes for attribute in change.attributes}
+    assert shown == MISREPORTED
+
+
+def test_a_second_deployment_changes_nothing(stack: LocalStack) -> None:
+    again = LocalStack(stack.folder, packages=stack.folder / "packages")
+    said: list[str] = []
+    assert not again.deploy(said.append).changed
+    assert said == ["Planning the table", "Planning the service"]
+
+
+def test_everything_that_can_be_tagged_is(stack: LocalStack) -> None:
+    for root in (stack.table_root(), stack.main_root()):
+        resources = root._read(["show", "-json"])["values"]["root_module"]["resources"]
+        tagged = [each["values"]["tags_all"] for each in resources if "tags_all" in each["values"]]
+        assert tagged
+        for tags in tagged:
+            assert tags.pop("Component")
+            assert tags == {
+                "Project": "2.1",
+                "Application": "CustomerPortalPublic",
+                "Service": "ProductLambda",
+                "Environment": "dev",
+                "ManagedBy": "Terraform",
+                "Repository": "2_bbws_product_lambda",
+            }
+
+
+def test_aliases_point_at_published_versions_made_as_asked(stack: LocalStack) -> None:
+    client: LambdaClient = stack.client("lambda")
+    functions = stack.main_root().outputs()["functions"]
+    assert len(functions) == 5
+    for function in functions.values():
+        name = function["name"]
+        alias = client.get_alias(FunctionName=name, Name="live")
+        assert alias["FunctionVersion"].isdigit()
+        version = client.get_function_configuration(
+            FunctionName=name, Qualifier=alias["FunctionVersion"]
+        )
+        assert version["SnapStart"]["ApplyOn"] == "PublishedVersions"
+        assert version["Runtime"] == "python3.12"
+        assert (version["MemorySize"], version["Timeout"]) == (512, 10)
+        assert version["Environment"]["Variables"] == {
+            "TABLE_NAME": "products-dev",
+            "CORS_ALLOWED_ORIGINS": "https://dev.kimmyai.io,http://localhost:5173",
+            "LOG_LEVEL": "INFO",
+            "READ_CACHE_CONTROL": "no-cache",
+            "READ_ONLY": "false",
+        }
+
+
+@pytest.mark.parametrize(
+    ("defect", "sentence"),
+    [
+        ({"keys": [("ID", "HASH"), ("SK", "RANGE")]}, "the partition key is ID, but must be PK"),
+        ({"keys": [("PK", "HASH")]}, "the sort key is missing, but must be SK"),
+        ({"index": None}, "the index ActiveProductsIndex is missing"),
+        ({"index": "Other"}, 'ActiveProductsIndex is missing (it has ["Other"])'),
+        (
+            {"index_keys": [("active", "HASH"), ("name", "RANGE")]},
+            'has the keys [["active","name"]], but must have ["active","createdAt"]',
+        ),
+        ({"types": {"createdAt": "N"}}, '"createdAt":"N"'),
+        ({"projection": "KEYS_ONLY"}, "does not project ALL attributes"),
+        (
+            {"billing": "PROVISIONED"},
+            "the billing mode is PROVISIONED, but must be PAY_PER_REQUEST",
+        ),
+    ],
+    ids=lambda value: re.sub(r"\W+", "-", str(value))[:40],
+)
+def test_a_table_that_does_not_fit_stops_the_plan_with_a_sentence(
+    stack: LocalStack, beside: LocalStack, defect: Mapping[str, Any], sentence: str
+) -> None:
+    dynamodb: DynamoDBClient = stack.client("dynamodb")
+    dynamodb.create_table(TableName="misfit", **_table(**defect))
+    try:
+        _expect(beside, {"table_name": "misfit"}, "data.aws_dynamodb_table.products", sentence)
+    finally:
+        dynamodb.delete_table(TableName="misfit")
+
+
+def test_a_table_that_is_missing_stops_the_plan(beside: LocalStack) -> None:
+    variables = {"table_name": "nowhere"}
+    _expect(beside, variables, "data.aws_dynamodb_table.products", "nowhere")
+
+
+def test_a_domain_that_accepts_tls_1_0_stops_the_plan(beside: LocalStack, domains: None) -> None:
+    assert domains is None
+    _expect(
+        beside,
+        {"custom_domain_name": "old.example.com"},
+        "data.aws_api_gateway_domain_name.custom",
+        "Domain old.example.com accepts TLS 1.0: set its security policy to TLS_1_2",
+    )
+
+
+def test_a_custom_domain_is_the_only_way_in(with_everything: Planned) -> None:
+    resources, outputs = with_everything
+    assert resources["aws_api_gateway_base_path_mapping.custom[0]"]["base_path"] == "v1.0"
+    assert resources["aws_api_gateway_rest_api.product"]["disable_execute_api_endpoint"]
+    assert outputs["api_url"]["value"] == "https://new.example.com/v1.0"
+
+
+def test_what_is_optional_is_made_on_demand_only(plain: Planned, with_everything: Planned) -> None:
+    assert with_everything.resources.keys() - plain.resources.keys() == {
+        "aws_api_gateway_account.this[0]",
+        "aws_api_gateway_base_path_mapping.custom[0]",
+        "aws_iam_role.api_gateway_logs[0]",
+        "aws_iam_role_policy_attachment.api_gateway_logs[0]",
+        "aws_sns_topic_subscription.email[0]",
+        "aws_wafv2_web_acl.api[0]",
+        "aws_wafv2_web_acl_association.api[0]",
+    }
+
+
+def test_one_origin_is_named_by_the_gateway_itself(with_everything: Planned) -> None:
+    header = "gatewayresponse.header.Access-Control-Allow-Origin"
+    assert {
+        values["response_parameters"][header]
+        for address, values in with_everything.resources.items()
+        if address.startswith("aws_api_gateway_gateway_response.")
+    } == {"'https://kimmyai.io'"}
+
+
+def test_the_table_s_alarms_add_up_its_operations(plain: Planned) -> None:
+    """As planned, since the emulator does not tell of them."""
+    added = {}
+    for address, values in plain.resources.items():
+        if address.startswith("aws_cloudwatch_metric_alarm.table"):
+            (total,) = (query for query in values["metric_query"] if query["return_data"])
+            parts = [query for query in values["metric_query"] if query["metric"]]
+            summed = re.findall(r"FILL\((\w+), 0\)", total["expression"])
+            assert sorted(summed) == sorted(query["id"] for query in parts)
+            metrics = [query["metric"][0] for query in parts]
+            assert {metric["namespace"] for metric in metrics} == {"AWS/DynamoDB"}
+            assert {metric["dimensions"]["TableName"] for metric in metrics} == {"products-dev"}
+            (name,) = {metric["metric_name"] for metric in metrics}
+            added[name] = {metric["dimensions"]["Operation"] for metric in metrics}
+    operations = {"GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"}
+    assert added == {"ThrottledRequests": operations, "SystemErrors": operations}
+
+
+def test_a_wrong_value_of_any_variable_is_refused_with_a_sentence(beside: LocalStack) -> None:
+    wrong = {
+        "environment": "test",
+        "aws_account_id": "123",
+        "aws_region": "us-east-1",
+        "table_name": "no spaces",
+        "schema_file": "/nowhere.json",
+        "package_dir": " ",
+        "architecture": "sparc",
+        "memory_size": 64,
+        "timeout": 60,
+        "reserved_concurrency": 0,
+        "log_level": "ERROR",
+        "read_cache_control": "No-Cache;",
+        "stage_name": "v1/0",
+        "cors_allowed_origins": ["https://kimmyai.io/"],
+        "stage_throttle_rate": 0,
+        "stage_throttle_burst": 0,
+        "write_throttle_rate": 0,
+        "write_throttle_burst": 0,
+        "api_key_value": "too short",
+        "custom_domain_name": "https://api.kimmyai.io",
+        "custom_domain_base_path": "v1/0",
+        "waf_rate_limit": 1,
+        "log_retention_days": 45,
+        "alert_email": "nobody",
+        "alarm_function_errors": 0,
+        "alarm_function_throttles": 0,
+        "alarm_5xx_percent": 100,
+        "alarm_4xx_percent": -1,
+        "alarm_latency_p95_ms": 0,
+        "alarm_table_throttles": 0,
+        "alarm_table_system_errors": 0,
+    }
+    switches = {name for name, body in _blocks("variable", VARIABLES).items() if "= bool" in body}
+    assert wrong.keys() == _blocks("variable", VARIABLES).keys() - switches
+    root = _prepared(beside, wrong)
+    with pytest.raises(TerraformError):
+        root.plan()
+    refused = _refused((root.folder / "terraform.log").read_text())
+    assert refused == wrong.keys()
+
+
+def test_variables_and_outputs_are_described() -> None:
+    for name, body in _blocks("variable", VARIABLES).items():
+        assert re.search(r'description = "[A-Z].{20,}\."', body), name
+        assert re.search(r"type +=", body), name
+        for sentence in re.findall(r'error_message = "(.*)"', body):
+            assert sentence.startswith(name), name
+            assert sentence.endswith("."), name
+    for name, body in _blocks("output", OUTPUTS).items():
+        assert re.search(r'description = "[A-Z].{8,}\."', body), name
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"), [("variable", VARIABLES), ("output", OUTPUTS)], ids=["inputs", "outputs"]
+)
+def test_the_readme_lists_each_input_and_output(kind: str, text: str) -> None:
+    for name, body in _blocks(kind, text).items():
+        description = re.search(r'description = "(.*)"', body)
+        assert description
+        assert f"\n| `{name}` | {description[1]} |" in README, name
+
+
+@pytest.mark.parametrize(
+    ("environment", "account", "region", "days", "origins"),
+    [
+        (
+            "dev",
+            "536580886816",
+            "eu-west-1",
+            90,
+            ["https://dev.kimmyai.io", "http://localhost:5173"],
+        ),
+        ("sit", "815856636111", "eu-west-1", 180, ["https://sit.kimmyai.io"]),
+        ("prod", "093646564004", "af-south-1", 365, ["https://kimmyai.io"]),
+    ],
+)
+def test_an_environment_s_files_hold_its_own_values(
+    environment: str, account: str, region: str, days: int, origins: list[str]
+) -> None:
+    folder = TERRAFORM / "environments"
+    assert _values(folder / f"{environment}.tfvars") == {
+        "environment": environment,
+        "aws_account_id": account,
+        "aws_region": region,
+        "log_retention_days": days,
+        "cors_allowed_origins": origins,
+        **({"waf_enabled": True} if environment == "prod" else {}),
+    }
+    assert _values(folder / f"{environment}.s3.tfbackend") == {
+        "bucket": f"bbws-terraform-state-{environment}",
+        "region": region,
+    }
+
+
+def test_the_lock_file_holds_the_provider_for_every_platform() -> None:
+    for folder in (TERRAFORM, TERRAFORM / "table"):
+        text = (folder / ".terraform.lock.hcl").read_text()
+        assert 'version     = "5.100.0"' in text
+        assert len(re.findall(r'"h1:[^"]{44}"', text)) == 14
+        assert len(re.findall(r'"zh:[0-9a-f]{64}"', text)) == 15
+
+
+def _prepared(beside: LocalStack, variables: Mapping[str, object]) -> Root:
+    beside.variables = dict(variables)
+    root = beside.main_root()
+    root.init()
+    return root
+
+
+def _plan(beside: LocalStack, variables: Mapping[str, object]) -> Planned:
+    root = _prepared(beside, variables)
+    root.plan()
+    planned = root._read(["show", "-json", str(root._plan)])["planned_values"]
+    resources = planned["root_module"]["resources"]
+    managed = [each for each in resources if each["mode"] == "managed"]
+    # A resource of which nothing is known yet has no values.
+    values = {each["address"]: each.get("values", {}) for each in managed}
+    return Planned(values, planned["outputs"])
+
+
+def _expect(beside: LocalStack, variables: Mapping[str, object], read: str, sentence: str) -> None:
+    """Plan no further than one data source, which must stop the plan with a sentence."""
+    root = _prepared(beside, variables)
+    with pytest.raises(TerraformError, match=re.escape(sentence)):
+        root._narrate(["plan", "-input=false", "-json", f"-target={read}"], lambda _: None)
+
+
+def _table(  # noqa: PLR0913 (one for each thing that may be wrong with a table)
+    *,
+    keys: list[tuple[str, str]] = _KEYS,
+    index: str | None = "ActiveProductsIndex",
+    index_keys: list[tuple[str, str]] = _INDEX_KEYS,
+    types: Mapping[str, str] | None = None,
+    projection: str = "ALL",
+    billing: str = "PAY_PER_REQUEST",
+) -> dict[str, Any]:
+    """The arguments of CreateTable for a table that fits, but for what is given."""
+    names = [name for name, _ in keys] + [name for name, _ in index_keys if index]
+    throughput = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
+    provisioned = {"ProvisionedThroughput": throughput} if billing == "PROVISIONED" else {}
+    table: dict[str, Any] = {
+        "AttributeDefinitions": [
+            {"AttributeName": name, "AttributeType": (types or {}).get(name, "S")} for name in names
+        ],
+        "KeySchema": _key_schema(keys),
+        "BillingMode": billing,
+        **provisioned,
+    }
+    if index:
+        table["GlobalSecondaryIndexes"] = [
+            {
+                "IndexName": index,
+                "KeySchema": [
+                    {"AttributeName": name, "KeyType": kind} for name, kind in index_keys
+                ],
+                "Projection": {"ProjectionType": projection},
+                **provisioned,
+            }
+        ]
+    return table
+
+
+def _key_schema(keys: list[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"AttributeName": name, "KeyType": kind} for name, kind in keys]
+
+
+def _blocks(kind: str, text: str) -> dict[str, str]:
+    """The bodies of a file's blocks of one kind, by name."""
+    return dict(re.findall(rf'^{kind} "(\w+)" {{\n(.*?)^}}', text, re.MULTILINE | re.DOTALL))
+
+
+def _values(path: Path) -> dict[str, Any]:
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    pairs = (line.split("=", maxsplit=1) for line in lines)
+    return {name.strip(): json.loads(value) for name, value in pairs}
+
+
+def _refused(log: str) -> set[str]:
+    """The variables whose values a run refused by the sentence of a validation."""
+    events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    faults = [event["diagnostic"] for event in events if "diagnostic" in event]
+    assert {fault["summary"] for fault in faults} == {"Invalid value for variable"}
+    return {fault["detail"].split()[0] for fault in faults}
