@@ -110,9 +110,16 @@ def test_an_id_that_is_taken_is_not_given_again(shop: Shop) -> None:
 
 
 class Counting(FakeCatalogue):
+    """Takes note of what it is asked for."""
+
     def __init__(self) -> None:
         super().__init__()
         self.steps: list[int] = []
+        self.limits: list[int] = []
+
+    def page(self, sort: SortOrder, after: Cursor | None, limit: int) -> list[Product]:
+        self.limits.append(limit)
+        return super().page(sort, after, limit)
 
     def advance_number(self, step: int) -> int:
         self.steps.append(step)
@@ -326,6 +333,12 @@ def test_a_page_tells_where_the_next_one_starts(five: Shop) -> None:
 @pytest.mark.parametrize(("limit", "more"), [(4, True), (5, False), (6, False)])
 def test_whether_more_follows_is_exact(five: Shop, limit: int, more: bool) -> None:  # noqa: FBT001
     assert (five.page(limit=limit).following is not None) is more
+
+
+def test_a_page_reads_one_product_more_than_it_shows() -> None:
+    catalogue = Counting()
+    Shop(catalogue).page(limit=7)
+    assert catalogue.limits == [8]
 
 
 def test_an_empty_catalogue_is_one_empty_page(shop: Shop) -> None:
