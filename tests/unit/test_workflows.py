@@ -4,8 +4,6 @@ A step's commands are run by bash with programs that only note how they were cal
 are then given to the real programs' own parsers.
 """
 
-import argparse
-import importlib
 import os
 import re
 import shlex
@@ -17,6 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.command_lines import check_bootstrap, check_make, check_script
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".github" / "workflows"
@@ -243,10 +243,6 @@ def test_dev_and_sit_shift_at_once() -> None:
 # --- What they run ---
 
 
-class Parsed(Exception):
-    """The arguments were taken."""
-
-
 def readings(expression: str) -> Iterator[str]:
     """The values that an environment variable of a step can take."""
     inputs = re.fullmatch(r"\$\{\{ inputs\.(\w+) \}\}", expression)
@@ -274,13 +270,13 @@ def runs() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("script", "settings"), list(runs()))
 def test_every_program_that_a_step_runs_exists_and_takes_its_arguments(
-    script: str, settings: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: str, settings: Mapping[str, str], tmp_path: Path
 ) -> None:
     calls = called(script, settings, tmp_path)
 
     assert calls
     for call in calls:
-        check(call, monkeypatch)
+        check(call)
 
 
 def called(script: str, settings: Mapping[str, str], folder: Path) -> list[list[str]]:
@@ -309,42 +305,18 @@ def called(script: str, settings: Mapping[str, str], folder: Path) -> list[list[
     return [shlex.split(line) for line in notes.read_text().splitlines()]
 
 
-def check(call: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def check(call: list[str]) -> None:
     """Check that a program exists and takes the arguments of a call."""
     program, arguments = Path(call[0]).name, call[1:]
     if program == "make":
-        targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert set(arguments) <= set(targets)
+        check_make(arguments)
     elif program == "bootstrap.sh":
-        text = (ROOT / "scripts" / program).read_text()
-        cases = re.findall(r"^        ([a-z| -]+)\) install", text, re.MULTILINE)
-        known = {name.strip() for case in cases for name in case.split("|")}
-        assert set(arguments) <= known
+        check_bootstrap(arguments)
     else:
         assert program == "python"
-        path = ROOT / arguments[0]
-        assert path.suffix == ".py"
-        assert os.access(path, os.X_OK)
-        options = taken(f"scripts.{path.stem}", arguments[1:], monkeypatch)
+        options = check_script(arguments[0], arguments[1:])
         if validation := vars(options).get("validate"):
-            check(shlex.split(validation), monkeypatch)
-
-
-def taken(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
-    """Let a program parse its arguments, and go no further."""
-    options = argparse.Namespace()
-
-    def parse(parser: argparse.ArgumentParser, given: list[str]) -> argparse.Namespace:
-        parser.parse_known_args(given, options)
-        _, unknown = parser.parse_known_args(given)
-        assert unknown == []
-        raise Parsed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(argparse.ArgumentParser, "parse_args", parse)
-        with pytest.raises(Parsed):
-            importlib.import_module(module).main(arguments)
-    return options
+            check(shlex.split(validation))
 
 
 # --- What keeps them up to date ---
