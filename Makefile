@@ -3,7 +3,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local fuzz e2e bench soak clean
+.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local fuzz e2e bench growth soak clean
 
 PYTHON_IN_VENV := .venv/bin/python
 PYTHON_FOR_BENCH := PYTHONPATH=src .local/bench/bin/python
@@ -76,6 +76,10 @@ e2e: ## Deploy to a local AWS of its own, test through the deployed URL, take it
 bench: ## Measure the functions beside common stacks, and write docs/performance.md: ROUNDS=11
 	@scripts/bootstrap.sh bench engine
 	@$(PYTHON_FOR_BENCH) -m benchmarks.side_by_side $(if $(ROUNDS),--rounds $(ROUNDS))
+
+growth: ## Measure what a page of the list costs in catalogues of 100 to 100,000 products (needs Java)
+	@scripts/bootstrap.sh bench dynamodb-local
+	@$(PYTHON_FOR_BENCH) -m benchmarks.growth
 
 soak: ## Many clients, many faults between the functions and DynamoDB: OPERATIONS=50000 SOAK_SEED=1
 	@scripts/bootstrap.sh bench engine

@@ -269,7 +269,8 @@ class Client:
                 raise ContractBroken(f"{operation} took {took:.1f} seconds.")
             if answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
                 return None
-            if answer.status not in expected | {
+            if answer.status not in {
+                *expected,
                 HTTPStatus.OK,
                 HTTPStatus.CREATED,
                 HTTPStatus.NO_CONTENT,

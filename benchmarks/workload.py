@@ -88,6 +88,11 @@ def product_id(number: int) -> str:
     return f"PROD-{number:03}"
 
 
+def moment_of(number: int) -> str:
+    """When product `number` was created."""
+    return (_FIRST_MOMENT + timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def events_of(operation: str) -> Iterator[dict[str, Any]]:
     """Events without end for an operation: `update` and `delete` take one product after another."""
     for number in itertools.count(1):
@@ -108,6 +113,7 @@ def event(
     *,
     product: str | None = None,
     body: Mapping[str, object] | None = None,
+    query: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """A REST API proxy event as large as API Gateway's own behind CloudFront.
 
@@ -124,8 +130,8 @@ def event(
         "httpMethod": method,
         "headers": headers,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
+        "queryStringParameters": dict(query) if query else None,
+        "multiValueQueryStringParameters": {n: [v] for n, v in query.items()} if query else None,
         "pathParameters": None if product is None else {"productId": product},
         "stageVariables": None,
         "requestContext": {
@@ -165,7 +171,7 @@ def new_product() -> dict[str, Any]:
 
 
 def _members(number: int) -> dict[str, Any]:
-    moment = (_FIRST_MOMENT + timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    moment = moment_of(number)
     return {
         "productId": product_id(number),
         "name": f"Hosting plan {number}",
