@@ -84,6 +84,7 @@ class LocalStack:
         self.values = _values_of(environment)
         self._packages = packages
         self._unfinished = self.folder / "unfinished"
+        self._started: Engine | None = None
 
     @property
     def endpoint_url(self) -> str:
@@ -153,7 +154,7 @@ class LocalStack:
 
     def destroy(self) -> bool:
         """Stop the engine with all its processes, delete the folder; tell whether there was one."""
-        stopped = stop_engine(self.engine_folder)
+        stopped = self._stop_engine()
         existed = self.folder.exists()
         shutil.rmtree(self.folder, ignore_errors=True)
         return stopped or existed
@@ -202,12 +203,20 @@ class LocalStack:
         if running_engine(self.engine_folder) is not None:
             return
         report("Starting the local AWS")
-        Engine(
+        self._started = Engine(
             self.engine_folder,
             enforce_iam=True,
             account_id=self.values["aws_account_id"],
             outlives_parent=True,
-        ).start()
+        )
+        self._started.start()
+
+    def _stop_engine(self) -> bool:
+        if self._started is None:
+            return stop_engine(self.engine_folder)
+        self._started.stop()
+        self._started = None
+        return True
 
     def _forget_what_was_interrupted(self, report: Report) -> None:
         """Start from nothing where the engine and Terraform's state cannot be in step.
@@ -223,7 +232,7 @@ class LocalStack:
         if not lost and not self._unfinished.exists():
             return
         report("The last deployment or its engine was interrupted: starting from nothing")
-        stop_engine(self.engine_folder)
+        self._stop_engine()
         shutil.rmtree(self.engine_folder, ignore_errors=True)
         shutil.rmtree(self.folder / "terraform", ignore_errors=True)
         self._unfinished.unlink(missing_ok=True)

@@ -248,10 +248,11 @@ def _environment() -> dict[str, str]:
     settings = os.environ.get("TF_CLI_CONFIG_FILE", "")
     if Path(settings).is_file():
         environment["TF_CLI_CONFIG_FILE"] = settings
-    _PLUGINS.mkdir(parents=True, exist_ok=True)
+    if "TF_PLUGIN_DIR" not in os.environ:
+        _PLUGINS.mkdir(parents=True, exist_ok=True)
+        environment["TF_PLUGIN_CACHE_DIR"] = str(_PLUGINS)  # one download serves every root
     return {
         **environment,
-        "TF_PLUGIN_CACHE_DIR": str(_PLUGINS),  # one download serves every root
         "TF_IN_AUTOMATION": "true",
         "CHECKPOINT_DISABLE": "true",
         "AWS_CONFIG_FILE": os.devnull,
