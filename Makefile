@@ -3,7 +3,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local fuzz e2e bench growth soak clean
+.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local fuzz e2e bench growth load soak clean
 
 PYTHON_IN_VENV := .venv/bin/python
 PYTHON_FOR_BENCH := PYTHONPATH=src .local/bench/bin/python
@@ -82,6 +82,10 @@ bench: ## Measure the functions beside common stacks, and write docs/performance
 growth: ## Measure what a page of the list costs in catalogues of 100 to 100,000 products (needs Java)
 	@scripts/bootstrap.sh bench dynamodb-local
 	@$(PYTHON_FOR_BENCH) -m benchmarks.growth
+
+load: ## Put the local server and a deployed local stack under load (needs Terraform)
+	@scripts/bootstrap.sh bench engine
+	@$(PYTHON_FOR_BENCH) -m benchmarks.load
 
 soak: ## Many clients, many faults between the functions and DynamoDB: OPERATIONS=50000 SOAK_SEED=1
 	@scripts/bootstrap.sh bench engine
