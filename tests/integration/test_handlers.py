@@ -458,7 +458,7 @@ def test_each_request_leaves_one_line_with_the_documented_fields(
         ("create_product", "POST", "/products", 400, None, False),
         ("get_product", "GET", one, 200, product_id, False),
         ("get_product", "GET", one, 304, product_id, False),
-        ("get_product", "GET", one, 400, "malformed", False),
+        ("get_product", "GET", one, 400, None, False),  # whatever is in the path
         ("update_product", "PUT", one, 200, product_id, False),
         ("delete_product", "DELETE", one, 204, product_id, False),
         ("list_products", "GET", "/products", 200, None, False),

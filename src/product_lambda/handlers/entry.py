@@ -24,6 +24,7 @@ from product_lambda.utils.response_builder import (
     problem_answer,
 )
 from product_lambda.utils.settings import settings_from
+from product_lambda.validators.path import is_product_id
 
 # Callers hear within 3 seconds; the rest is for what a request costs beside its calls.
 _DEADLINE_SECONDS: Final = 2.5
@@ -73,7 +74,7 @@ def endpoint(
                     "route": route,
                     "status": answer.status,
                     "duration_ms": round((time.perf_counter() - started) * 1000, 1),
-                    "product_id": answer.product_id or request.path_parameters.get("productId"),
+                    "product_id": answer.product_id or _product_named_in(request),
                     "request_id": request.request_id,
                     "replayed": answer.replayed,
                 },
@@ -88,6 +89,12 @@ def endpoint(
         return handler
 
     return decorate
+
+
+def _product_named_in(request: HttpRequest) -> str | None:
+    """The id in the path; what is none stays out of the log, whatever length or characters."""
+    named = request.path_parameters.get("productId", "")
+    return named if is_product_id(named) else None
 
 
 def _answered(answer_to: Callable[[HttpRequest], Answer], request: HttpRequest) -> Answer:
