@@ -3,7 +3,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local fuzz e2e bench growth load soak clean
+.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local fuzz e2e bench growth load soak fuzz-events memory clean
 
 PYTHON_IN_VENV := .venv/bin/python
 PYTHON_FOR_BENCH := PYTHONPATH=src .local/bench/bin/python
@@ -90,6 +90,14 @@ load: ## Put the local server and a deployed local stack under load (needs Terra
 soak: ## Many clients, many faults between the functions and DynamoDB: OPERATIONS=50000 SOAK_SEED=1
 	@scripts/bootstrap.sh bench engine
 	@$(PYTHON_FOR_BENCH) -m benchmarks.soak $(if $(OPERATIONS),--operations $(OPERATIONS)) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
+
+fuzz-events: ## Explore, guided by coverage, how the functions read events: FUZZ_SECONDS=300
+	@scripts/bootstrap.sh bench
+	@$(PYTHON_FOR_BENCH) -m benchmarks.fuzz_events $(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS))
+
+memory: ## Measure whether the functions grow over 100,000 requests
+	@scripts/bootstrap.sh bench engine
+	@$(PYTHON_FOR_BENCH) -m benchmarks.memory_growth
 
 clean: ## Remove what the tools made, but keep the local server's products and a local deployment
 	@mkdir -p .local

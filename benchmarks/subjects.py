@@ -71,6 +71,16 @@ def prepared(folder: Path) -> list[Subject]:
     return subjects
 
 
+def our_functions(folder: Path) -> dict[str, Function]:
+    """Build and unpack our functions alone; by their operation."""
+    python = runtime_python(folder / "runtime")
+    ours = our_packages(folder)
+    return {
+        operation: Function(python, ours[name].folder, f"product_lambda.handlers.{name}.handler")
+        for operation, name in _HANDLERS.items()
+    }
+
+
 def _subject(stack: str, operation: str, python: Path, package: Package, handler: str) -> Subject:
     function = Function(python, package.folder, handler)
     return Subject(stack, operation, function, package.zip_bytes)

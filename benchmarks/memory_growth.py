@@ -1,0 +1,84 @@
+"""`make memory`: whether a function's process grows over many requests, honest and hostile ones.
+
+Each function runs under AWS's runtime client, from its zip, as in `make bench`.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.document import RELIABILITY, table, write_section
+from benchmarks.function_process import Function, running
+from benchmarks.subjects import our_functions
+from benchmarks.workload import events_of, fill_table, function_environment
+from local.engine import Engine
+from tests.hostile import hostile_events
+
+_WARM_UP = 2_000
+_ENOUGH_PRODUCTS = 200
+_MB = 1e-6
+_MOST_GROWTH = 2_000_000  # bytes; what an allocator may round up, and no leak of 100 bytes stays in
+
+
+def main() -> int:
+    """Measure, write the table, and return 1 where a function has grown."""
+    parser = argparse.ArgumentParser(prog="make memory", description=__doc__)
+    parser.add_argument("--requests", type=int, default=100_000, help="to all functions together")
+    options = parser.parse_args()
+
+    rows: list[tuple[str, ...]] = []
+    grown: list[str] = []
+    with tempfile.TemporaryDirectory() as folder, Engine(Path(folder) / "engine") as engine:
+        functions = our_functions(Path(folder))
+        share = options.requests // len(functions)
+        for operation, function in functions.items():
+            name = f"products-{operation}"
+            fill_table(engine.endpoint_url, name, _ENOUGH_PRODUCTS)
+            environment = function_environment(engine.endpoint_url, name)
+            warm, middle, last = growth(function, operation, environment, share)
+            rows.append(
+                (
+                    operation,
+                    f"{share:,}",
+                    *(f"{size * _MB:.1f}" for size in (warm, middle, last)),
+                    f"{(last - warm) / share:.0f}",
+                )
+            )
+            print(" ".join(rows[-1]), flush=True)
+            if last - warm > _MOST_GROWTH:
+                grown.append(operation)
+    heads = ("function", "requests", "after warm-up, MB", "half-way, MB", "at the end, MB")
+    write_section(RELIABILITY, "memory", table((*heads, "bytes per request"), rows))
+    for operation in grown:
+        print(f"The function of {operation} has grown by more than {_MOST_GROWTH * _MB:g} MB.")
+    return 1 if grown else 0
+
+
+def growth(
+    function: Function, operation: str, environment: dict[str, str], requests: int
+) -> tuple[int, int, int]:
+    """The resident bytes after a warm-up, after half the requests, and after all of them."""
+    events = _mixed(operation)
+    sizes: list[int] = []
+    with running(function, environment) as process:
+        for count in (_WARM_UP, requests // 2, requests - requests // 2):
+            for event in itertools.islice(events, count):
+                process.invoke(event)
+            sizes.append(process.memory())
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _mixed(operation: str) -> Iterator[bytes]:
+    """Honest events that come round again, every tenth a hostile one."""
+    honest = itertools.cycle(list(itertools.islice(events_of(operation), _ENOUGH_PRODUCTS)))
+    hostile = itertools.cycle(list(hostile_events()))
+    for number in itertools.count():
+        yield json.dumps(next(hostile) if number % 10 == 0 else next(honest)).encode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
