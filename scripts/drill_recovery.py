@@ -2,10 +2,11 @@
 """Rehearses the loss of the products table on a local AWS of its own, and times the recovery.
 
 It is the procedure of docs/runbooks/product_lambda_disaster_recovery.md, "Restore the catalogue
-from an export". It never talks to a real account, and leaves nothing behind.
+from an export". It never talks to a real account, and leaves nothing behind when all went well.
 """
 
 import argparse
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     finally:
         stack.destroy()
+    shutil.rmtree(FOLDER)
     print(f"The catalogue is whole again, {seconds:.0f} s after its loss was noticed.")
     return 0
 

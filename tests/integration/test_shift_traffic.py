@@ -9,14 +9,14 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
 from local.engine import CREDENTIALS, REGION
 from scripts import rollback, shift_traffic
-from scripts.aliases import ALIAS, Alias, Aliases, function_names
+from scripts.aliases import ALIAS, Alias, Aliases, AliasMovedError, function_names
 from scripts.shift_traffic import alarm_prefixes
 
 if TYPE_CHECKING:
@@ -438,6 +438,30 @@ def test_a_roll_back_by_hand_ends_a_shift_that_is_under_way(stack: Stack) -> Non
     assert shift_traffic.main([*SHIFT, *arguments]) == 1
 
     assert stack.versions() == ["1"] * 5
+
+
+@pytest.mark.parametrize(("collisions", "exit_code", "version"), [(2, 0, "1"), (99, 1, "2")])
+def test_a_roll_back_prevails_over_a_shift_that_moves_on_at_the_same_time(
+    stack: Stack,
+    monkeypatch: pytest.MonkeyPatch,
+    collisions: int,
+    exit_code: int,
+    version: str,
+) -> None:
+    stack.publish(FIRST)
+    assert shift_traffic.main(SHIFT) == 0
+    left = iter(range(collisions))
+    move = Aliases.move
+
+    def collide(aliases: Aliases, *arguments: Any) -> Alias:
+        if next(left, None) is not None:
+            raise AliasMovedError("Something else has just moved it.")
+        return move(aliases, *arguments)
+
+    monkeypatch.setattr(Aliases, "move", collide)
+
+    assert rollback.main(SHIFT) == exit_code
+    assert stack.alias().version == version
 
 
 def test_only_an_unfinished_shift_is_undone_when_asked_for(
