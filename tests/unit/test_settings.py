@@ -1,9 +1,13 @@
 """The configuration: what is needed, what is assumed, and what a wrong one is told."""
 
+from collections import UserDict
+from pathlib import Path
+
 import pytest
 
 from product_lambda.utils.settings import Settings, settings_from
 
+EXAMPLE = Path(__file__).resolve().parents[2] / ".env.example"
 NEEDED = {
     "TABLE_NAME": "products-dev",
     "AWS_REGION": "eu-west-1",
@@ -82,3 +86,17 @@ def test_what_is_needed_is_not_empty(name: str, missing: str) -> None:
 def test_at_least_one_origin_is_named(origins: str) -> None:
     with pytest.raises(ValueError, match="set CORS_ALLOWED_ORIGINS to"):
         settings_from({**NEEDED, "CORS_ALLOWED_ORIGINS": origins})
+
+
+def test_the_example_file_names_every_setting_with_a_value_that_works() -> None:
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    asked: set[str] = set()
+
+    class Environment(UserDict[str, str]):
+        def __getitem__(self, name: str) -> str:
+            asked.add(name)
+            return super().__getitem__(name)
+
+    settings_from(Environment(example))
+    assert asked == set(example)
