@@ -19,6 +19,7 @@ from scripts.local_stack import (
     LocalStack,
     LocalStackError,
     Report,
+    one_run_at_a_time,
     write_description,
 )
 from scripts.package_lambdas import PackagingError
@@ -26,6 +27,7 @@ from scripts.terraform import TerraformError, find_terraform
 
 FOLDER = REPOSITORY / ".local" / "deployment"
 DESCRIPTION = REPOSITORY / ".local" / "deployment.json"
+LOCK = REPOSITORY / ".local" / "deployment.lock"
 EXIT_INTERRUPTED = 130
 
 
@@ -34,14 +36,15 @@ def main() -> int:
     console = Console(highlight=False, soft_wrap=True)
     try:
         find_terraform()
-        deployment = _deploy(console)
+        with one_run_at_a_time(LOCK):
+            deployment = _deploy(console)
+            write_description(deployment, DESCRIPTION)
     except (LocalError, LocalStackError, PackagingError, TerraformError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted: run make deploy-local again to go on.", file=sys.stderr)
         return EXIT_INTERRUPTED
-    write_description(deployment, DESCRIPTION)
     console.print(
         "Deployed." if deployment.changed else "Nothing has changed; the stack is as it was."
     )

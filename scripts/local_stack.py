@@ -4,12 +4,14 @@ It deploys the tracked Terraform files as they are; only the state's place, the 
 the API key's value are its own. It never talks to a real account.
 """
 
+import contextlib
+import fcntl
 import itertools
 import json
 import platform
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -264,6 +266,24 @@ class LocalStack:
             kept.touch(mode=0o600)
             kept.write_text(secrets.token_hex(20))
         return kept.read_text()
+
+
+@contextlib.contextmanager
+def one_run_at_a_time(lock_file: Path) -> Iterator[None]:
+    """Keep a second run off what this one works on.
+
+    Raises:
+        LocalStackError: Another run holds the lock.
+    """
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalStackError(
+                "Another run works on the same deployment: wait until it has ended, then try again."
+            ) from None
+        yield
 
 
 def write_description(deployment: Deployment, path: Path) -> None:

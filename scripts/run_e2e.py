@@ -13,22 +13,40 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from local.errors import LocalError
-from scripts.deploy_local import steps
-from scripts.local_stack import REPOSITORY, LocalStack, LocalStackError, write_description
+from scripts.deploy_local import EXIT_INTERRUPTED, steps
+from scripts.local_stack import (
+    REPOSITORY,
+    LocalStack,
+    LocalStackError,
+    one_run_at_a_time,
+    write_description,
+)
 from scripts.package_lambdas import PackagingError
 from scripts.terraform import TerraformError, find_terraform
 
 FOLDER = REPOSITORY / ".local" / "e2e"
+LOCK = REPOSITORY / ".local" / "e2e.lock"
 PROD_FOLDER = FOLDER / "prod"
 WORKERS = "2"
 
 
 def main() -> int:
     """Deploy, test, take down; return the exit code of the tests."""
-    stack = LocalStack(FOLDER / "dev")
     try:
         find_terraform()
-        _take_down(stack)
+        with one_run_at_a_time(LOCK):
+            return _tested(LocalStack(FOLDER / "dev"))
+    except (LocalError, LocalStackError, PackagingError, TerraformError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted; what was deployed has been taken down.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _tested(stack: LocalStack) -> int:
+    _take_down(stack)
+    try:
         deployment = stack.deploy(steps(print))
         write_description(deployment, FOLDER / "deployment.json")
         return subprocess.run(
@@ -46,9 +64,6 @@ def main() -> int:
             },
             check=False,
         ).returncode
-    except (LocalError, LocalStackError, PackagingError, TerraformError) as error:
-        print(error, file=sys.stderr)
-        return 1
     finally:
         _take_down(stack)
 

@@ -235,14 +235,15 @@ def _line_of(answer: Answer, function: str, logs: "CloudWatchLogsClient") -> dic
     group, request_id = f"/aws/lambda/{function}", answer.headers["X-Request-Id"]
 
     def lines() -> list[dict[str, Any]] | None:
-        found = []
-        for stream in logs.describe_log_streams(logGroupName=group)["logStreams"]:
-            events = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])
-            found += [
-                json.loads(event["message"])
-                for event in events["events"]
-                if request_id in event["message"] and event["message"].startswith("{")
-            ]
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group, filterPattern=f'"{request_id}"'
+        )
+        found = [
+            json.loads(event["message"])
+            for page in pages
+            for event in page["events"]
+            if event["message"].startswith("{")
+        ]
         return [line for line in found if line["message"] == "request completed"] or None
 
     (line,) = eventually(lines, f"the log line of request {request_id}")
