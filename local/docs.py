@@ -10,7 +10,7 @@ from typing import Any
 import swagger_ui_bundle  # type: ignore[import-untyped]
 import yaml
 
-from local.gateway import STAGE, HttpAnswer
+from local.gateway import BASE_PATH, HttpAnswer
 
 OPENAPI_FILE = Path(__file__).resolve().parents[1] / "openapi" / "product-api.yaml"
 _PAGE = Path(__file__).with_name("docs_page")
@@ -52,7 +52,7 @@ def openapi_document() -> dict[str, Any]:
     precondition, would then change what every request means.
     """
     document: dict[str, Any] = yaml.safe_load(OPENAPI_FILE.read_text())
-    document["servers"] = [{"url": f"/{STAGE}", "description": "This machine"}]
+    document["servers"] = [{"url": f"/{BASE_PATH}", "description": "This machine"}]
     for parameter in document["components"]["parameters"].values():
         if not parameter.get("required"):
             parameter.pop("example", None)

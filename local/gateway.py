@@ -19,7 +19,9 @@ from product_lambda.utils.response_builder import (
     problem_answer,
 )
 
-STAGE = "v1.0"
+BASE_PATH = "v1.0"
+"""As on the custom domain; API Gateway allows no dot in the name of a stage."""
+_STAGE = "v1_0"
 LARGEST_BODY = 10 * 1024 * 1024
 """Bytes; API Gateway's own quota. The functions refuse far smaller ones."""
 
@@ -151,7 +153,7 @@ def proxy_event(head: RequestHead, call: Call, body: bytes) -> dict[str, Any]:
     if call.needs_key:
         identity["apiKeyId"] = _KEY_ID
         identity["apiKey"] = dict(head.headers)["x-api-key"]
-    path = head.path.removeprefix(f"/{STAGE}")
+    path = head.path.removeprefix(f"/{BASE_PATH}")
     text, is_base64 = _as_text(body)
     return {
         "resource": call.resource,
@@ -166,10 +168,10 @@ def proxy_event(head: RequestHead, call: Call, body: bytes) -> dict[str, Any]:
         "requestContext": {
             "requestId": head.request_id,
             "requestTimeEpoch": int(time.time() * 1000),
-            "stage": STAGE,
+            "stage": _STAGE,
             "resourcePath": call.resource,
             "httpMethod": head.method,
-            "path": f"/{STAGE}{path}",
+            "path": f"/{BASE_PATH}{path}",
             "protocol": "HTTP/1.1",
             "identity": identity,
         },
@@ -207,9 +209,9 @@ def _resource_of(path: str) -> tuple[str, dict[str, str]]:
     """
     parts = [unquote(part, errors="replace") for part in path.removesuffix("/").split("/")]
     match parts:
-        case ["", stage, "products"] if stage == STAGE:
+        case ["", base, "products"] if base == BASE_PATH:
             return "/products", {}
-        case ["", stage, "products", product_id] if stage == STAGE:
+        case ["", base, "products", product_id] if base == BASE_PATH:
             return "/products/{productId}", {"productId": product_id}
     return "", {}
 

@@ -22,7 +22,7 @@ from pydynox.exceptions import PydynoxException
 
 from local.engine import CREDENTIALS, REGION, Engine
 from local.errors import LocalError, SettingsError
-from local.gateway import OPERATIONS, STAGE
+from local.gateway import BASE_PATH, OPERATIONS
 from local.loopback import HOST, listen
 from local.server import LOGGER, Handler, LocalServer, is_function_running
 from local.settings import Settings, settings_from
@@ -159,7 +159,7 @@ def _functions() -> Mapping[str, Handler]:
 
 
 def _tell(address: str, api_key: str, data_dir: Path) -> None:
-    products = f"{address}/{STAGE}/products"
+    products = f"{address}/{BASE_PATH}/products"
     headers = " ".join(
         f"-H {shlex.quote(header)}"
         for header in (f"x-api-key: {api_key}", "content-type: application/json")
@@ -188,7 +188,7 @@ def _stop_when_it_ends(engine: Engine, server: uvicorn.Server) -> None:
 def _seeding(address: str, api_key: str) -> Iterator[None]:
     """Load the five plans through the API, as soon as it answers, while it serves others too."""
     seeding = subprocess.Popen(
-        [sys.executable, _SEED_PROGRAM, "--base-url", f"{address}/{STAGE}"],
+        [sys.executable, _SEED_PROGRAM, "--base-url", f"{address}/{BASE_PATH}"],
         env={**os.environ, "API_KEY": api_key},
     )
     try:

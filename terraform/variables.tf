@@ -153,11 +153,11 @@ variable "read_only" {
 variable "stage_name" {
   description = "Name of the API's stage, and the first part of the path on the API's own address."
   type        = string
-  default     = "v1.0"
+  default     = "v1_0"
 
   validation {
-    condition     = can(regex("^[a-zA-Z0-9_.-]{1,128}$", var.stage_name))
-    error_message = "stage_name must have 1 to 128 letters, digits, hyphens, underscores or dots, for example v1.0."
+    condition     = can(regex("^[a-zA-Z0-9_]{1,128}$", var.stage_name))
+    error_message = "stage_name must have 1 to 128 letters, digits or underscores, which is all that API Gateway allows, for example v1_0."
   }
 }
 

@@ -59,6 +59,7 @@ def gateway_event(
         "multiValueHeaders": {name: [value] for name, value in lines.items()},
         "requestContext": {
             "requestId": REQUEST_ID,
+            "path": "/v1.0/products" + (f"/{product_id}" if product_id is not None else ""),
             "identity": {"apiKey": API_KEY_VALUE, "apiKeyId": API_KEY_ID},
         },
         "body": body,
@@ -126,6 +127,7 @@ def http_request(**members: Any) -> HttpRequest:
         **{
             "request_id": REQUEST_ID,
             "api_key_id": API_KEY_ID,
+            "path": "/v1.0/products",
             "path_parameters": {},
             "query": {},
             "headers": {},

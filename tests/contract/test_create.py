@@ -25,7 +25,7 @@ def test_a_product_is_shown_as_it_was_given(api: ProductApi) -> None:
 def test_location_is_the_path_of_the_new_product(api: ProductApi) -> None:
     product_id = unused_product_id()
     created = api.create_product(product_body(productId=product_id))
-    assert created.headers["Location"].endswith(f"/v1.0/products/{product_id}")
+    assert created.headers["Location"].endswith(f"/products/{product_id}")
 
 
 def test_what_may_be_left_out_has_its_default(api: ProductApi) -> None:

@@ -190,7 +190,7 @@ def test_methods_call_the_alias_of_their_function(gateway: "APIGatewayClient", a
 
 def test_the_stage_traces_and_throttles(gateway: "APIGatewayClient", api_id: str) -> None:
     (stage,) = gateway.get_stages(restApiId=api_id)["item"]
-    assert stage["stageName"] == "v1.0"
+    assert stage["stageName"] == "v1_0"
     assert stage["tracingEnabled"]
     settings = stage["methodSettings"]["*/*"]
     assert settings["throttlingRateLimit"] == 100
@@ -201,7 +201,7 @@ def test_the_stage_traces_and_throttles(gateway: "APIGatewayClient", api_id: str
 def test_the_usage_plan_limits_the_key(gateway: "APIGatewayClient", api_id: str) -> None:
     (plan,) = gateway.get_usage_plans()["items"]
     assert plan["throttle"]["rateLimit"] == 50
-    assert plan["apiStages"] == [{"apiId": api_id, "stage": "v1.0"}]
+    assert plan["apiStages"] == [{"apiId": api_id, "stage": "v1_0"}]
     (key,) = gateway.get_usage_plan_keys(usagePlanId=plan["id"])["items"]
     assert len(key["value"]) >= 20
 

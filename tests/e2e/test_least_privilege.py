@@ -225,7 +225,7 @@ def test_only_its_own_method_of_the_api_may_call_a_function(
     assert statement["Principal"] == {"Service": "apigateway.amazonaws.com"}
     (source,) = statement["Condition"]["ArnLike"].values()
     api_id, stage, rest = source.split(":execute-api:eu-west-1:536580886816:")[1].split("/", 2)
-    assert (stage, rest) == ("v1.0", f"{method}/{path}")
+    assert (stage, rest) == ("v1_0", f"{method}/{path}")
     assert "*" not in api_id
 
 

@@ -285,7 +285,7 @@ def _assert_exists(namespace: str, metric: str, dimensions: Mapping[str, str]) -
     allowed = {
         "FunctionName": FUNCTIONS,
         "ApiName": {"bbws-product-api-dev"},
-        "Stage": {"v1.0"},
+        "Stage": {"v1_0"},
         "TableName": {"products-dev"},
         "Operation": TABLE_OPERATIONS,
     }

@@ -85,7 +85,7 @@ def test_the_firewall_stands_before_the_stage_and_lets_large_products_in(
     assert redeployed
     outputs = prod.main_root().outputs()
     waf = prod.client("wafv2")
-    stage = f"arn:aws:apigateway:af-south-1::/restapis/{outputs['api_id']}/stages/v1.0"
+    stage = f"arn:aws:apigateway:af-south-1::/restapis/{outputs['api_id']}/stages/v1_0"
     acl = waf.get_web_acl_for_resource(ResourceArn=stage)["WebACL"]
     assert acl["ARN"] == outputs["web_acl_arn"]
     rules = {rule["Name"]: rule["Statement"] for rule in acl["Rules"]}

@@ -169,7 +169,7 @@ def credentials_with(job: Job, policy: str) -> dict[str, str]:
 def base_url(sit: Job) -> str:
     """Where SIT's API is, with the five plans loaded, before any test has used up their ids."""
     [api] = sit.client("apigateway").get_rest_apis()["items"]
-    url = f"{sit.settings['AWS_ENDPOINT_URL']}/restapis/{api['id']}/v1.0/_user_request_"
+    url = f"{sit.settings['AWS_ENDPOINT_URL']}/restapis/{api['id']}/v1_0/_user_request_"
     subprocess.run(
         [sys.executable, str(REPOSITORY / "scripts" / "seed_products.py"), "--base-url", url],
         env={**sit.settings, "API_KEY": API_KEY},

@@ -18,6 +18,7 @@ from tests.events import (
     REQUEST_ID,
     Functions,
     Reply,
+    as_json,
     gateway_event,
 )
 from tests.factory import product_body, unused_key, unused_product_id
@@ -538,3 +539,12 @@ def test_any_event_is_answered_and_never_with_a_fault_of_ours(
 ) -> None:
     reply = functions.call(name, event)
     assert 200 <= reply.status < 500, reply
+
+
+@pytest.mark.parametrize("path", ["/v1_0/products", "/v1_0/products/", "/products"])
+def test_the_location_follows_the_address_that_was_used(functions: Functions, path: str) -> None:
+    product_id = unused_product_id()
+    event = gateway_event(body=as_json(product_body(productId=product_id)))
+    event["requestContext"]["path"] = path
+    reply = functions.call("create_product", event)
+    assert reply.headers["Location"] == f"{path.removesuffix('/')}/{product_id}"

@@ -99,7 +99,7 @@ def test_only_failures_worth_it_are_answered_by_another_try(clock: Clock) -> Non
 def test_another_try_follows_a_short_random_pause(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, chance: float, pause: float
 ) -> None:
-    monkeypatch.setattr("random.random", lambda: chance)
+    monkeypatch.setattr("random.SystemRandom.random", lambda _: chance)
     operation = Failing(ConnectionError())
     assert Deadline(10).call(operation, at_most=1, worth_repeating=(OSError,)) == 2
     assert clock.slept == [pytest.approx(pause)]
@@ -117,7 +117,7 @@ def test_there_is_no_third_try(clock: Clock) -> None:
 def test_another_try_needs_time_for_the_pause_and_half_a_call(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, left: float, calls: int
 ) -> None:
-    monkeypatch.setattr("random.random", lambda: 0.25)  # a pause of 0.0625
+    monkeypatch.setattr("random.SystemRandom.random", lambda _: 0.25)  # a pause of 0.0625
     operation = Failing(ConnectionError("1"))
     limit = Deadline(left)
     if calls == 2:

@@ -141,7 +141,7 @@ def test_an_event_tells_the_whole_request() -> None:
         "stageVariables": None,
         "requestContext": {
             "requestId": "request-1",
-            "stage": "v1.0",
+            "stage": "v1_0",
             "resourcePath": "/products/{productId}",
             "httpMethod": "PUT",
             "path": "/v1.0/products/PROD-1",

@@ -18,6 +18,7 @@ def test_an_event_becomes_a_request() -> None:
     assert request_from(event) == HttpRequest(
         request_id=REQUEST_ID,
         api_key_id=API_KEY_ID,
+        path="/v1.0/products/PROD-1",
         path_parameters={"productId": "PROD-1"},
         query={"limit": ("5",)},
         headers={"x-api-key": "the-value-of-the-api-key", "if-match": '"1"'},
@@ -27,7 +28,7 @@ def test_an_event_becomes_a_request() -> None:
 
 @pytest.mark.parametrize("event", [{}, None, [], "text", 1])
 def test_an_event_of_nothing_is_a_request_of_nothing(event: Any) -> None:
-    assert request_from(event) == HttpRequest("unknown", "unknown", {}, {}, {}, b"")
+    assert request_from(event) == HttpRequest("unknown", "unknown", "/products", {}, {}, {}, b"")
 
 
 @pytest.mark.parametrize("wrong", [None, "", 5, [], {}, True])
@@ -35,7 +36,7 @@ def test_members_of_another_type_count_as_absent(wrong: object) -> None:
     names = ["pathParameters", "queryStringParameters", "multiValueQueryStringParameters"]
     names += ["headers", "multiValueHeaders", "requestContext", "body", "isBase64Encoded"]
     request = request_from(dict.fromkeys(names, wrong))
-    assert request == HttpRequest("unknown", "unknown", {}, {}, {}, b"")
+    assert request == HttpRequest("unknown", "unknown", "/products", {}, {}, {}, b"")
 
 
 @pytest.mark.parametrize("wrong", [None, "", 5, [], {}])

@@ -20,7 +20,7 @@ def handler(request: HttpRequest) -> Answer:
     product, replayed = catalogue().create_product(wanted.draft(), key, request.api_key_id)
     headers = {
         "ETag": entity_tag(product.version),
-        "Location": f"/v1.0/products/{product.product_id}",
+        "Location": f"{request.path.rstrip('/')}/{product.product_id}",
     }
     if replayed:
         headers["Idempotency-Replayed"] = "true"

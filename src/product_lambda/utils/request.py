@@ -13,12 +13,14 @@ class HttpRequest(NamedTuple):
         headers: by lower-case name; several lines of one name are joined by a comma and a space
             (RFC 9110, section 5.3).
         query: every value of every parameter, in the order given.
+        path: as the caller sent it, the stage or the domain's base path included.
         body: the raw bytes; None where the gateway's base64 is broken.
         api_key_id: the id of the caller's API key, never the key itself.
     """
 
     request_id: str
     api_key_id: str
+    path: str
     path_parameters: Mapping[str, str]
     query: Mapping[str, tuple[str, ...]]
     headers: Mapping[str, str]
@@ -42,6 +44,7 @@ def request_from(event: object) -> HttpRequest:
     return HttpRequest(
         request_id=_text(context.get("requestId"), "unknown"),
         api_key_id=_text(identity.get("apiKeyId"), "unknown"),
+        path=_text(context.get("path"), "/products"),
         path_parameters={
             name: value
             for name, value in _mapping(members.get("pathParameters")).items()
