@@ -3,7 +3,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local fuzz e2e bench growth load soak fuzz-events memory clean
+.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local fuzz e2e bench growth load soak fuzz-events memory mutants clean
 
 PYTHON_IN_VENV := .venv/bin/python
 PYTHON_FOR_BENCH := PYTHONPATH=src .local/bench/bin/python
@@ -98,6 +98,10 @@ fuzz-events: ## Explore, guided by coverage, how the functions read events: FUZZ
 memory: ## Measure whether the functions grow over 100,000 requests
 	@scripts/bootstrap.sh bench engine
 	@$(PYTHON_FOR_BENCH) -m benchmarks.memory_growth
+
+mutants: ## Put small faults into the code one by one: do the tests notice each?
+	@scripts/bootstrap.sh bench engine
+	@$(PYTHON_FOR_BENCH) -m benchmarks.mutants
 
 clean: ## Remove what the tools made, but keep the local server's products and a local deployment
 	@mkdir -p .local

@@ -18,7 +18,7 @@ from benchmarks.workload import events_of, fill_table, function_environment
 from local.engine import Engine
 from tests.hostile import hostile_events
 
-_WARM_UP = 2_000
+_WARM_UP = 5_000  # every hostile event twice
 _ENOUGH_PRODUCTS = 200
 _MB = 1e-6
 _MOST_GROWTH = 2_000_000  # bytes; what an allocator may round up, and no leak of 100 bytes stays in

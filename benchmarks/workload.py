@@ -154,7 +154,7 @@ def event(
             "requestTimeEpoch": 1769851800000,
             "resourceId": "abc123",
             "resourcePath": resource,
-            "stage": "v1.0",
+            "stage": "v1_0",
         },
         "body": None if body is None else json.dumps(body),
         "isBase64Encoded": False,

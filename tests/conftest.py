@@ -49,7 +49,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductApi]:
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint URL of the embedded engine."""
+    """The endpoint URL of the embedded engine: the one PRODUCT_ENGINE_URL names, else a new one."""
+    if "PRODUCT_ENGINE_URL" in os.environ:
+        yield os.environ["PRODUCT_ENGINE_URL"]
+        return
     with Engine(tmp_path_factory.mktemp("engine")) as running:
         yield running.endpoint_url
 
