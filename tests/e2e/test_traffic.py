@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
     from types_boto3_lambda import LambdaClient
 
-# One worker runs all of these, one after the other: they move the same aliases.
-pytestmark = [pytest.mark.xdist_group("sit"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)  # seconds; the deployment takes one minute
 
 BUCKET: Final = "bbws-terraform-state-sit"
 ALARM: Final = "bbws-product-api-sit-5xx"
@@ -168,8 +167,11 @@ def credentials_with(job: Job, policy: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def base_url(sit: Job) -> str:
     """Where SIT's API is, with the five plans loaded, before any test has used up their ids."""
-    [api] = sit.client("apigateway").get_rest_apis()["items"]
-    url = f"{sit.settings['AWS_ENDPOINT_URL']}/restapis/{api['id']}/v1_0/_user_request_"
+    gateway = sit.client("apigateway")
+    [api] = gateway.get_rest_apis()["items"]
+    [stage] = gateway.get_stages(restApiId=api["id"])["item"]
+    path = f"restapis/{api['id']}/{stage['stageName']}/_user_request_"
+    url = f"{sit.settings['AWS_ENDPOINT_URL']}/{path}"
     subprocess.run(
         [sys.executable, str(REPOSITORY / "scripts" / "seed_products.py"), "--base-url", url],
         env={**sit.settings, "API_KEY": API_KEY},
@@ -234,7 +236,7 @@ def marked(package: bytes) -> bytes:
             if entry.filename == MARKED_FILE:
                 assert content.count(common) == 1
                 content = content.replace(common, f'"{MARK}": "second",'.encode() + common)
-            new.writestr(entry, content)
+            new.writestr(entry, content, compresslevel=1)
     return changed.getvalue()
 
 

@@ -5,6 +5,7 @@ blocks that can run against the local AWS are run by the end-to-end tests.
 """
 
 import ast
+import fnmatch
 import json
 import re
 import shlex
@@ -274,11 +275,14 @@ def test_a_role_trusts_one_environment_of_this_repository_alone(trust: dict[str,
     assert re.fullmatch(r"repo:OWNER/2_bbws_product_lambda:environment:dev(-plan)?", subject)
 
 
+def as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
 @pytest.mark.parametrize("rights", RIGHTS)
 def test_rights_name_their_actions_and_fit_into_a_role(rights: dict[str, Any]) -> None:
     for statement in rights["Statement"]:
-        actions = statement["Action"]
-        for action in [actions] if isinstance(actions, str) else actions:
+        for action in as_list(statement["Action"]):
             assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action)
     # IAM User Guide, "IAM and AWS STS quotas": inline policies of a role.
     assert len(json.dumps(rights, separators=(",", ":"))) <= 10_240
@@ -287,7 +291,44 @@ def test_rights_name_their_actions_and_fit_into_a_role(rights: dict[str, Any]) -
 def test_the_role_that_plans_may_change_nothing_but_stored_plans() -> None:
     [plan] = [policy for policy in RIGHTS if "StorePlans" in json.dumps(policy)]
     for statement in plan["Statement"]:
-        actions = statement["Action"]
-        for action in [actions] if isinstance(actions, str) else actions:
+        for action in as_list(statement["Action"]):
             reads = re.match(r"\w+:(Get|List|Describe|GET)", action)
             assert reads or statement["Sid"] == "StorePlans"
+
+
+def test_the_role_that_deploys_reaches_what_terraform_names_and_no_other_service() -> None:
+    [deploy] = [policy for policy in RIGHTS if "HandRolesToLambda" in json.dumps(policy)]
+    resources = [
+        resource
+        for statement in deploy["Statement"]
+        for resource in as_list(statement["Resource"])
+        if resource != "*"
+    ]
+
+    def reaches(name: str) -> bool:
+        return any(fnmatch.fnmatchcase(name, resource) for resource in resources)
+
+    place = "eu-west-1:536580886816"
+    functions = function_names("dev")
+    owned = [
+        *(f"arn:aws:lambda:{place}:function:{name}" for name in functions),
+        *(f"arn:aws:lambda:{place}:function:{name}:live" for name in functions),
+        *(f"arn:aws:iam::536580886816:role/{name}-eu-west-1" for name in functions),
+        *(f"arn:aws:logs:{place}:log-group:/aws/lambda/{name}" for name in functions),
+        f"arn:aws:logs:{place}:log-group:/aws/apigateway/bbws-product-api-dev",
+        *(
+            f"arn:aws:cloudwatch:{place}:alarm:{name.replace('{env}', 'dev')}"
+            for name in alarm_names()
+        ),
+        "arn:aws:cloudwatch::536580886816:dashboard/bbws-product-dev",
+        f"arn:aws:sns:{place}:bbws-product-alerts-dev",
+        f"arn:aws:dynamodb:{place}:table/products-dev",
+    ]
+    assert [name for name in owned if not reaches(name)] == []
+    others = [
+        f"arn:aws:lambda:{place}:function:bbws-list-orders-dev",
+        f"arn:aws:lambda:{place}:function:bbws-list-products-prod",
+        "arn:aws:iam::536580886816:role/bbws-list-orders-dev-eu-west-1",
+        f"arn:aws:cloudwatch:{place}:alarm:bbws-list-orders-dev-errors",
+    ]
+    assert [name for name in others if reaches(name)] == []
