@@ -88,6 +88,7 @@ MALFORMED = [
     "X*",
     "*X",
 ]
+MALFORMED += ["*\x0b", "\xa0*"]
 MALFORMED += ['"3", *', '" "', '"a\x7fb"', '"a\tb"', '"Ā"', '"3"\n', 'W/ "3"', '"a"b"']
 
 

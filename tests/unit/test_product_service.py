@@ -163,6 +163,7 @@ def test_the_same_key_and_draft_give_the_same_product(shop: Shop) -> None:
     shop.now += timedelta(hours=1)
     assert shop.create("key") == Creation(first.product, replayed=True)
     assert list(shop.catalogue.products) == ["PROD-001"]
+    assert shop.catalogue.authors == {"PROD-001": "key-of-ann"}
 
 
 def test_a_replay_shows_what_was_answered_then(shop: Shop) -> None:
@@ -328,6 +329,7 @@ def test_a_page_tells_where_the_next_one_starts(five: Shop) -> None:
     assert (ids(page), page.following) == (["PROD-3", "PROD-4"], place(4))
     page = five.page(limit=2, cursor=page.following)
     assert (ids(page), page.following) == (["PROD-5"], None)
+    assert five.page(limit=3).following == place(3)
 
 
 @pytest.mark.parametrize(("limit", "more"), [(4, True), (5, False), (6, False)])

@@ -189,6 +189,11 @@ def test_a_token_leads_back_to_its_place(created_at: str, product_id: str, sort:
     assert token.replace("-", "").replace("_", "").isalnum()
 
 
+def test_a_token_that_ends_in_any_letter_leads_back_to_its_place() -> None:
+    place = Cursor(CREATED_AT, "PROD-W")  # W in the last place is an X in base64
+    assert wanted_by(nextToken=next_token(place, SortOrder.NEWEST_FIRST)).cursor == place
+
+
 @given(st.text() | st.text("createdAt-|PROD0123456789:TZ.").map(token_of))
 def test_whatever_a_token_says_it_names_a_place_among_products(token: str) -> None:
     faults = faults_found_by(lambda: wanted_by(nextToken=token))

@@ -5,6 +5,7 @@ Only the functions that take a body import this: Pydantic is paid for at each co
 
 import unicodedata
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -57,13 +58,10 @@ def _not_negative(value: Decimal) -> Decimal:
     return abs(value)  # -0 is a valid JSON number; it is stored and shown as 0
 
 
-def _without_control_characters(allowed: str = "") -> AfterValidator:
-    def check(value: str) -> str:
-        if any(unicodedata.category(c) == "Cc" and c not in allowed for c in value):
-            raise ValueError("control character")
-        return value
-
-    return AfterValidator(check)
+def _without_control_characters(value: str, *, allowed: str = "") -> str:
+    if any(unicodedata.category(c) == "Cc" and c not in allowed for c in value):
+        raise ValueError("control character")
+    return value
 
 
 _AMOUNT_SCHEMA: Final = {"type": "number", "maximum": 99999999.99, "multipleOf": 0.01}
@@ -85,12 +83,12 @@ SetupFee = Annotated[
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    _without_control_characters(),
+    AfterValidator(_without_control_characters),
 ]
 Text = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=4000),
-    _without_control_characters("\n\t"),
+    AfterValidator(partial(_without_control_characters, allowed="\n\t")),
 ]
 Features = Annotated[list[Line], Field(min_length=1, max_length=50)]
 ProductId = Annotated[str, StringConstraints(pattern=PRODUCT_ID_PATTERN)]
