@@ -29,12 +29,14 @@ def body_in[Body: BaseModel](request: HttpRequest, model: type[Body]) -> Body:
     if request.body is not None and len(request.body) > MAX_BODY_BYTES:
         raise PayloadTooLargeException("Send at most 256 KiB.")
     members, faults = _json_object(request.body)
+    body: Body | None = None
     try:
         body = model.model_validate(members)
     except ValidationError as invalid:
         faults += [_field_error(error, model) for error in invalid.errors(include_url=False)]
-        raise ValidationException(faults) from None
-    if faults:
+    # Raised only here, where the library's error is gone: it holds the errors of our rules, those
+    # hold this frame, and a cycle through the library is one that Python never finds.
+    if body is None or faults:
         raise ValidationException(faults)
     return body
 
