@@ -1,6 +1,7 @@
 """The five functions, called as Lambda calls them, on a working engine."""
 
 import base64
+import gc
 import json
 import logging
 from dataclasses import replace
@@ -548,3 +549,14 @@ def test_the_location_follows_the_address_that_was_used(functions: Functions, pa
     event["requestContext"]["path"] = path
     reply = functions.call("create_product", event)
     assert reply.headers["Location"] == f"{path.removesuffix('/')}/{product_id}"
+
+
+def test_a_refused_body_leaves_nothing_in_memory(functions: Functions) -> None:
+    def held() -> int:
+        gc.collect()
+        return sum(isinstance(each, ValueError) for each in gc.get_objects())
+
+    before = held()
+    for _ in range(20):
+        assert functions.create(product_body(price=-1)).status == 400
+    assert held() == before
