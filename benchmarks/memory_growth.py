@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.document import RELIABILITY, table, write_section
 from benchmarks.function_process import Function, running
-from benchmarks.subjects import our_functions
+from benchmarks.subjects import TUNING, our_functions
 from benchmarks.workload import events_of, fill_table, function_environment
 from local.engine import Engine
 from tests.hostile import hostile_events
@@ -38,7 +38,7 @@ def main() -> int:
         for operation, function in functions.items():
             name = f"products-{operation}"
             fill_table(engine.endpoint_url, name, _ENOUGH_PRODUCTS)
-            environment = function_environment(engine.endpoint_url, name)
+            environment = {**function_environment(engine.endpoint_url, name), **TUNING}
             warm, middle, last = growth(function, operation, environment, share)
             second_half = (last - middle) / (share - share // 2)
             rows.append(

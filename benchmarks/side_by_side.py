@@ -22,7 +22,7 @@ from benchmarks import side_by_side_report
 from benchmarks.document import REPOSITORY
 from benchmarks.figures import percentile
 from benchmarks.function_process import running
-from benchmarks.subjects import FLOOR, OURS, Subject, prepared
+from benchmarks.subjects import FLOOR, OURS, TUNING, Subject, prepared
 from benchmarks.workload import (
     PRODUCTS,
     READS,
@@ -60,7 +60,7 @@ def measure(subject: Subject, endpoint_url: str, requests: int) -> tuple[Sample,
     ]
     with (
         _table_for(subject, endpoint_url, count) as table,
-        running(subject.function, function_environment(endpoint_url, table)) as process,
+        running(subject.function, _environment(subject, endpoint_url, table)) as process,
     ):
         first, cold_start = process.first_answer(events[0])
         cold_cpu = process.cpu_seconds()
@@ -102,8 +102,8 @@ def require_same_answer(
 def main() -> int:
     """Measure, write the report, and return 1 where a bound is not reached."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=11, help="processes for each function")
-    parser.add_argument("--requests", type=int, default=150, help="warm requests for each process")
+    parser.add_argument("--rounds", type=int, default=9, help="processes for each function")
+    parser.add_argument("--requests", type=int, default=100, help="warm requests for each process")
     options = parser.parse_args()
 
     samples: dict[tuple[str, str], list[Sample]] = {}
@@ -153,6 +153,11 @@ def _table_for(subject: Subject, endpoint_url: str, requests: int) -> Iterator[s
     fill_table(endpoint_url, table, 0 if subject.operation == "create" else requests)
     yield table
     dynamodb(endpoint_url).sync_delete_table(table)
+
+
+def _environment(subject: Subject, endpoint_url: str, table: str) -> dict[str, str]:
+    environment = function_environment(endpoint_url, table)
+    return {**environment, **TUNING} if subject.stack == OURS else environment
 
 
 def _require_success(subject: Subject, answer: Mapping[str, Any]) -> None:

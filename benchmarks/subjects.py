@@ -19,6 +19,8 @@ LABELS: Mapping[str, str] = {
     FLOOR: "the floor: an empty function",
 }
 PEERS = ("a", "b", "c", "d")
+TUNING: Mapping[str, str] = {"MALLOC_ARENA_MAX": "1", "TOKIO_WORKER_THREADS": "1"}
+"""What our functions are deployed with beside their settings (terraform/lambda.tf)."""
 
 _HANDLERS = {
     "get": "get_product",

@@ -40,6 +40,10 @@ resource "aws_lambda_function" "function" {
       LOG_LEVEL            = var.log_level
       READ_CACHE_CONTROL   = var.read_cache_control
       READ_ONLY            = tostring(var.read_only)
+      # A function serves one request at a time: one arena of memory (glibc) and one network thread
+      # (the DynamoDB client's) are enough. `make bench` measures with both.
+      MALLOC_ARENA_MAX     = "1"
+      TOKIO_WORKER_THREADS = "1"
     }
   }
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,10 @@ from benchmarks.document import table, write_section
 from benchmarks.figures import Figure, figure_of, percentile, ratio
 from benchmarks.mutants import Survivor, killed_share, reason_for
 from benchmarks.runtime_api import FunctionFailed, RuntimeApi
-from benchmarks.subjects import FLOOR, OURS, PEERS
+from benchmarks.subjects import FLOOR, OURS, PEERS, TUNING
 from benchmarks.workload import OPERATIONS
 
+LAMBDA_TF = Path(__file__).parents[2] / "terraform" / "lambda.tf"
 NEXT = "/2018-06-01/runtime/invocation/next"
 
 
@@ -56,6 +58,11 @@ def test_every_bound_is_missed_by_four_times_what_the_peers_need() -> None:
     found = bounds(everything(4, 1), {(OURS, each): 50_000_000 for each in OPERATIONS})
 
     assert [bound.meaning for bound in found if bound.reached] == []
+
+
+@pytest.mark.parametrize(("name", "value"), TUNING.items())
+def test_functions_are_measured_as_they_are_deployed(name: str, value: str) -> None:
+    assert re.search(rf'^ +{name} += "{value}"$', LAMBDA_TF.read_text(), re.MULTILINE)
 
 
 def test_only_a_section_between_its_markers_is_written(tmp_path: Path) -> None:
