@@ -38,15 +38,30 @@ _FIRST_PRODUCT = (
 )
 
 
+class StopSignals:
+    """Notes SIGINT and SIGTERM without interrupting anything, and ends the server if one is set.
+
+    An exception raised by a handler would come up anywhere, and be lost where exceptions are.
+    """
+
+    def __init__(self) -> None:
+        self.received = False
+        self.server: uvicorn.Server | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def _note(self, _signal: int, _frame: FrameType | None) -> None:
+        self.received = True
+        if self.server:
+            self.server.should_exit = True
+
+
 def main() -> int:
     """Serve until told to stop, and return the exit code."""
-    for stop_signal in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop_signal, _stop)
+    stop_signals = StopSignals()
     exit_code = _EXIT_STOPPED
     try:
-        _serve(settings_from(os.environ))
-    except KeyboardInterrupt:
-        pass
+        _serve(settings_from(os.environ), stop_signals)
     except LocalError as error:
         print(error, file=sys.stderr)
         exit_code = _EXIT_USAGE if isinstance(error, SettingsError) else _EXIT_FAILED
@@ -56,14 +71,7 @@ def main() -> int:
     return exit_code
 
 
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    """Unwind once; what is unwinding is not to be disturbed by an impatient second Ctrl-C."""
-    for stop_signal in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop_signal, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings, stop_signals: StopSignals) -> None:
     with listen(settings.port) as listener, _engine(settings.data_dir) as engine:
         api_key = settings.api_key or _kept_api_key(settings.data_dir / "api-key")
         _configure_functions(engine.endpoint_url)
@@ -84,15 +92,19 @@ def _serve(settings: Settings) -> None:
                 timeout_graceful_shutdown=_GRACE_SECONDS,  # type: ignore[arg-type]  # takes floats too
             )
         )
+        stop_signals.server = server
+        if stop_signals.received:
+            return
         address = f"http://{HOST}:{listener.getsockname()[1]}"
         _tell(address, api_key, settings.data_dir)
         _stop_when_it_ends(engine, server)
         with _seeding(address, api_key) if settings.seed else contextlib.nullcontext():
-            server.run(sockets=[listener])
-        raise LocalError(
-            f"The local AWS engine ended by itself: {engine.log_file} may say why; "
-            "start the server again."
-        )
+            server.run(sockets=[listener])  # which hands a signal on to us when it is done
+        if not stop_signals.received:
+            raise LocalError(
+                f"The local AWS engine ended by itself: {engine.log_file} may say why; "
+                "start the server again."
+            )
 
 
 def _make_table(engine: Engine) -> None:
