@@ -67,9 +67,10 @@ def killed_share(verdicts: dict[str, str]) -> float:
 
 
 def reason_for(survivor: Survivor, reasons: list[dict[str, Any]]) -> str | None:
-    """Why a mutant may live: the first reason whose place and pattern fit it."""
+    """Why a mutant may live: the first reason whose place and change fit it."""
+    change = f"{survivor.before} => {survivor.after}"
     for each in reasons:
-        if re.fullmatch(each["place"], survivor.place) and re.search(each["after"], survivor.after):
+        if re.fullmatch(each["place"], survivor.place) and re.search(each["change"], change):
             return str(each["reason"])
     return None
 

@@ -338,7 +338,7 @@ def test_an_unknown_record_is_none(catalogue: Catalogue) -> None:
 
 def test_a_taken_id_leaves_no_record(catalogue: Catalogue) -> None:
     catalogue.insert(product(), "author")
-    with pytest.raises(DuplicateProductException):
+    with pytest.raises(DuplicateProductException, match="PROD-"):
         catalogue.insert_once(product(name="new"), "author", record_of(product()), 1000)
     assert catalogue.find_record("a" * 64) is None
     assert catalogue.get("PROD-001") == product()

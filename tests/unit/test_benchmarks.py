@@ -138,7 +138,7 @@ def test_what_is_not_survived_is_killed() -> None:
 
 
 def test_a_reason_fits_a_place_and_a_change() -> None:
-    reasons = [{"place": r"utils\..*", "after": "UTF-8", "reason": "the same codec"}]
+    reasons = [{"place": r"utils\..*", "change": "=> .*UTF-8", "reason": "the same codec"}]
 
     assert reason_for(Survivor("utils.request", "", 'encode("UTF-8")'), reasons) == "the same codec"
     assert reason_for(Survivor("models.product", "", 'encode("UTF-8")'), reasons) is None
