@@ -4,7 +4,6 @@ import base64
 import gc
 import json
 import logging
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -383,7 +382,7 @@ def read_only(monkeypatch: pytest.MonkeyPatch, functions: Functions) -> None:
     from product_lambda.handlers import entry  # noqa: PLC0415 (it reads the configuration)
 
     assert not entry.SETTINGS.read_only, functions
-    monkeypatch.setattr(f"{ENTRY}.SETTINGS", replace(entry.SETTINGS, read_only=True))
+    monkeypatch.setattr(f"{ENTRY}.SETTINGS", entry.SETTINGS._replace(read_only=True))
 
 
 @pytest.mark.usefixtures("read_only")
@@ -410,7 +409,7 @@ def test_how_long_reads_may_be_cached_is_a_setting(
 ) -> None:
     from product_lambda.handlers import entry  # noqa: PLC0415 (it reads the configuration)
 
-    cached = replace(entry.SETTINGS, read_cache_control="public, max-age=60")
+    cached = entry.SETTINGS._replace(read_cache_control="public, max-age=60")
     for name in ("list_products", "get_product"):
         monkeypatch.setattr(f"product_lambda.handlers.{name}.SETTINGS", cached)
     product_id = new_product(functions)["productId"]
@@ -424,7 +423,7 @@ def test_an_allowed_origin_is_echoed(functions: Functions, monkeypatch: pytest.M
     from product_lambda.handlers import entry  # noqa: PLC0415 (it reads the configuration)
 
     origins = (ORIGIN, "https://other.example")
-    monkeypatch.setattr(f"{ENTRY}.SETTINGS", replace(entry.SETTINGS, cors_allowed_origins=origins))
+    monkeypatch.setattr(f"{ENTRY}.SETTINGS", entry.SETTINGS._replace(cors_allowed_origins=origins))
     headers = functions.list({"ORIGIN": "https://other.example"}).headers
     assert headers["Access-Control-Allow-Origin"] == "https://other.example"
     assert headers["Vary"] == "Origin"

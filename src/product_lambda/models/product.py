@@ -83,8 +83,7 @@ def plain(amount: Decimal | int) -> Decimal:
     return Decimal(format(Decimal(amount).normalize(), "f"))
 
 
-@dataclass(frozen=True, slots=True)
-class ProductDraft:
+class ProductDraft(NamedTuple):
     """A product that is wished for: what a client may choose. Without an id, one is given."""
 
     name: str

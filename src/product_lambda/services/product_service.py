@@ -6,7 +6,6 @@ It knows no HTTP and no DynamoDB: whatever keeps the catalogue is handed in as a
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -209,5 +208,5 @@ def _timestamp(moment: datetime) -> str:
 
 def _fingerprint(draft: ProductDraft) -> str:
     """sha256 of what was asked for, whatever the order of members or the spelling of numbers."""
-    canonical = json.dumps(asdict(draft), default=str, sort_keys=True)
+    canonical = json.dumps(draft._asdict(), default=str, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,11 +1,10 @@
 """The function's configuration, read once from environment variables and checked as a whole."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What a function needs to know of its environment; `.env.example` describes each."""
 
     table_name: str
