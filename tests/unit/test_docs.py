@@ -75,3 +75,11 @@ def test_every_make_target_that_is_named_exists(document: str) -> None:
     for match in BLOCK.finditer(text_of(document)):
         named |= set(re.findall(r"^make ([a-z0-9-]+)", match["commands"], re.MULTILINE))
     assert named - targets == set()
+
+
+def test_the_figures_of_the_readme_are_those_that_were_measured() -> None:
+    section = text_of("README.md").split("## How fast")[1].split("\n## ")[0]
+    measured = text_of("docs/performance.md") + text_of("docs/reliability.md")
+    quoted = re.findall(r"\*\*(.+?)\*\*", section)
+    assert quoted
+    assert [figure for figure in quoted if not re.search(rf"\b{re.escape(figure)}", measured)] == []
