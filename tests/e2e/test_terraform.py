@@ -132,6 +132,8 @@ def test_aliases_point_at_published_versions_made_as_asked(stack: LocalStack) ->
             "LOG_LEVEL": "INFO",
             "READ_CACHE_CONTROL": "no-cache",
             "READ_ONLY": "false",
+            "MALLOC_ARENA_MAX": "1",
+            "TOKIO_WORKER_THREADS": "1",
         }
 
 
