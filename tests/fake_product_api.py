@@ -11,13 +11,20 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import simplejson
 
 API_KEY = "fake-key-0123456789abcdef"
 PROBLEM = "tag:kimmyai.io,2026:"
+
+
+class Target(Protocol):
+    """An API that a script can be pointed at: this one, or a real one."""
+
+    base_url: str
+    api_key: str
 
 
 @dataclass(frozen=True)

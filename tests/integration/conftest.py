@@ -16,6 +16,7 @@ from local.engine import CREDENTIALS, REGION
 from local.table import create_table
 from product_lambda.repositories.product_repository import ProductTable, open_table
 from tests.events import Functions
+from tests.fake_product_api import FakeProductApi, Target, serving_fake_api
 
 ORIGIN = "https://portal.example"
 CONFIGURATION = {
@@ -99,3 +100,24 @@ def raw_item(engine: str) -> Callable[[ProductTable, str], dict[str, Any]]:
         return item
 
     return read
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeProductApi]:
+    """A product API that can be made to fail, for the scripts."""
+    with serving_fake_api() as fake_api:
+        yield fake_api
+
+
+@pytest.fixture(params=["fake", "api"])
+def target(request: pytest.FixtureRequest) -> Target:
+    """An API for the scripts: the one that can be made to fail, then the real one."""
+    found: Target = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key in the environment, and a terminal so wide that no sentence is broken."""
+    monkeypatch.delenv("API_KEY", raising=False)
+    monkeypatch.setenv("COLUMNS", "300")

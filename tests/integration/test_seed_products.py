@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import simplejson
@@ -18,41 +18,26 @@ import urllib3
 
 from scripts import catalogue_file, seed_products
 from tests.factory import product_body, unused_product_id
-from tests.fake_product_api import FakeProductApi, Fault, Reply, problem, serving_fake_api
+from tests.fake_product_api import (
+    FakeProductApi,
+    Fault,
+    Reply,
+    Target,
+    problem,
+    serving_fake_api,
+)
 
 SCRIPT = Path(seed_products.__file__)
 
 
-class Target(Protocol):
-    """An API that the script can be pointed at."""
-
-    base_url: str
-    api_key: str
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeProductApi]:
-    with serving_fake_api() as fake_api:
-        yield fake_api
-
-
-@pytest.fixture(params=["fake", "api"])
-def target(request: pytest.FixtureRequest) -> Target:
-    found: Target = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("API_KEY", raising=False)
-    monkeypatch.setenv("COLUMNS", "300")
+pytestmark = pytest.mark.usefixtures("surroundings")
 
 
 @pytest.fixture
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits between attempts, in seconds, none of which is waited for."""
     seconds: list[float] = []
-    monkeypatch.setattr("urllib3.util.retry.time.sleep", seconds.append)
+    monkeypatch.setattr("time.sleep", seconds.append)
     return seconds
 
 

@@ -8,44 +8,28 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import urllib3
 
 from scripts import validate_deployment
-from tests.fake_product_api import FakeProductApi, Fault, Reply, problem, serving_fake_api
+from tests.fake_product_api import FakeProductApi, Fault, Reply, Target, problem
 
 SCRIPT = Path(validate_deployment.__file__)
 ALL_CHECKS = [*validate_deployment.CHECKS, validate_deployment.CLEAN_UP]
 
 
-class Target(Protocol):
-    """An API that the script can be pointed at."""
-
-    base_url: str
-    api_key: str
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeProductApi]:
-    with serving_fake_api() as fake_api:
-        yield fake_api
-
-
-@pytest.fixture(params=["fake", "api"])
-def target(request: pytest.FixtureRequest) -> Target:
-    found: Target = request.getfixturevalue(request.param)
-    return found
+pytestmark = pytest.mark.usefixtures("surroundings")
 
 
 @pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("API_KEY", raising=False)
-    monkeypatch.setenv("COLUMNS", "300")
-    monkeypatch.setattr("urllib3.util.retry.time.sleep", lambda _seconds: None)
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The program's waits, in seconds, none of which is waited for."""
+    seconds: list[float] = []
+    monkeypatch.setattr("time.sleep", seconds.append)
+    return seconds
 
 
 def validate(target: Target, *arguments: str) -> int:
@@ -194,6 +178,13 @@ def test_reads_over_the_budget_fail_with_what_was_measured(
     assert sentence.startswith("GET /products is too slow: p50 ")
     assert "where p95 may be 0.001 ms: measure again from near the region" in sentence
     assert report["latencies"][0]["p95Ms"] > 0
+
+
+def test_reads_are_measured_below_the_throttle_that_users_share(
+    fake: FakeProductApi, naps: list[float]
+) -> None:
+    assert validate(fake, "--samples", "100") == 0
+    assert fake.methods().count("GET") / sum(naps) <= 25  # requests a second; users have 100
 
 
 def test_a_fault_while_measuring_is_no_fast_read(
