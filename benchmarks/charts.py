@@ -7,7 +7,7 @@ from matplotlib.figure import Figure as Canvas
 
 from benchmarks.document import CHARTS
 from benchmarks.figures import Figure
-from benchmarks.subjects import FLOOR, LABELS, OURS
+from benchmarks.subjects import BARE, LABELS, OURS
 
 mpl.rcParams.update(
     {
@@ -18,7 +18,7 @@ mpl.rcParams.update(
         "axes.spines.right": False,
     }
 )
-_COLOURS = {OURS: "#1769aa", FLOOR: "#9aa5b1"}
+_COLOURS = {OURS: "#1769aa", **dict.fromkeys(BARE, "#9aa5b1")}
 _PEER_COLOUR = "#d08c3f"
 _OPERATIONS = ("get", "list", "create")
 _MEASURES = (
@@ -35,8 +35,8 @@ def side_by_side(figures: Mapping[tuple[str, str], Mapping[str, Figure]]) -> Non
     stacks = list(LABELS)[::-1]
     for row, (name, title, scale) in zip(grid, _MEASURES, strict=True):
         for axes, operation in zip(row, _OPERATIONS, strict=True):
-            # The floor does the same whatever is asked, so it stands beside every operation.
-            shown = [figures[each, "get" if each == FLOOR else operation][name] for each in stacks]
+            # What is measured once stands beside every operation, for its scale.
+            shown = [figures[each, "get" if each in BARE else operation][name] for each in stacks]
             medians = [figure.median * scale for figure in shown]
             spread = [
                 [(figure.median - figure.lower) * scale for figure in shown],

@@ -22,7 +22,7 @@ from benchmarks import side_by_side_report
 from benchmarks.document import REPOSITORY
 from benchmarks.figures import percentile
 from benchmarks.function_process import running
-from benchmarks.subjects import FLOOR, OURS, TUNING, Subject, prepared
+from benchmarks.subjects import BARE, CLIENT, OURS, TUNING, Subject, prepared
 from benchmarks.workload import (
     PRODUCTS,
     READS,
@@ -139,7 +139,7 @@ def _round(
         yield subject, sample
     ours = {each.operation: answer for each, answer in first_answers.items() if each.stack == OURS}
     for subject, answer in first_answers.items():
-        if subject.stack != FLOOR:
+        if subject.stack not in BARE:
             require_same_answer(subject, ours[subject.operation], answer)
 
 
@@ -157,7 +157,7 @@ def _table_for(subject: Subject, endpoint_url: str, requests: int) -> Iterator[s
 
 def _environment(subject: Subject, endpoint_url: str, table: str) -> dict[str, str]:
     environment = function_environment(endpoint_url, table)
-    return {**environment, **TUNING} if subject.stack == OURS else environment
+    return {**environment, **TUNING} if subject.stack in (OURS, CLIENT) else environment
 
 
 def _require_success(subject: Subject, answer: Mapping[str, Any]) -> None:

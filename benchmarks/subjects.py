@@ -1,4 +1,4 @@
-"""What is measured side by side: our functions, the peers and the floor."""
+"""What is measured side by side: our functions, the peers, and what no function can go below."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from benchmarks.packages import Package, our_packages, peer_package, runtime_pyt
 from benchmarks.workload import OPERATIONS
 
 OURS = "ours"
+CLIENT = "client"
 FLOOR = "floor"
 LABELS: Mapping[str, str] = {
     OURS: "this service",
@@ -16,9 +17,12 @@ LABELS: Mapping[str, str] = {
     "b": "(b) Powertools + Pydantic + boto3",
     "c": "(c) Powertools + Pydantic + pydynox",
     "d": "(d) FastAPI + Mangum + boto3",
+    CLIENT: "the client alone: one read, an empty answer",
     FLOOR: "the floor: an empty function",
 }
 PEERS = ("a", "b", "c", "d")
+BARE = (CLIENT, FLOOR)
+"""What is measured for `get` alone, and answers nothing worth comparing."""
 TUNING: Mapping[str, str] = {"MALLOC_ARENA_MAX": "1", "TOKIO_WORKER_THREADS": "1"}
 """What our functions are deployed with beside their settings (terraform/lambda.tf)."""
 
@@ -34,6 +38,7 @@ _MODULES = {
     "b": ("powertools_boto3", ["aws_lambda_powertools", "boto3", "pydantic"]),
     "c": ("powertools_pydynox", ["aws_lambda_powertools", "pydantic", "pydynox"]),
     "d": ("fastapi_mangum", ["boto3", "fastapi", "mangum", "pydantic"]),
+    CLIENT: ("client_alone", ["pydynox"]),
     FLOOR: ("floor", []),
 }
 # Peer (a) has a function for each operation; a framework's one handler finds the route itself.
@@ -46,7 +51,7 @@ class Subject:
 
     Attributes:
         stack: a key of `LABELS`.
-        operation: one of `OPERATIONS`; the floor has only the first.
+        operation: one of `OPERATIONS`.
     """
 
     stack: str
@@ -66,7 +71,7 @@ def prepared(folder: Path) -> list[Subject]:
         subjects.append(_subject(OURS, operation, python, ours[name], handler))
     for stack, (module, imports) in _MODULES.items():
         package = peer_package(module, imports, folder)
-        for operation in OPERATIONS[:1] if stack == FLOOR else OPERATIONS:
+        for operation in ("get",) if stack in BARE else OPERATIONS:
             name = _PLAIN_HANDLERS.get(operation, operation) if stack == "a" else "handler"
             handler = f"benchmarks.peers.{module}.{name}"
             subjects.append(_subject(stack, operation, python, package, handler))
