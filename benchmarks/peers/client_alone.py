@@ -1,10 +1,12 @@
 """The client alone: one read as strong as ours, and nothing of it in the answer."""
 
+import logging
 import os
 from typing import Any
 
 from pydynox import DynamoDBClient
 
+logging.getLogger("pydynox").setLevel(logging.WARNING)  # as ours: no line for each call
 _TABLE = os.environ["TABLE_NAME"]
 _CLIENT = DynamoDBClient(
     region=os.environ["AWS_REGION"],
