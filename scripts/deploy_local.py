@@ -4,6 +4,7 @@
 A second run changes nothing unless the code or the files did.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -33,6 +34,7 @@ EXIT_INTERRUPTED = 130
 
 def main() -> int:
     """Deploy, print where the API is, and return the exit code."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     console = Console(highlight=False, soft_wrap=True)
     try:
         find_terraform()

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Takes down what deploy_local.py deployed: the local AWS, its processes, its state and its key."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from scripts.local_stack import LocalStack
 
 def main() -> int:
     """Destroy the local deployment and say whether there was one."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     existed = LocalStack(FOLDER).destroy()
     DESCRIPTION.unlink(missing_ok=True)
     print("The local deployment is gone." if existed else "There was no local deployment.")

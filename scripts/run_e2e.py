@@ -4,6 +4,7 @@
 It disturbs no deployment of `deploy_local.py`: everything of it is in a folder of its own.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -32,6 +33,7 @@ WORKERS = "2"
 
 def main() -> int:
     """Deploy, test, take down; return the exit code of the tests."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     try:
         find_terraform()
         with one_run_at_a_time(LOCK):
