@@ -20,6 +20,8 @@ from tests.hostile import hostile_events
 
 _WARM_UP = 5_000  # every hostile event twice
 _ENOUGH_PRODUCTS = 200
+_LOOKED_AT = 2_000  # requests at the end of a part
+_BETWEEN_LOOKS = 20  # requests
 _MB = 1e-6
 _MOST_GROWTH = 250  # bytes per request of the second half; a request alone has some thousands
 
@@ -66,15 +68,26 @@ def main() -> int:
 def growth(
     function: Function, operation: str, environment: dict[str, str], requests: int
 ) -> tuple[int, int, int]:
-    """The resident bytes after a warm-up, after half the requests, and after all of them."""
+    """The resident bytes after a warm-up, after half the requests, and after all of them.
+
+    Each is the least of many readings: a large body that has just been read is no growth.
+    """
     events = _mixed(operation)
-    sizes: list[int] = []
     with running(function, environment) as process:
-        for count in (_WARM_UP, requests // 2, requests - requests // 2):
-            for event in itertools.islice(events, count):
+
+        def least_at_the_end_of(count: int) -> int:
+            for event in itertools.islice(events, count - _LOOKED_AT):
                 process.invoke(event)
-            sizes.append(process.memory())
-    return sizes[0], sizes[1], sizes[2]
+            readings: list[int] = []
+            for number, event in enumerate(itertools.islice(events, _LOOKED_AT)):
+                process.invoke(event)
+                if number % _BETWEEN_LOOKS == 0:
+                    readings.append(process.memory())
+            return min(readings)
+
+        warm = least_at_the_end_of(_WARM_UP)
+        middle = least_at_the_end_of(requests // 2)
+        return warm, middle, least_at_the_end_of(requests - requests // 2)
 
 
 def _mixed(operation: str) -> Iterator[bytes]:
