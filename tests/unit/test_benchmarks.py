@@ -12,6 +12,7 @@ import pytest
 from benchmarks.bounds import bounds
 from benchmarks.document import table, write_section
 from benchmarks.figures import Figure, figure_of, percentile, ratio
+from benchmarks.memory_growth import steady_growth
 from benchmarks.mutants import Survivor, killed_share, reason_for
 from benchmarks.runtime_api import FunctionFailed, RuntimeApi
 from benchmarks.subjects import FLOOR, OURS, PEERS, TUNING
@@ -36,6 +37,18 @@ def test_a_percentile_is_a_value_that_was_measured(percent: float, expected: flo
 
 def test_a_ratio_compares_medians() -> None:
     assert ratio(Figure(1, 0, 9), Figure(4, 0, 9)) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("sizes", "growth"),
+    [
+        ([100, 110, 120, 130, 140], 10),
+        ([100, 100, 500, 500, 500], 0),
+        ([100, 90, 100, 90, 100], 0),
+    ],
+)
+def test_only_what_grows_all_the_time_grows(sizes: list[int], growth: float) -> None:
+    assert steady_growth(sizes) == growth
 
 
 def everything(ours: float, others: float) -> dict[tuple[str, str], dict[str, Figure]]:
