@@ -12,7 +12,7 @@ import pytest
 from benchmarks.bounds import bounds
 from benchmarks.document import table, write_section
 from benchmarks.figures import Figure, figure_of, percentile, ratio
-from benchmarks.memory_growth import steady_growth
+from benchmarks.memory_growth import lasting_growth
 from benchmarks.mutants import Survivor, killed_share, reason_for
 from benchmarks.runtime_api import FunctionFailed, RuntimeApi
 from benchmarks.subjects import FLOOR, OURS, PEERS, TUNING
@@ -42,13 +42,14 @@ def test_a_ratio_compares_medians() -> None:
 @pytest.mark.parametrize(
     ("sizes", "growth"),
     [
-        ([100, 110, 120, 130, 140], 10),
-        ([100, 100, 500, 500, 500], 0),
-        ([100, 90, 100, 90, 100], 0),
+        ([100, 110, 120, 130, 140, 150, 160, 170, 180], 10),
+        ([100, 110, 120, 130, 140, 100, 110, 120, 130], 0),
+        ([100, 100, 100, 100, 100, 100, 500, 500, 500], 0),
+        ([100, 100, 100, 200, 200, 200, 200, 200, 200], 20),
     ],
 )
-def test_only_what_grows_all_the_time_grows(sizes: list[int], growth: float) -> None:
-    assert steady_growth(sizes) == growth
+def test_only_what_is_never_freed_again_grows(sizes: list[int], growth: float) -> None:
+    assert lasting_growth(sizes) == growth
 
 
 def everything(ours: float, others: float) -> dict[tuple[str, str], dict[str, Figure]]:
