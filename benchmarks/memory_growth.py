@@ -89,10 +89,10 @@ def sizes_over_time(
 
 
 def lasting_growth(sizes: Sequence[int]) -> float:
-    """The growth from one size to the next, by the least of either half: what leaks never goes back.
+    """The growth from one size to the next, by the least of either half.
 
-    What is freed now and then, as cycles are, is none; a step that the allocator takes once, of some
-    megabytes and at a moment of its own, counts for little.
+    What leaks is never freed. What is freed now and then, as cycles are, is no growth, and a step
+    that the allocator takes once, of some megabytes and at a moment of its own, counts for little.
     """
     half = (len(sizes) + 1) // 2
     return (min(sizes[half:]) - min(sizes[:half])) / half
