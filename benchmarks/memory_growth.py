@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benchmarks.document import RELIABILITY, table, write_section
 from benchmarks.function_process import Function, running
-from benchmarks.subjects import TUNING, our_functions
-from benchmarks.workload import events_of, fill_table, function_environment
+from benchmarks.subjects import deployed_environment, our_functions
+from benchmarks.workload import events_of, fill_table
 from local.engine import Engine
 from tests.hostile import hostile_events
 
@@ -37,19 +37,19 @@ def main() -> int:
     grown: list[str] = []
     with tempfile.TemporaryDirectory() as folder, Engine(Path(folder) / "engine") as engine:
         functions = our_functions(Path(folder))
-        share = options.requests // len(functions)
+        parts = max(1, options.requests // len(functions) // _PART)
         for operation, function in functions.items():
             name = f"products-{operation}"
             fill_table(engine.endpoint_url, name, _ENOUGH_PRODUCTS)
-            environment = {**function_environment(engine.endpoint_url, name), **TUNING}
-            sizes = sizes_over_time(function, operation, environment, share // _PART)
+            environment = deployed_environment(engine.endpoint_url, name)
+            sizes = sizes_over_time(function, operation, environment, parts)
             growth = lasting_growth(sizes) / _PART
             shown = (sizes[0], sizes[len(sizes) // 2], sizes[-1])
             print(f"{operation}:", *(f"{size * _MB:.1f}" for size in sizes), "MB", flush=True)
             rows.append(
                 (
                     operation,
-                    f"{_WARM_UP + share:,}",
+                    f"{_WARM_UP + parts * _PART:,}",
                     *(f"{size * _MB:.1f}" for size in shown),
                     f"{growth:.0f}",
                 )

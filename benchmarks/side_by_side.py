@@ -22,7 +22,7 @@ from benchmarks import side_by_side_report
 from benchmarks.document import REPOSITORY
 from benchmarks.figures import percentile
 from benchmarks.function_process import running
-from benchmarks.subjects import BARE, CLIENT, OURS, TUNING, Subject, prepared
+from benchmarks.subjects import BARE, CLIENT, OURS, Subject, deployed_environment, prepared
 from benchmarks.workload import (
     PRODUCTS,
     READS,
@@ -156,8 +156,8 @@ def _table_for(subject: Subject, endpoint_url: str, requests: int) -> Iterator[s
 
 
 def _environment(subject: Subject, endpoint_url: str, table: str) -> dict[str, str]:
-    environment = function_environment(endpoint_url, table)
-    return {**environment, **TUNING} if subject.stack in (OURS, CLIENT) else environment
+    as_ours = subject.stack in (OURS, CLIENT)
+    return (deployed_environment if as_ours else function_environment)(endpoint_url, table)
 
 
 def _require_success(subject: Subject, answer: Mapping[str, Any]) -> None:

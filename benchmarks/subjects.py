@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.function_process import Function
 from benchmarks.packages import Package, our_packages, peer_package, runtime_python
-from benchmarks.workload import OPERATIONS
+from benchmarks.workload import OPERATIONS, function_environment
 
 OURS = "ours"
 CLIENT = "client"
@@ -43,6 +43,11 @@ _MODULES = {
 }
 # Peer (a) has a function for each operation; a framework's one handler finds the route itself.
 _PLAIN_HANDLERS = {"list": "list_page"}
+
+
+def deployed_environment(endpoint_url: str, table: str) -> dict[str, str]:
+    """The environment variables of a function of ours that works on `table`."""
+    return {**function_environment(endpoint_url, table), **TUNING}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 from pydynox import DynamoDBClient
 
 logging.getLogger("pydynox").setLevel(logging.WARNING)  # as ours: no line for each call
+# Settings and key are written out: to import what the peers share would be to load Pydantic.
 _TABLE = os.environ["TABLE_NAME"]
 _CLIENT = DynamoDBClient(
     region=os.environ["AWS_REGION"],

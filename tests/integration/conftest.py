@@ -121,3 +121,11 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key in the environment, and a terminal so wide that no sentence is broken."""
     monkeypatch.delenv("API_KEY", raising=False)
     monkeypatch.setenv("COLUMNS", "300")
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits of a script, in seconds, none of which is waited for."""
+    seconds: list[float] = []
+    monkeypatch.setattr("time.sleep", seconds.append)
+    return seconds

@@ -40,7 +40,7 @@ print(json.dumps({
 
 
 class Imported(NamedTuple):
-    """What an interpreter had loaded after importing a handler."""
+    """What an interpreter had loaded after a handler's first answer."""
 
     modules: list[str]
     files: list[str]

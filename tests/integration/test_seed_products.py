@@ -33,14 +33,6 @@ SCRIPT = Path(seed_products.__file__)
 pytestmark = pytest.mark.usefixtures("surroundings")
 
 
-@pytest.fixture
-def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits between attempts, in seconds, none of which is waited for."""
-    seconds: list[float] = []
-    monkeypatch.setattr("time.sleep", seconds.append)
-    return seconds
-
-
 def seed(target: Target, *arguments: object) -> int:
     access = ("--base-url", target.base_url, "--api-key", target.api_key)
     return seed_products.main([*access, *map(str, arguments)])

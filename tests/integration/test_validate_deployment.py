@@ -20,16 +20,7 @@ from tests.fake_product_api import FakeProductApi, Fault, Reply, Target, problem
 SCRIPT = Path(validate_deployment.__file__)
 ALL_CHECKS = [*validate_deployment.CHECKS, validate_deployment.CLEAN_UP]
 
-
-pytestmark = pytest.mark.usefixtures("surroundings")
-
-
-@pytest.fixture(autouse=True)
-def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The program's waits, in seconds, none of which is waited for."""
-    seconds: list[float] = []
-    monkeypatch.setattr("time.sleep", seconds.append)
-    return seconds
+pytestmark = pytest.mark.usefixtures("surroundings", "naps")
 
 
 def validate(target: Target, *arguments: str) -> int:

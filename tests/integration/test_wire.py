@@ -36,6 +36,17 @@ def repository(
         yield ProductRepository(open_table(table.name, REGION, proxy.endpoint_url), Deadline(60))
 
 
+@pytest.fixture
+def repository_of_three(
+    repository: ProductRepository, requests: list[dict[str, Any]]
+) -> ProductRepository:
+    """The repository with three products, and what it took to store them forgotten."""
+    for number in range(3):
+        repository.insert(product(f"PROD-{number}"), "author")
+    requests.clear()
+    return repository
+
+
 def test_a_product_is_read_as_the_last_write_left_it(
     repository: ProductRepository, requests: list[dict[str, Any]]
 ) -> None:
@@ -51,22 +62,16 @@ def test_what_a_key_stands_for_is_read_as_the_last_write_left_it(
 
 
 def test_a_page_is_one_query_for_no_more_than_is_wanted(
-    repository: ProductRepository, requests: list[dict[str, Any]]
+    repository_of_three: ProductRepository, requests: list[dict[str, Any]]
 ) -> None:
-    for number in range(3):
-        repository.insert(product(f"PROD-{number}"), "author")
-    requests.clear()
-    repository.page(SortOrder.NEWEST_FIRST, None, 2)
+    repository_of_three.page(SortOrder.NEWEST_FIRST, None, 2)
     assert [request["Limit"] for request in requests] == [2]
 
 
 def test_an_offset_reads_places_and_not_products(
-    repository: ProductRepository, requests: list[dict[str, Any]]
+    repository_of_three: ProductRepository, requests: list[dict[str, Any]]
 ) -> None:
-    for number in range(3):
-        repository.insert(product(f"PROD-{number}"), "author")
-    requests.clear()
-    repository.cursor_at(SortOrder.NEWEST_FIRST, 2)
+    repository_of_three.cursor_at(SortOrder.NEWEST_FIRST, 2)
     assert [(each["Limit"], each["ProjectionExpression"]) for each in requests] == [
         (2, "PK, createdAt")
     ]
