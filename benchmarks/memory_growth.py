@@ -20,6 +20,7 @@ from tests.hostile import hostile_events
 
 _WARM_UP = 5_000  # every hostile event twice
 _ENOUGH_PRODUCTS = 200
+_PARTS = 8  # for each of five functions: 100,000 requests after the warm-ups
 _PART = 2_500  # requests, among them every hostile event
 _LOOKED_AT = 1_000  # requests at the end of a part
 _BETWEEN_LOOKS = 20  # requests
@@ -29,27 +30,23 @@ _MOST_GROWTH = 500  # bytes per request, where each event alone has thousands
 
 def main() -> int:
     """Measure, write the table, and return 1 where a function has grown."""
-    parser = argparse.ArgumentParser(prog="make memory", description=__doc__)
-    parser.add_argument("--requests", type=int, default=100_000, help="to all functions together")
-    options = parser.parse_args()
+    argparse.ArgumentParser(prog="make memory", description=__doc__).parse_args()
 
     rows: list[tuple[str, ...]] = []
     grown: list[str] = []
     with tempfile.TemporaryDirectory() as folder, Engine(Path(folder) / "engine") as engine:
-        functions = our_functions(Path(folder))
-        parts = max(1, options.requests // len(functions) // _PART)
-        for operation, function in functions.items():
+        for operation, function in our_functions(Path(folder)).items():
             name = f"products-{operation}"
             fill_table(engine.endpoint_url, name, _ENOUGH_PRODUCTS)
             environment = deployed_environment(engine.endpoint_url, name)
-            sizes = sizes_over_time(function, operation, environment, parts)
+            sizes = sizes_over_time(function, operation, environment)
             growth = lasting_growth(sizes) / _PART
             shown = (sizes[0], sizes[len(sizes) // 2], sizes[-1])
             print(f"{operation}:", *(f"{size * _MB:.1f}" for size in sizes), "MB", flush=True)
             rows.append(
                 (
                     operation,
-                    f"{_WARM_UP + parts * _PART:,}",
+                    f"{_WARM_UP + _PARTS * _PART:,}",
                     *(f"{size * _MB:.1f}" for size in shown),
                     f"{growth:.0f}",
                 )
@@ -65,9 +62,7 @@ def main() -> int:
     return 1 if grown else 0
 
 
-def sizes_over_time(
-    function: Function, operation: str, environment: dict[str, str], parts: int
-) -> list[int]:
+def sizes_over_time(function: Function, operation: str, environment: dict[str, str]) -> list[int]:
     """The resident bytes after a warm-up, and after each of the parts that follow.
 
     Each is the least of many readings: a large body that has just been read is no growth.
@@ -85,7 +80,7 @@ def sizes_over_time(
                     readings.append(process.memory())
             return min(readings)
 
-        return [least_at_the_end_of(count) for count in (_WARM_UP, *[_PART] * parts)]
+        return [least_at_the_end_of(count) for count in (_WARM_UP, *[_PART] * _PARTS)]
 
 
 def lasting_growth(sizes: Sequence[int]) -> float:
