@@ -6,7 +6,7 @@ SHELL := bash
 .PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local fuzz e2e bench growth load soak fuzz-events memory mutants clean
 
 PYTHON_IN_VENV := .venv/bin/python
-PYTHON_FOR_BENCH := PYTHONPATH=src .local/bench/bin/python
+PYTHON_FOR_BENCH := .local/bench/bin/python
 WORKERS ?= 2
 # Some tests run on AWS's DynamoDB Local too, where the programs to fetch and to run it are there; they are skipped
 # where it cannot be fetched, but not in CI.
@@ -34,8 +34,8 @@ lint: ## Check format, style, types, layers, shell scripts, Terraform files and 
 	$(PYTHON_IN_VENV) -m black --quiet --check --diff $(CODE)
 	$(PYTHON_IN_VENV) -m ruff check $(CODE)
 	$(PYTHON_IN_VENV) -m mypy $(CODE)
-	PYTHONPATH=src .venv/bin/lint-imports --no-logo --no-cache
-	git ls-files -z -- '*.sh' .ci/run .githooks/pre-commit | xargs -0 .venv/bin/shellcheck
+	.venv/bin/lint-imports --no-logo --no-cache
+	git ls-files -z -- '*.sh' .ci/run tools/githooks/pre-commit | xargs -0 .venv/bin/shellcheck
 	@scripts/check_terraform.sh
 	@scripts/lint_workflows.sh
 
@@ -91,19 +91,19 @@ load: ## Put the local server and a deployed local stack under load (needs Terra
 
 soak: ## Many clients, many faults between the functions and DynamoDB: OPERATIONS=50000 SOAK_SEED=1
 	@scripts/bootstrap.sh bench engine
-	@$(PYTHON_FOR_BENCH) -m benchmarks.soak $(if $(OPERATIONS),--operations $(OPERATIONS)) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
+	@$(PYTHON_FOR_BENCH) -m tests.soak.run $(if $(OPERATIONS),--operations $(OPERATIONS)) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
 
 fuzz-events: ## Explore, guided by coverage, how the functions read events: FUZZ_SECONDS=300
 	@scripts/bootstrap.sh bench
-	@$(PYTHON_FOR_BENCH) -m benchmarks.fuzz_events $(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS))
+	@$(PYTHON_FOR_BENCH) -m tests.fuzz.run_events $(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS))
 
 memory: ## Measure whether the functions grow over 100,000 requests
 	@scripts/bootstrap.sh bench engine
-	@$(PYTHON_FOR_BENCH) -m benchmarks.memory_growth
+	@$(PYTHON_FOR_BENCH) -m tests.memory.run
 
 mutants: ## Put small faults into the code one by one: do the tests notice each?
 	@scripts/bootstrap.sh bench engine
-	@$(PYTHON_FOR_BENCH) -m benchmarks.mutants
+	@$(PYTHON_FOR_BENCH) -m tests.mutants.run
 
 clean: ## Remove what the tools made, but keep the local server's products and a local deployment
 	@mkdir -p .local

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.figures import Figure, ratio
 from benchmarks.subjects import FLOOR, OURS, PEERS
-from benchmarks.workload import OPERATIONS, READS
+from tests.support.workload import OPERATIONS, READS
 
 type Key = tuple[str, str]
 """A stack and an operation."""

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
-from benchmarks.document import CHARTS
 from benchmarks.figures import Figure
 from benchmarks.subjects import BARE, LABELS, OURS
+from tests.support.report import CHARTS
 
 mpl.rcParams.update(
     {

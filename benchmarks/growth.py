@@ -15,15 +15,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks import charts
-from benchmarks.document import PERFORMANCE, table, write_section
-from benchmarks.dynamodb_local import dynamodb_local
 from benchmarks.figures import Figure, figure_of
-from benchmarks.workload import event, fill_table, function_environment, moment_of, product_id
+from local.dynamodb_local import dynamodb_local
 from local.engine import REGION
 from product_lambda.models.product import Cursor, SortOrder
 from product_lambda.repositories.product_repository import open_table
 from product_lambda.validators.query import next_token
-from tests.faulty_dynamodb import Exchange, faulty_dynamodb
+from tests.support.faulty_dynamodb import Exchange, faulty_dynamodb
+from tests.support.report import PERFORMANCE, table, write_section
+from tests.support.workload import event, fill_table, function_environment, moment_of, product_id
 
 SIZES = (100, 10_000, 100_000)
 PLACES = ("first", "middle", "last")
@@ -81,9 +81,9 @@ class Lister:
         """
         vars(self._entry)["TABLE"] = self._tables[page.size]
         query = {"limit": str(_LIMIT), page.parameter: page.value}
-        answer = self._handler(event("list", query=query), None)
-        if json.loads(answer["body"]).get("count") != _LIMIT:
-            raise SystemExit(f"A page was not full; status {answer['statusCode']}.")
+        response = self._handler(event("list", query=query), None)
+        if json.loads(response["body"]).get("count") != _LIMIT:
+            raise SystemExit(f"A page was not full; status {response['statusCode']}.")
 
 
 def main() -> int:
@@ -104,7 +104,7 @@ def main() -> int:
         for depth in OFFSETS
     }
     pages = [*by_place.values(), *by_offset.values(), *by_token.values()]
-    with dynamodb_local() as endpoint_url:
+    with dynamodb_local(heap_megabytes=1024) as endpoint_url:
         for size in SIZES:
             print(f"Filling a table with {size:,} products ...", flush=True)
             fill_table(endpoint_url, _table_of(size), size)

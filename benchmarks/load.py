@@ -21,11 +21,11 @@ from typing import Any
 import psutil
 import urllib3
 
-from benchmarks.document import PERFORMANCE, REPOSITORY, table, write_section
-from benchmarks.workload import new_product
 from local.engine import running_engine
-from scripts.local_stack import LocalStack
-from scripts.terraform import find_terraform
+from local.stack import LocalStack
+from product_tools.terraform import find_terraform
+from tests.support.report import PERFORMANCE, REPOSITORY, table, write_section
+from tests.support.workload import new_product
 
 PRODUCTS = 60
 RATE = 100
@@ -196,14 +196,14 @@ def _cpu_seconds(target: Target) -> dict[str, float]:
 
 def _fill(target: Target) -> None:
     for _ in range(PRODUCTS):
-        answer = urllib3.request(
+        response = urllib3.request(
             "POST",
             f"{target.base_url}/products",
             json=new_product(),
             headers={"x-api-key": target.api_key},
         )
-        if answer.status >= 400:  # noqa: PLR2004 (the first status of a fault)
-            raise SystemExit(f"The {target.name} did not take a product: status {answer.status}.")
+        if response.status >= 400:  # noqa: PLR2004 (the first status of a fault)
+            raise SystemExit(f"The {target.name} did not take a product: status {response.status}.")
 
 
 def _wait_for(url: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from locust import FastHttpUser, constant, constant_throughput, events, task
 from locust.env import Environment
 
-from benchmarks.workload import new_product
+from tests.support.workload import new_product
 
 _API_KEY = os.environ["LOAD_API_KEY"]
 _RATE = float(os.environ["LOAD_RATE"])
@@ -47,11 +47,11 @@ class Visitor(FastHttpUser):
     @task(4)
     def create(self) -> None:
         """Create a product."""
-        answer = self.client.post(
+        response = self.client.post(
             "/products", json=new_product(), headers={"x-api-key": _API_KEY}, name="create"
         )
-        if answer.ok:
-            self.created.append(answer.json()["productId"])
+        if response.ok:
+            self.created.append(response.json()["productId"])
 
     @task(5)
     def update(self) -> None:

@@ -19,11 +19,13 @@ from typing import Any
 import simplejson
 
 from benchmarks import side_by_side_report
-from benchmarks.document import REPOSITORY
 from benchmarks.figures import percentile
-from benchmarks.function_process import running
-from benchmarks.subjects import BARE, CLIENT, OURS, Subject, deployed_environment, prepared
-from benchmarks.workload import (
+from benchmarks.subjects import BARE, CLIENT, OURS, Subject, prepared
+from local.engine import Engine
+from tests.support.deployed_functions import deployed_environment
+from tests.support.function_process import running
+from tests.support.report import REPOSITORY
+from tests.support.workload import (
     PRODUCTS,
     READS,
     TABLE,
@@ -32,7 +34,6 @@ from benchmarks.workload import (
     fill_table,
     function_environment,
 )
-from local.engine import Engine
 
 _WARM_UP = 20
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -67,9 +68,9 @@ def measure(subject: Subject, endpoint_url: str, requests: int) -> tuple[Sample,
         for event in events[1 : 1 + _WARM_UP]:
             process.invoke(event)
         before = process.cpu_seconds()
-        answers = [process.invoke(event) for event in events[1 + _WARM_UP :]]
+        responses = [process.invoke(event) for event in events[1 + _WARM_UP :]]
         cpu = (process.cpu_seconds() - before) / requests
-        latencies = [answer.answered - answer.handed_out for answer in answers]
+        latencies = [response.answered - response.handed_out for response in responses]
         sample = Sample(
             cold_start,
             cold_cpu,
@@ -78,8 +79,8 @@ def measure(subject: Subject, endpoint_url: str, requests: int) -> tuple[Sample,
             percentile(latencies, 95),
             process.peak_memory(),
         )
-    for answer in answers:
-        _require_success(subject, simplejson.loads(answer.payload))
+    for response in responses:
+        _require_success(subject, simplejson.loads(response.payload))
     return sample, simplejson.loads(first.payload)
 
 
@@ -137,10 +138,12 @@ def _round(
     for subject in random.sample(subjects, len(subjects)):
         sample, first_answers[subject] = measure(subject, endpoint_url, requests)
         yield subject, sample
-    ours = {each.operation: answer for each, answer in first_answers.items() if each.stack == OURS}
-    for subject, answer in first_answers.items():
+    ours = {
+        each.operation: response for each, response in first_answers.items() if each.stack == OURS
+    }
+    for subject, response in first_answers.items():
         if subject.stack not in BARE:
-            require_same_answer(subject, ours[subject.operation], answer)
+            require_same_answer(subject, ours[subject.operation], response)
 
 
 @contextlib.contextmanager
@@ -160,21 +163,23 @@ def _environment(subject: Subject, endpoint_url: str, table: str) -> dict[str, s
     return (deployed_environment if as_ours else function_environment)(endpoint_url, table)
 
 
-def _require_success(subject: Subject, answer: Mapping[str, Any]) -> None:
-    if answer["statusCode"] not in {200, 201, 204}:
-        raise SystemExit(f"{subject.stack} failed at {subject.operation}: {answer}.")
+def _require_success(subject: Subject, response: Mapping[str, Any]) -> None:
+    if response["statusCode"] not in {200, 201, 204}:
+        raise SystemExit(f"{subject.stack} failed at {subject.operation}: {response}.")
 
 
-def _comparable(answer: Mapping[str, Any]) -> dict[str, Any]:
-    several = {name: ", ".join(each) for name, each in answer.get("multiValueHeaders", {}).items()}
-    headers = {
-        name.lower(): value for name, value in {**several, **answer.get("headers", {})}.items()
+def _comparable(response: Mapping[str, Any]) -> dict[str, Any]:
+    several = {
+        name: ", ".join(each) for name, each in response.get("multiValueHeaders", {}).items()
     }
-    body = _MOMENT.sub("(a moment)", answer["body"] or "null")
+    headers = {
+        name.lower(): value for name, value in {**several, **response.get("headers", {})}.items()
+    }
+    body = _MOMENT.sub("(a moment)", response["body"] or "null")
     document = simplejson.loads(body, use_decimal=True)
     is_list = document is not None and "products" in document
     return {
-        "status": answer["statusCode"],
+        "status": response["statusCode"],
         "etag": "(a digest)" if is_list and headers["etag"] else headers.get("etag"),
         "location": headers.get("location"),
         "cache-control": headers["cache-control"],

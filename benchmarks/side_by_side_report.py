@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks import charts
 from benchmarks.bounds import Bound, Key, bounds
-from benchmarks.document import PERFORMANCE, table, write_section
 from benchmarks.figures import Figure, figure_of, ratio
 from benchmarks.subjects import LABELS, OURS
-from benchmarks.workload import OPERATIONS
+from tests.support.report import PERFORMANCE, table, write_section
+from tests.support.workload import OPERATIONS
 
 type Columns = Mapping[Key, Mapping[str, Sequence[float]]]
 """The samples' values by the names of their fields."""

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.function_process import Function
-from benchmarks.packages import Package, our_packages, peer_package, runtime_python
-from benchmarks.workload import OPERATIONS, function_environment
+from benchmarks.packages import peer_package
+from tests.support.deployed_functions import Package, our_packages, runtime_python
+from tests.support.function_process import Function
+from tests.support.workload import FUNCTIONS, OPERATIONS
 
 OURS = "ours"
 CLIENT = "client"
@@ -23,16 +24,7 @@ LABELS: Mapping[str, str] = {
 PEERS = ("a", "b", "c", "d")
 BARE = (CLIENT, FLOOR)
 """What is measured for `get` alone, and answers nothing worth comparing."""
-TUNING: Mapping[str, str] = {"MALLOC_ARENA_MAX": "1", "TOKIO_WORKER_THREADS": "1"}
-"""What our functions are deployed with beside their settings (terraform/lambda.tf)."""
 
-_HANDLERS = {
-    "get": "get_product",
-    "list": "list_products",
-    "create": "create_product",
-    "update": "update_product",
-    "delete": "delete_product",
-}
 _MODULES = {
     "a": ("boto3_pydantic", ["boto3", "pydantic"]),
     "b": ("powertools_boto3", ["aws_lambda_powertools", "boto3", "pydantic"]),
@@ -43,11 +35,6 @@ _MODULES = {
 }
 # Peer (a) has a function for each operation; a framework's one handler finds the route itself.
 _PLAIN_HANDLERS = {"list": "list_page"}
-
-
-def deployed_environment(endpoint_url: str, table: str) -> dict[str, str]:
-    """The environment variables of a function of ours that works on `table`."""
-    return {**function_environment(endpoint_url, table), **TUNING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +58,7 @@ def prepared(folder: Path) -> list[Subject]:
     ours = our_packages(folder)
     subjects: list[Subject] = []
     for operation in OPERATIONS:
-        name = _HANDLERS[operation]
+        name = FUNCTIONS[operation]
         handler = f"product_lambda.handlers.{name}.handler"
         subjects.append(_subject(OURS, operation, python, ours[name], handler))
     for stack, (module, imports) in _MODULES.items():
@@ -81,16 +68,6 @@ def prepared(folder: Path) -> list[Subject]:
             handler = f"benchmarks.peers.{module}.{name}"
             subjects.append(_subject(stack, operation, python, package, handler))
     return subjects
-
-
-def our_functions(folder: Path) -> dict[str, Function]:
-    """Build and unpack our functions alone; by their operation."""
-    python = runtime_python(folder / "runtime")
-    ours = our_packages(folder)
-    return {
-        operation: Function(python, ours[name].folder, f"product_lambda.handlers.{name}.handler")
-        for operation, name in _HANDLERS.items()
-    }
 
 
 def _subject(stack: str, operation: str, python: Path, package: Package, handler: str) -> Subject:

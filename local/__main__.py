@@ -1,17 +1,13 @@
 """`python -m local`, which `make run` calls: checks what runs it, and leaves the rest to `run`."""
 
 import sys
-from pathlib import Path
 
 if sys.version_info[:2] != (3, 12):
     sys.exit("The local server needs Python 3.12: start it with make run.")
 
-# The functions' package is not installed, here as little as in their zips.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-
 try:
     from local.run import main
-except KeyboardInterrupt:  # before `main` sees to it
+except KeyboardInterrupt:  # before `main` handles it
     sys.exit(0)
 except ModuleNotFoundError as missing:
     sys.exit(f"The package {missing.name} is not installed: start the server with make run.")

@@ -13,11 +13,12 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from product_lambda.utils.response_builder import (
-    Answer,
     GatewayResponse,
+    Response,
     gateway_response,
-    problem_answer,
+    problem_response,
 )
+from product_tools.functions import ROUTES
 
 BASE_PATH = "v1.0"
 """As on the custom domain; API Gateway allows no dot in the name of a stage."""
@@ -25,15 +26,16 @@ _STAGE = "v1_0"
 LARGEST_BODY = 10 * 1024 * 1024
 """Bytes; API Gateway's own quota. The functions refuse far smaller ones."""
 
-OPERATIONS: Mapping[str, Mapping[str, str]] = {
-    "/products": {"GET": "list_products", "POST": "create_product"},
-    "/products/{productId}": {
-        "DELETE": "delete_product",
-        "GET": "get_product",
-        "PUT": "update_product",
-    },
-}
-"""By resource and method: the function that answers."""
+
+def _operations() -> dict[str, dict[str, str]]:
+    operations: dict[str, dict[str, str]] = {}
+    for function, route in ROUTES.items():
+        operations.setdefault(route.path, {})[route.method] = function
+    return operations
+
+
+OPERATIONS: Mapping[str, Mapping[str, str]] = _operations()
+"""The function of each resource and method."""
 
 _KEYLESS_METHOD = "GET"
 _KEY_ID = "local-key"
@@ -137,9 +139,9 @@ def decide(head: RequestHead, api_key: str) -> Call | GatewayResponse:
     return Call(operations[head.method], resource, path_parameters, needs_key)
 
 
-def refuse(refusal: Refusal, request_id: str) -> GatewayResponse:
+def refuse(rejection: Refusal, request_id: str) -> GatewayResponse:
     """The refusal with the headers that every answer carries."""
-    return _for_any_origin(problem_answer(refusal, request_id), request_id)
+    return _for_any_origin(problem_response(rejection, request_id), request_id)
 
 
 def proxy_event(head: RequestHead, call: Call, body: bytes) -> dict[str, Any]:
@@ -227,11 +229,11 @@ def _preflight(head: RequestHead, operations: Mapping[str, str]) -> GatewayRespo
         "Access-Control-Allow-Methods": ", ".join([*operations, "OPTIONS"]),
         "Access-Control-Max-Age": _PREFLIGHT_SECONDS,
     }
-    return _for_any_origin(Answer(204, headers=headers), head.request_id)
+    return _for_any_origin(Response(204, headers=headers), head.request_id)
 
 
-def _for_any_origin(answer: Answer, request_id: str) -> GatewayResponse:
-    return gateway_response(answer, request_id, None, ("*",))
+def _for_any_origin(response: Response, request_id: str) -> GatewayResponse:
+    return gateway_response(response, request_id, None, ("*",))
 
 
 def _several(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:

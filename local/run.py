@@ -22,11 +22,12 @@ from pydynox.exceptions import PydynoxException
 
 from local.engine import CREDENTIALS, REGION, Engine
 from local.errors import LocalError, SettingsError
-from local.gateway import BASE_PATH, OPERATIONS
+from local.gateway import BASE_PATH
 from local.loopback import HOST, listen
 from local.server import LOGGER, Handler, LocalServer, is_function_running
 from local.settings import Settings, settings_from
 from local.table import create_table
+from product_tools.functions import ROUTES
 
 _SEED_PROGRAM = Path(__file__).resolve().parents[1] / "scripts" / "seed_products.py"
 _TABLE_NAME = "products-local"
@@ -160,11 +161,10 @@ def _configure_functions(endpoint_url: str) -> None:
 
 
 def _functions() -> Mapping[str, Handler]:
-    names = [name for operations in OPERATIONS.values() for name in operations.values()]
     try:
         return {
             name: importlib.import_module(f"product_lambda.handlers.{name}").handler
-            for name in names
+            for name in ROUTES
         }
     except ValueError as error:  # their own sentence on their settings, such as LOG_LEVEL
         raise SettingsError(error) from error

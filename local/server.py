@@ -69,12 +69,12 @@ class LocalServer:
             return
         started = time.perf_counter()
         try:
-            answer = await self._answer(_head(scope, path), receive)
+            response = await self._answer(_head(scope, path), receive)
         except ClientGoneError:
             return
         milliseconds = (time.perf_counter() - started) * 1000
-        LOGGER.info("%s %s %d %.0f ms", scope["method"], path, answer.status, milliseconds)
-        await _send(send, answer)
+        LOGGER.info("%s %s %d %.0f ms", scope["method"], path, response.status, milliseconds)
+        await _send(send, response)
 
     async def _answer(self, head: RequestHead, receive: Receive) -> HttpAnswer:
         call = decide(head, self._api_key)
@@ -131,11 +131,13 @@ async def _body(receive: Receive) -> bytes | None:
             return bytes(body)
 
 
-async def _send(send: Send, answer: HttpAnswer) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    if answer.body:
-        headers.append((b"Content-Length", str(len(answer.body)).encode()))
-    start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+async def _send(send: Send, response: HttpAnswer) -> None:
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
+    ]
+    if response.body:
+        headers.append((b"Content-Length", str(len(response.body)).encode()))
+    start = {"type": "http.response.start", "status": response.status, "headers": headers}
     with contextlib.suppress(h11.LocalProtocolError):  # uvicorn has refused a broken body itself
         await send(start)
-        await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": response.body})

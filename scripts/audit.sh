@@ -44,7 +44,7 @@ for environment in .venv .local/engine .local/iac .local/audit; do
 done
 
 log=.local/pip-audit.log
-for requirements in requirements.txt requirements-dev.txt requirements-engine.txt requirements-audit.txt requirements-iac.txt; do
+for requirements in requirements.txt tools/requirements/dev.txt tools/requirements/engine.txt tools/requirements/audit.txt tools/requirements/iac.txt; do
     echo "Vulnerabilities of $requirements"
     if ! .local/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
         --requirement "$requirements" >"$log" 2>&1; then

@@ -60,7 +60,7 @@ show_progress() {
 # install ENVIRONMENT FOLDER: brings FOLDER to what requirements for ENVIRONMENT say, unless it is there already.
 install() {
     local environment=$1 folder=$2
-    local requirements=requirements-$environment.txt
+    local requirements=tools/requirements/$environment.txt
     local stamp=$folder/.$environment.stamp log=.local/bootstrap-$environment.log
     local wanted python total
     wanted=$(digest "$requirements")
@@ -85,7 +85,16 @@ install() {
         fi
         fail "The packages of $requirements could not be installed: the last lines of $log say why."
     fi
+    case $environment in local | dev | bench) install_our_packages "$folder" "$log" ;; esac
     echo "$wanted" >"$stamp"
+}
+
+# install_our_packages FOLDER LOG: makes the packages of this repository importable in an environment, as they are in the
+# work tree. Everything that this needs is installed already, so no registry is asked.
+install_our_packages() {
+    "$1/bin/python" -m pip install --disable-pip-version-check --quiet --no-deps --no-index --no-build-isolation \
+        --editable . >>"$2" 2>&1 ||
+        fail "The packages of this repository could not be installed into $1: the last lines of $2 say why."
 }
 
 # install_npm NAME TOOL WITHOUT: brings .local/TOOL to what tools/TOOL/package-lock.json says, unless it is there already.

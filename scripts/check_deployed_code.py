@@ -6,20 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# Run as a file, Python has this folder on its path and not the repository.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import environment_check
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from scripts.aliases import (
-    ENVIRONMENTS,
-    AliasError,
-    Aliases,
-    explained,
-    function_name,
-    lambda_client,
-)
-from scripts.package_sums import PACKAGES, PackageSumsError, as_lambda_tells, checked_packages
+from product_tools.aliases import AliasError, Aliases, explained, lambda_client
+from product_tools.functions import ENVIRONMENTS, function_name
+from product_tools.package_sums import PACKAGES, PackageSumsError, as_lambda_tells, checked_packages
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +33,7 @@ def _check(environment: str, packages: Path) -> int:
     aliases = Aliases(client)
     exit_code = 0
     for package, digest in checked_packages(packages).items():
-        function = function_name(package.replace("_", "-"), environment)
+        function = function_name(package, environment)
         version = aliases.newest_version(function)
         deployed = client.get_function_configuration(FunctionName=function, Qualifier=version)
         if deployed["CodeSha256"] == as_lambda_tells(digest):

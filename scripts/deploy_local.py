@@ -6,16 +6,13 @@ A second run changes nothing unless the code or the files did.
 
 import argparse
 import sys
-from pathlib import Path
 
-# Run as a file, Python has this folder on its path and not the repository.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import environment_check
 
 from rich.console import Console
 
 from local.errors import LocalError
-from scripts.local_stack import (
-    REPOSITORY,
+from local.stack import (
     Deployment,
     LocalStack,
     LocalStackError,
@@ -23,8 +20,9 @@ from scripts.local_stack import (
     one_run_at_a_time,
     write_description,
 )
-from scripts.package_lambdas import PackagingError
-from scripts.terraform import TerraformError, find_terraform
+from product_tools.packages import PackagingError
+from product_tools.repository import REPOSITORY
+from product_tools.terraform import TerraformError, find_terraform
 
 FOLDER = REPOSITORY / ".local" / "deployment"
 DESCRIPTION = REPOSITORY / ".local" / "deployment.json"

@@ -3,13 +3,11 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-# Run as a file, Python has this folder on its path and not the repository.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import environment_check
 
-from scripts.deploy_local import DESCRIPTION, FOLDER
-from scripts.local_stack import LocalStack
+from deploy_local import DESCRIPTION, FOLDER
+from local.stack import LocalStack
 
 
 def main() -> int:

@@ -13,17 +13,17 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 
-# Run as a file, Python has this folder on its path and not the repository.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import environment_check
 
+import seed_products
+from deploy_local import steps
 from local.errors import LocalError
-from scripts import seed_products
-from scripts.api_client import ApiClient, ApiUnavailableError
-from scripts.catalogue_file import read
-from scripts.deploy_local import steps
-from scripts.local_stack import REPOSITORY, Deployment, LocalStack, LocalStackError
-from scripts.package_lambdas import PackagingError
-from scripts.terraform import TerraformError, find_terraform
+from local.stack import Deployment, LocalStack, LocalStackError
+from product_tools.api_client import ApiClient, ApiUnavailableError
+from product_tools.catalogue_file import read
+from product_tools.packages import PackagingError
+from product_tools.repository import REPOSITORY
+from product_tools.terraform import TerraformError, find_terraform
 
 FOLDER = REPOSITORY / ".local" / "drill"
 RECOVERY_SECONDS = 30 * 60.0

@@ -14,11 +14,11 @@ lock() {
 }
 
 # The development environment holds the others' packages too, so its versions bind them.
-lock requirements-dev.txt pyproject.toml --group dev "$@"
-lock requirements.txt pyproject.toml --constraint requirements-dev.txt "$@"
-lock requirements-local.txt pyproject.toml --group local --constraint requirements-dev.txt "$@"
-lock requirements-bench.txt pyproject.toml --group bench --constraint requirements-dev.txt --constraint requirements.txt "$@"
-lock requirements-engine.txt --group engine "$@"
-lock requirements-audit.txt --group audit "$@"
-lock requirements-iac.txt --group iac "$@"
-lock requirements-lock.txt --group lock "$@"
+lock tools/requirements/dev.txt pyproject.toml --group dev "$@"
+lock requirements.txt pyproject.toml --constraint tools/requirements/dev.txt "$@"
+lock tools/requirements/local.txt pyproject.toml --group local --constraint tools/requirements/dev.txt "$@"
+lock tools/requirements/bench.txt pyproject.toml --group bench --constraint tools/requirements/dev.txt --constraint requirements.txt "$@"
+lock tools/requirements/engine.txt --group engine "$@"
+lock tools/requirements/audit.txt --group audit "$@"
+lock tools/requirements/iac.txt --group iac "$@"
+lock tools/requirements/lock.txt --group lock "$@"

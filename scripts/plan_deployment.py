@@ -10,16 +10,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# Run as a file, Python has this folder on its path and not the repository.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import environment_check
 
 from botocore.exceptions import BotoCoreError
 
-from scripts.aliases import ENVIRONMENTS, explained
-from scripts.package_sums import PACKAGES, PackageSumsError, checked_packages
-from scripts.plan_summary import summary
-from scripts.remote_terraform import PlanStore, RemoteTerraform, RemoteTerraformError
-from scripts.terraform import TerraformError
+from product_tools.aliases import explained
+from product_tools.functions import ENVIRONMENTS
+from product_tools.package_sums import PACKAGES, PackageSumsError, checked_packages
+from product_tools.plan_summary import summary
+from product_tools.remote_terraform import PlanStore, RemoteTerraform, RemoteTerraformError
+from product_tools.terraform import TerraformError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,22 +8,20 @@ import argparse
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-# Run as a file, Python has this folder on its path and not the repository.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import environment_check
 
+from deploy_local import EXIT_INTERRUPTED, steps
 from local.errors import LocalError
-from scripts.deploy_local import EXIT_INTERRUPTED, steps
-from scripts.local_stack import (
-    REPOSITORY,
+from local.stack import (
     LocalStack,
     LocalStackError,
     one_run_at_a_time,
     write_description,
 )
-from scripts.package_lambdas import PackagingError
-from scripts.terraform import TerraformError, find_terraform
+from product_tools.packages import PackagingError
+from product_tools.repository import REPOSITORY
+from product_tools.terraform import TerraformError, find_terraform
 
 FOLDER = REPOSITORY / ".local" / "e2e"
 LOCK = REPOSITORY / ".local" / "e2e.lock"

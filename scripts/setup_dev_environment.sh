@@ -25,13 +25,13 @@ install_hooks() {
         return
     fi
     if ! hooks=$(git config --get core.hooksPath); then
-        git config core.hooksPath .githooks
-        hooks=.githooks
+        git config core.hooksPath tools/githooks
+        hooks=tools/githooks
     fi
-    if [ "$hooks" = .githooks ]; then
+    if [ "$hooks" = tools/githooks ]; then
         line "Git hooks" "installed: staged files are checked before each commit"
     else
-        line "Git hooks" "yours in $hooks are kept; for this repository's, git config core.hooksPath .githooks"
+        line "Git hooks" "yours in $hooks are kept; for this repository's, git config core.hooksPath tools/githooks"
     fi
 }
 

@@ -8,15 +8,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-# Run as a file, Python has this folder on its path and not the repository.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import environment_check
 
-from scripts import validate_deployment
-from scripts.aliases import ENVIRONMENTS
-from scripts.remote_terraform import RemoteTerraform, RemoteTerraformError
-from scripts.terraform import TerraformError
+import validate_deployment
+from product_tools.functions import ENVIRONMENTS
+from product_tools.remote_terraform import RemoteTerraform, RemoteTerraformError
+from product_tools.terraform import TerraformError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

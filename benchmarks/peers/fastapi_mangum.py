@@ -93,9 +93,9 @@ _adapter = Mangum(app, lifespan="off")
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """What Lambda calls."""
     started = time.perf_counter()
-    answer: dict[str, Any] = _adapter(event, context)
+    response: dict[str, Any] = _adapter(event, context)
     product_id = (event["pathParameters"] or {}).get("productId")
-    route, status = event["resource"], answer["statusCode"]
+    route, status = event["resource"], response["statusCode"]
     fields = log_fields(event["httpMethod"], route, status, started, product_id)
     _LOGGER.info("request completed", extra=fields)
-    return answer
+    return response

@@ -48,14 +48,14 @@ class PowertoolsApplication:
 
         def resolve(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             started = time.perf_counter()
-            answer: dict[str, Any] = app.resolve(event, context)
+            response: dict[str, Any] = app.resolve(event, context)
             product_id = (event["pathParameters"] or {}).get("productId")
-            route, status = event["resource"], answer["statusCode"]
+            route, status = event["resource"], response["statusCode"]
             logger.info(
                 "request completed",
                 extra=log_fields(event["httpMethod"], route, status, started, product_id),
             )
-            return answer
+            return response
 
         logged = logger.inject_lambda_context(
             resolve, correlation_id_path=correlation_paths.API_GATEWAY_REST

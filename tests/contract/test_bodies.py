@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import simplejson
 
-from tests.contract.product_api import ProductApi
-from tests.factory import product_body, product_body_without, unused_product_id
+from tests.support.factory import product_body, product_body_without, unused_product_id
+from tests.support.product_api import ProductApi
 
 LIMIT = 256 * 1024
 NOT_A_JSON_OBJECT: dict[str, bytes] = {
@@ -45,7 +45,7 @@ NOT_A_JSON_OBJECT: dict[str, bytes] = {
 def test_what_is_not_a_json_object_is_refused(api: ProductApi, body: bytes) -> None:
     product = api.new_product()
     refusals = [api.create_product(body), api.update_product(product["productId"], body)]
-    assert [refused.status for refused in refusals] == [400, 400]
+    assert [rejected.status for rejected in refusals] == [400, 400]
     assert api.get_product(product["productId"]).json() == product
 
 
@@ -54,8 +54,8 @@ def test_what_is_not_a_json_object_is_refused(api: ProductApi, body: bytes) -> N
 def test_a_lone_surrogate_is_refused(api: ProductApi, member: str, surrogate: str) -> None:
     value = f'["{surrogate}"]' if member == "features" else f'"a{surrogate}b"'
     rest = simplejson.dumps(product_body_without(member))
-    refused = api.create_product(f'{rest[:-1]}, "{member}": {value}}}'.encode())
-    assert refused.status == 400
+    rejected = api.create_product(f'{rest[:-1]}, "{member}": {value}}}'.encode())
+    assert rejected.status == 400
 
 
 def test_a_lone_surrogate_in_a_name_of_a_field_is_refused(api: ProductApi) -> None:
@@ -64,9 +64,9 @@ def test_a_lone_surrogate_in_a_name_of_a_field_is_refused(api: ProductApi) -> No
 
 def test_a_member_given_twice_is_refused_by_name(api: ProductApi) -> None:
     body = simplejson.dumps(product_body())[:-1] + ', "price": 1}'
-    refused = api.create_product(body.encode())
-    assert refused.status == 400
-    assert refused.fields() == {"price"}
+    rejected = api.create_product(body.encode())
+    assert rejected.status == 400
+    assert rejected.fields() == {"price"}
 
 
 def test_text_of_any_language_comes_back_as_it_was(api: ProductApi) -> None:
@@ -121,9 +121,9 @@ def test_a_content_type_may_be_left_out(api: ProductApi) -> None:
 def test_another_content_type_is_refused(api: ProductApi, content_type: str) -> None:
     product_id = unused_product_id()
     declared = {"Content-Type": content_type}
-    refused = api.create_product(product_body(productId=product_id), declared)
-    assert refused.status == 415
-    assert "application/json" in refused.json()["detail"]
+    rejected = api.create_product(product_body(productId=product_id), declared)
+    assert rejected.status == 415
+    assert "application/json" in rejected.json()["detail"]
     assert api.get_product(product_id).status == 404
     known = api.new_product()["productId"]
     assert api.update_product(known, {"price": 1}, declared).status == 415
@@ -138,8 +138,8 @@ def test_a_body_of_256_kib_is_read(api: ProductApi, size: int) -> None:
 @pytest.mark.parametrize("size", [LIMIT + 1, LIMIT + 50_000])
 def test_a_larger_body_is_refused(api: ProductApi, size: int) -> None:
     body = simplejson.dumps(product_body()).encode()
-    refused = api.create_product(body.ljust(size))
-    assert refused.status == 413
+    rejected = api.create_product(body.ljust(size))
+    assert rejected.status == 413
     product_id = api.new_product()["productId"]
     assert api.update_product(product_id, b'{"price": 1}'.ljust(size)).status == 413
 

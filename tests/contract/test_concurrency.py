@@ -3,34 +3,34 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.contract.judge import Answer
-from tests.contract.product_api import ProductApi
-from tests.factory import product_body, unused_product_id
+from tests.support.factory import product_body, unused_product_id
+from tests.support.judge import ApiResponse
+from tests.support.product_api import ProductApi
 
 
-def _at_once(request: Callable[[int], Answer], times: int) -> list[Answer]:
+def _at_once(request: Callable[[int], ApiResponse], times: int) -> list[ApiResponse]:
     with ThreadPoolExecutor(8) as clients:
         return list(clients.map(request, range(times)))
 
 
 def test_no_id_is_given_twice(api: ProductApi) -> None:
-    answers = _at_once(lambda _: api.create_product(product_body()), 40)
-    assert {answer.status for answer in answers} == {201}
-    assert len({answer.json()["productId"] for answer in answers}) == 40
+    responses = _at_once(lambda _: api.create_product(product_body()), 40)
+    assert {response.status for response in responses} == {201}
+    assert len({response.json()["productId"] for response in responses}) == 40
 
 
 def test_ids_chosen_in_the_sequence_s_way_are_never_overwritten(api: ProductApi) -> None:
     number = int(api.new_product()["productId"].removeprefix("PROD-"))
 
-    def create(turn: int) -> Answer:
+    def create(turn: int) -> ApiResponse:
         # Every other client takes one of the numbers that come next.
         chosen = {"productId": f"PROD-{number + 1 + turn // 2:03}"} if turn % 2 else {}
         return api.create_product(product_body(name=f"Client {turn}", **chosen))
 
-    answers = _at_once(create, 32)
-    created = [answer.json() for answer in answers if answer.status == 201]
-    assert {answer.status for answer in answers[::2]} == {201}
-    assert {answer.status for answer in answers[1::2]} <= {201, 409}
+    responses = _at_once(create, 32)
+    created = [response.json() for response in responses if response.status == 201]
+    assert {response.status for response in responses[::2]} == {201}
+    assert {response.status for response in responses[1::2]} <= {201, 409}
     assert len({product["productId"] for product in created}) == len(created)
     for product in created:
         assert api.get_product(product["productId"]).json() == product
@@ -38,19 +38,19 @@ def test_ids_chosen_in_the_sequence_s_way_are_never_overwritten(api: ProductApi)
 
 def test_of_many_creations_of_one_id_one_succeeds(api: ProductApi) -> None:
     product_id = unused_product_id()
-    answers = _at_once(
+    responses = _at_once(
         lambda turn: api.create_product(product_body(productId=product_id, price=turn + 1)), 16
     )
-    [winner] = [answer for answer in answers if answer.status == 201]
-    assert sorted(answer.status for answer in answers) == [201] + [409] * 15
+    [winner] = [response for response in responses if response.status == 201]
+    assert sorted(response.status for response in responses) == [201] + [409] * 15
     assert api.get_product(product_id).body == winner.body
 
 
 def test_no_change_is_lost(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
-    answers = _at_once(lambda turn: api.update_product(product_id, {"price": turn + 1}), 24)
-    assert {answer.status for answer in answers} == {200}
-    by_version = {answer.json()["version"]: answer for answer in answers}
+    responses = _at_once(lambda turn: api.update_product(product_id, {"price": turn + 1}), 24)
+    assert {response.status for response in responses} == {200}
+    by_version = {response.json()["version"]: response for response in responses}
     assert sorted(by_version) == list(range(2, 26))
     assert api.get_product(product_id).body == by_version[25].body
 
@@ -74,30 +74,30 @@ def test_changes_of_different_fields_all_stay(api: ProductApi) -> None:
 
 def test_of_many_changes_of_one_version_one_succeeds(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
-    answers = _at_once(
+    responses = _at_once(
         lambda turn: api.update_product(product_id, {"price": turn + 1}, {"If-Match": '"1"'}), 16
     )
-    [winner] = [answer for answer in answers if answer.status == 200]
-    assert sorted(answer.status for answer in answers) == [200] + [412] * 15
+    [winner] = [response for response in responses if response.status == 200]
+    assert sorted(response.status for response in responses) == [200] + [412] * 15
     assert api.get_product(product_id).body == winner.body
 
 
 def test_a_deletion_ends_all_changes(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
 
-    def change_or_delete(turn: int) -> Answer:
+    def change_or_delete(turn: int) -> ApiResponse:
         if turn == 8:
             return api.delete_product(product_id)
         return api.update_product(product_id, {"price": turn + 1})
 
-    answers = _at_once(change_or_delete, 16)
-    assert answers[8].status == 204
-    assert {answer.status for answer in answers} <= {200, 204, 404}
+    responses = _at_once(change_or_delete, 16)
+    assert responses[8].status == 204
+    assert {response.status for response in responses} <= {200, 204, 404}
     assert api.get_product(product_id).status == 404
 
 
 def test_deleting_at_once_succeeds_for_everyone(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
-    assert {answer.status for answer in _at_once(lambda _: api.delete_product(product_id), 8)} == {
-        204
-    }
+    assert {
+        response.status for response in _at_once(lambda _: api.delete_product(product_id), 8)
+    } == {204}

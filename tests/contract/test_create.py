@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.product_api import ProductApi
-from tests.contract.refused_values import BAD_IDS, BAD_VALUES, NEVER_WRITTEN, in_short
-from tests.factory import product_body, product_body_without, unused_product_id
+from tests.support.factory import product_body, product_body_without, unused_product_id
+from tests.support.product_api import ProductApi
+from tests.support.rejected_values import BAD_IDS, BAD_VALUES, NEVER_WRITTEN, in_short
 
 
 def test_a_product_is_shown_as_it_was_given(api: ProductApi) -> None:
@@ -67,33 +67,33 @@ def test_each_period_is_known(api: ProductApi, period: str) -> None:
 
 @pytest.mark.parametrize(("field", "value"), BAD_VALUES, ids=in_short)
 def test_a_bad_value_is_refused_by_name(api: ProductApi, field: str, value: object) -> None:
-    refused = api.create_product(product_body(**{field: value}))
-    assert refused.status == 400
-    assert {name.split("[")[0] for name in refused.fields()} == {field}
+    rejected = api.create_product(product_body(**{field: value}))
+    assert rejected.status == 400
+    assert {name.split("[")[0] for name in rejected.fields()} == {field}
 
 
 @pytest.mark.parametrize("field", ["name", "description", "price", "period", "features"])
 def test_a_missing_field_is_refused_by_name(api: ProductApi, field: str) -> None:
-    refused = api.create_product(product_body_without(field))
-    assert refused.status == 400
-    assert refused.fields() == {field}
+    rejected = api.create_product(product_body_without(field))
+    assert rejected.status == 400
+    assert rejected.fields() == {field}
 
 
 @pytest.mark.parametrize(("field", "value"), NEVER_WRITTEN)
 def test_a_field_that_cannot_be_written_is_refused_by_name(
     api: ProductApi, field: str, value: object
 ) -> None:
-    refused = api.create_product(product_body(**{field: value}))
-    assert refused.status == 400
-    assert len(refused.fields()) == 1
-    assert not field or refused.fields() == {field}
+    rejected = api.create_product(product_body(**{field: value}))
+    assert rejected.status == 400
+    assert len(rejected.fields()) == 1
+    assert not field or rejected.fields() == {field}
 
 
 @pytest.mark.parametrize("product_id", BAD_IDS, ids=in_short)
 def test_a_malformed_id_is_refused_by_name(api: ProductApi, product_id: object) -> None:
-    refused = api.create_product(product_body(productId=product_id))
-    assert refused.status == 400
-    assert refused.fields() == {"productId"}
+    rejected = api.create_product(product_body(productId=product_id))
+    assert rejected.status == 400
+    assert rejected.fields() == {"productId"}
 
 
 def test_all_faults_are_told_at_once(api: ProductApi) -> None:
@@ -108,20 +108,20 @@ def test_all_faults_are_told_at_once(api: ProductApi) -> None:
         "version": 7,
         "colour": "red",
     }
-    refused = api.create_product(bad)
-    assert refused.status == 400
-    assert refused.fields() == {*bad, "description"}
+    rejected = api.create_product(bad)
+    assert rejected.status == 400
+    assert rejected.fields() == {*bad, "description"}
 
 
 def test_faults_of_body_and_header_are_told_together(api: ProductApi) -> None:
-    refused = api.create_product(product_body(name=""), {"Idempotency-Key": "two words"})
-    assert refused.status == 400
-    assert refused.fields() == {"name", "Idempotency-Key"}
+    rejected = api.create_product(product_body(name=""), {"Idempotency-Key": "two words"})
+    assert rejected.status == 400
+    assert rejected.fields() == {"name", "Idempotency-Key"}
 
 
 def test_a_message_says_what_to_send_instead(api: ProductApi) -> None:
-    refused = api.create_product(product_body(period="daily"))
-    [error] = refused.json()["errors"]
+    rejected = api.create_product(product_body(period="daily"))
+    [error] = rejected.json()["errors"]
     assert all(period in error["message"] for period in ("monthly", "yearly", "once-off"))
 
 
@@ -136,9 +136,9 @@ def test_an_id_may_be_chosen(api: ProductApi, length: int) -> None:
 
 def test_a_taken_id_is_refused_and_what_has_it_stays(api: ProductApi) -> None:
     product = api.new_product(productId=unused_product_id())
-    refused = api.create_product(product_body(productId=product["productId"], name="Another"))
-    assert refused.status == 409
-    assert refused.json()["type"].endswith(":duplicate-product")
+    rejected = api.create_product(product_body(productId=product["productId"], name="Another"))
+    assert rejected.status == 409
+    assert rejected.json()["type"].endswith(":duplicate-product")
     assert api.get_product(product["productId"]).json() == product
 
 

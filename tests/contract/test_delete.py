@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.contract.product_api import ProductApi
-from tests.factory import unused_product_id
-from tests.waiting import eventually
+from tests.support.factory import unused_product_id
+from tests.support.product_api import ProductApi
+from tests.support.waiting import eventually
 
 
 def test_a_deleted_product_leaves_the_list(api: ProductApi) -> None:
@@ -32,9 +32,9 @@ def test_deleting_what_never_was_is_not_found(api: ProductApi) -> None:
 
 
 def test_a_malformed_id_is_refused(api: ProductApi) -> None:
-    refused = api.delete_product("plan", {"If-Match": "1"})
-    assert refused.status == 400
-    assert refused.fields() == {"productId", "If-Match"}
+    rejected = api.delete_product("plan", {"If-Match": "1"})
+    assert rejected.status == 400
+    assert rejected.fields() == {"productId", "If-Match"}
 
 
 @pytest.mark.parametrize("tags", ['"1"', "*", '"7", "1"'])

@@ -6,15 +6,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.contract.judge import Answer
-from tests.contract.product_api import ProductApi
-from tests.factory import product_body, unused_key, unused_product_id
+from tests.support.factory import product_body, unused_key, unused_product_id
+from tests.support.judge import ApiResponse
+from tests.support.product_api import ProductApi
 
 ORIGIN = "https://portal.example"
 PATHS = {"/products": {"GET", "POST"}, "/products/PROD-001": {"GET", "PUT", "DELETE"}}
 REQUEST_HEADERS = {"content-type", "x-api-key", "if-match", "if-none-match", "idempotency-key"}
 
-_kinds: dict[str, Callable[[ProductApi], Answer]] = {
+_kinds: dict[str, Callable[[ProductApi], ApiResponse]] = {
     "200": lambda api: api.list_products({"Origin": ORIGIN}),
     "304": lambda api: api.get_product(
         api.new_product()["productId"], {"Origin": ORIGIN, "If-None-Match": "*"}
@@ -38,9 +38,9 @@ _kinds: dict[str, Callable[[ProductApi], Answer]] = {
 
 @pytest.mark.parametrize("kind", _kinds)
 def test_a_script_in_a_browser_may_read_each_kind_of_answer(api: ProductApi, kind: str) -> None:
-    answer = _kinds[kind](api)
-    assert answer.status == int(kind[:3])
-    allowed = answer.headers["Access-Control-Allow-Origin"]
+    response = _kinds[kind](api)
+    assert response.status == int(kind[:3])
+    allowed = response.headers["Access-Control-Allow-Origin"]
     assert allowed == "*" or allowed.startswith("http")
     assert "," not in allowed
 
@@ -55,16 +55,16 @@ def test_a_preflight_request_is_allowed_without_a_key(
         "Access-Control-Request-Method": method,
         "Access-Control-Request-Headers": ", ".join(sorted(REQUEST_HEADERS)),
     }
-    answer = api.request("OPTIONS", path, headers=asked)
-    assert answer.status in {200, 204}
-    assert _listed(answer, "Access-Control-Allow-Methods") - {"options"} == {
+    response = api.request("OPTIONS", path, headers=asked)
+    assert response.status in {200, 204}
+    assert _listed(response, "Access-Control-Allow-Methods") - {"options"} == {
         allowed.lower() for allowed in PATHS[path]
     }
-    assert _listed(answer, "Access-Control-Allow-Headers") >= REQUEST_HEADERS
+    assert _listed(response, "Access-Control-Allow-Headers") >= REQUEST_HEADERS
 
 
-def _listed(answer: Answer, header: str) -> set[str]:
-    return {name.strip().lower() for name in answer.headers[header].split(",")}
+def _listed(response: ApiResponse, header: str) -> set[str]:
+    return {name.strip().lower() for name in response.headers[header].split(",")}
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_a_write_without_a_valid_key_is_forbidden(
     api: ProductApi, method: str, target: str, key: str | None
 ) -> None:
     headers = {"Content-Type": "application/json"} | ({} if key is None else {"x-api-key": key})
-    refused = api.request(method, target, headers=headers, body=b"{}")
-    assert refused.status == 403
-    assert refused.json()["type"].endswith(":forbidden")
-    assert "x-api-key" in refused.json()["detail"]
+    rejected = api.request(method, target, headers=headers, body=b"{}")
+    assert rejected.status == 403
+    assert rejected.json()["type"].endswith(":forbidden")
+    assert "x-api-key" in rejected.json()["detail"]
 
 
 def test_a_forbidden_write_changes_nothing(api: ProductApi) -> None:
@@ -103,8 +103,8 @@ def test_the_key_is_asked_for_before_anything_else(api: ProductApi) -> None:
 
 @pytest.mark.parametrize("name", ["x-api-key", "X-API-KEY", "X-Api-Key"])
 def test_the_key_s_header_is_read_in_any_case(api: ProductApi, name: str) -> None:
-    answer = api.request("DELETE", "/products/PROD-NEVER", headers={name: api.api_key})
-    assert answer.status == 404
+    response = api.request("DELETE", "/products/PROD-NEVER", headers={name: api.api_key})
+    assert response.status == 404
 
 
 @pytest.mark.parametrize("name", ["idempotency-key", "IDEMPOTENCY-KEY"])
@@ -128,9 +128,9 @@ def test_headers_of_writes_are_read_in_any_case(api: ProductApi, name: str) -> N
 )
 def test_what_the_api_does_not_have_is_not_found(api: ProductApi, method: str, target: str) -> None:
     for headers in ({}, {"x-api-key": api.api_key}):
-        answer = api.request(method, target, headers=headers)
-        assert answer.status == 404
-        assert answer.json()["type"].endswith(":route-not-found")
+        response = api.request(method, target, headers=headers)
+        assert response.status == 404
+        assert response.json()["type"].endswith(":route-not-found")
 
 
 def test_head_is_an_unknown_method(api: ProductApi) -> None:
@@ -152,13 +152,13 @@ def test_a_request_without_any_optional_header_is_served(api: ProductApi) -> Non
 
 def test_credentials_and_cookies_play_no_part(api: ProductApi) -> None:
     headers = {"Cookie": "session=1", "Authorization": "Bearer x"}
-    answer = api.list_products(headers, limit=1)
-    assert answer.status == 200
-    assert "Set-Cookie" not in answer.headers
-    assert "Access-Control-Allow-Credentials" not in answer.headers
+    response = api.list_products(headers, limit=1)
+    assert response.status == 200
+    assert "Set-Cookie" not in response.headers
+    assert "Access-Control-Allow-Credentials" not in response.headers
 
 
 @pytest.mark.parametrize("request_id", ["mine", "../../etc/passwd", "x" * 500])
 def test_a_caller_does_not_choose_the_request_id(api: ProductApi, request_id: str) -> None:
-    answer = api.list_products({"X-Request-Id": request_id}, limit=1)
-    assert answer.headers["X-Request-Id"] != request_id
+    response = api.list_products({"X-Request-Id": request_id}, limit=1)
+    assert response.headers["X-Request-Id"] != request_id

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.contract.product_api import ProductApi
+from tests.support.product_api import ProductApi
 
 ODD_TARGETS = [
     *("/products/%", "/products/%zz", "/products/%E0%A4%A", "/products/%ff%fe", "/products/%00"),
@@ -42,10 +42,10 @@ def test_an_odd_path_is_no_product(api: ProductApi, target: str) -> None:
 
 @pytest.mark.parametrize("query", ODD_QUERIES, ids=lambda query: query[:20])
 def test_an_odd_query_is_refused(api: ProductApi, query: str) -> None:
-    answer = api.request_as_it_stands("GET", f"/products?{query}")
+    response = api.request_as_it_stands("GET", f"/products?{query}")
     # What names no parameter at all is no parameter.
-    assert answer.status == 400 or (answer.status == 200 and query in {"=", "&&&"})
-    assert "X-Injected" not in answer.headers
+    assert response.status == 400 or (response.status == 200 and query in {"=", "&&&"})
+    assert "X-Injected" not in response.headers
 
 
 @pytest.mark.parametrize("request_bytes", HARDLY_HTTP, ids=lambda sent: ascii(sent)[2:40])
@@ -53,14 +53,14 @@ def test_what_is_hardly_http_does_no_harm(api: ProductApi, request_bytes: bytes)
     url = urlsplit(api.base_url)
     assert url.hostname
     sent = request_bytes.replace(b"{path}", f"{url.path}/products".encode())
-    answer = b""
+    response = b""
     with (
         socket.create_connection((url.hostname, url.port or 80), timeout=10) as connection,
         suppress(ConnectionError),  # hanging up is an answer too
     ):
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)
-        answer = connection.recv(65536)
-    assert not answer or answer.split(b" ")[1][:1] in {b"2", b"4"}
-    assert b"Traceback" not in answer
+        response = connection.recv(65536)
+    assert not response or response.split(b" ")[1][:1] in {b"2", b"4"}
+    assert b"Traceback" not in response
     assert api.list_products(limit=1).status == 200

@@ -4,13 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.contract.judge import Answer
-from tests.contract.product_api import ProductApi
-from tests.factory import product_body, unused_key, unused_product_id
+from tests.support.factory import product_body, unused_key, unused_product_id
+from tests.support.judge import ApiResponse
+from tests.support.product_api import ProductApi
 
 
-def _is_replay(answer: Answer) -> bool:
-    return answer.headers.get("Idempotency-Replayed") == "true"
+def _is_replay(response: ApiResponse) -> bool:
+    return response.headers.get("Idempotency-Replayed") == "true"
 
 
 def test_the_same_request_again_answers_the_same_product(api: ProductApi) -> None:
@@ -18,11 +18,11 @@ def test_the_same_request_again_answers_the_same_product(api: ProductApi) -> Non
     first = api.create_product(product_body(), key)
     again = [api.create_product(product_body(), key) for _ in range(3)]
     assert not _is_replay(first)
-    for answer in again:
-        assert (answer.status, _is_replay(answer)) == (201, True)
-        assert answer.body == first.body
-        assert answer.headers["ETag"] == '"1"'
-        assert answer.headers["Location"] == first.headers["Location"]
+    for response in again:
+        assert (response.status, _is_replay(response)) == (201, True)
+        assert response.body == first.body
+        assert response.headers["ETag"] == '"1"'
+        assert response.headers["Location"] == first.headers["Location"]
 
 
 def test_a_replay_answers_the_product_as_it_was_created(api: ProductApi) -> None:
@@ -47,9 +47,9 @@ def test_a_chosen_id_is_replayed_and_not_a_conflict(api: ProductApi) -> None:
 def test_the_key_with_another_body_is_refused(api: ProductApi) -> None:
     key = {"Idempotency-Key": unused_key()}
     first = api.create_product(product_body(price=10), key).json()
-    refused = api.create_product(product_body(price=11), key)
-    assert refused.status == 422
-    assert refused.fields() == {"Idempotency-Key"}
+    rejected = api.create_product(product_body(price=11), key)
+    assert rejected.status == 422
+    assert rejected.fields() == {"Idempotency-Key"}
     assert api.get_product(first["productId"]).json() == first
 
 
@@ -78,9 +78,9 @@ def test_a_taken_id_conflicts_however_often_it_is_tried(api: ProductApi) -> None
     key = {"Idempotency-Key": unused_key()}
     taken = product_body(productId=api.new_product()["productId"])
     for _ in range(3):
-        refused = api.create_product(taken, key)
-        assert refused.status == 409
-        assert refused.json()["type"].endswith(":duplicate-product")
+        rejected = api.create_product(taken, key)
+        assert rejected.status == 409
+        assert rejected.json()["type"].endswith(":duplicate-product")
 
 
 @pytest.mark.parametrize("length", [1, 255])
@@ -102,24 +102,24 @@ def test_any_visible_ascii_character_may_be_in_a_key(api: ProductApi) -> None:
     "key", ["", "x" * 256, "two words", "a\tb", "clé", "€".encode().decode("latin-1")]
 )
 def test_another_key_is_refused(api: ProductApi, key: str) -> None:
-    refused = api.create_product(product_body(), {"Idempotency-Key": key})
-    assert refused.status == 400
-    assert refused.fields() == {"Idempotency-Key"}
+    rejected = api.create_product(product_body(), {"Idempotency-Key": key})
+    assert rejected.status == 400
+    assert rejected.fields() == {"Idempotency-Key"}
 
 
 def test_two_keys_are_refused(api: ProductApi) -> None:
     keys = [("Idempotency-Key", unused_key()), ("Idempotency-Key", unused_key())]
-    refused = api.create_product(product_body(), keys)
-    assert refused.status == 400
-    assert refused.fields() == {"Idempotency-Key"}
+    rejected = api.create_product(product_body(), keys)
+    assert rejected.status == 400
+    assert rejected.fields() == {"Idempotency-Key"}
 
 
 def test_keys_that_differ_in_case_are_different(api: ProductApi) -> None:
     key = unused_key()
-    answers = [
+    responses = [
         api.create_product(product_body(), {"Idempotency-Key": f"{letter}{key}"}) for letter in "aA"
     ]
-    assert not any(_is_replay(answer) for answer in answers)
+    assert not any(_is_replay(response) for response in responses)
 
 
 @pytest.mark.parametrize("chosen", [True, False], ids=["chosen id", "given id"])
@@ -129,13 +129,13 @@ def test_a_race_of_the_same_request_makes_one_product(
     key = {"Idempotency-Key": unused_key()}
     body = product_body(productId=unused_product_id()) if chosen else product_body()
     with ThreadPoolExecutor(8) as clients:
-        answers = list(clients.map(lambda _: api.create_product(body, key), range(16)))
-    answers.append(api.create_product(body, key))
-    created = [answer for answer in answers if answer.status == 201]
-    assert len({answer.body for answer in created}) == 1
-    assert sum(not _is_replay(answer) for answer in created) == 1
-    assert _is_replay(answers[-1])
-    waiting = [answer for answer in answers if answer.status != 201]
-    assert {answer.json()["type"].split(":")[-1] for answer in waiting} <= {
+        responses = list(clients.map(lambda _: api.create_product(body, key), range(16)))
+    responses.append(api.create_product(body, key))
+    created = [response for response in responses if response.status == 201]
+    assert len({response.body for response in created}) == 1
+    assert sum(not _is_replay(response) for response in created) == 1
+    assert _is_replay(responses[-1])
+    waiting = [response for response in responses if response.status != 201]
+    assert {response.json()["type"].split(":")[-1] for response in waiting} <= {
         "idempotency-key-in-flight"
     }

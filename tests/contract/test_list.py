@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.contract.product_api import ProductApi
-from tests.contract.refused_values import in_short
-from tests.waiting import eventually
+from tests.support.product_api import ProductApi
+from tests.support.rejected_values import in_short
+from tests.support.waiting import eventually
 
 MOST_PAGES = 5000  # more than any catalogue of the tests has, so that a walk in a circle ends
 
@@ -181,43 +181,43 @@ def test_an_offset_is_shown_only_when_paging_by_offset(api: ProductApi) -> None:
     ],
 )
 def test_a_bad_parameter_is_refused_by_name(api: ProductApi, parameter: str, value: str) -> None:
-    refused = api.list_products(**{parameter: value})
-    assert refused.status == 400
-    assert len(refused.fields()) == 1
-    assert not parameter or refused.fields() == {parameter}
+    rejected = api.list_products(**{parameter: value})
+    assert rejected.status == 400
+    assert len(rejected.fields()) == 1
+    assert not parameter or rejected.fields() == {parameter}
 
 
 def test_all_bad_parameters_are_told_at_once(api: ProductApi) -> None:
-    refused = api.list_products(
+    rejected = api.list_products(
         {"If-None-Match": "1"}, limit=0, offset=-1, sort="name", colour="red", nextToken="x"
     )
-    assert refused.status == 400
-    assert refused.fields() == {"limit", "offset", "sort", "colour", "nextToken", "If-None-Match"}
+    assert rejected.status == 400
+    assert rejected.fields() == {"limit", "offset", "sort", "colour", "nextToken", "If-None-Match"}
 
 
 @pytest.mark.parametrize("query", ["limit=1&limit=2", "limit=1&limit=1", "sort=createdAt&sort="])
 def test_a_repeated_parameter_is_refused_by_name(api: ProductApi, query: str) -> None:
-    refused = api.request("GET", f"/products?{query}")
-    assert refused.status == 400
-    assert refused.fields() == {query.partition("=")[0]}
+    rejected = api.request("GET", f"/products?{query}")
+    assert rejected.status == 400
+    assert rejected.fields() == {query.partition("=")[0]}
 
 
 def test_a_token_and_an_offset_together_are_refused(api: ProductApi) -> None:
     _created_and_listed(api, 2)
     token = api.list_products(limit=1).json()["nextToken"]
     for offset in (0, 1):
-        refused = api.list_products(nextToken=token, offset=offset)
-        assert refused.status == 400
-        assert refused.fields() <= {"nextToken", "offset"}
+        rejected = api.list_products(nextToken=token, offset=offset)
+        assert rejected.status == 400
+        assert rejected.fields() <= {"nextToken", "offset"}
 
 
 def test_a_token_keeps_its_sort(api: ProductApi) -> None:
     _created_and_listed(api, 2)
     token = api.list_products(limit=1, sort="createdAt").json()["nextToken"]
     assert api.list_products(nextToken=token, sort="createdAt").status == 200
-    refused = api.list_products(nextToken=token, sort="-createdAt")
-    assert refused.status == 400
-    assert refused.fields() <= {"nextToken", "sort"}
+    rejected = api.list_products(nextToken=token, sort="-createdAt")
+    assert rejected.status == 400
+    assert rejected.fields() <= {"nextToken", "sort"}
 
 
 def _in_base64(text: str) -> str:
@@ -239,18 +239,18 @@ def _in_base64(text: str) -> str:
     ids=in_short,
 )
 def test_a_made_up_token_is_refused(api: ProductApi, token: str) -> None:
-    refused = api.list_products(nextToken=token)
-    assert refused.status == 400
-    assert refused.fields() == {"nextToken"}
+    rejected = api.list_products(nextToken=token)
+    assert rejected.status == 400
+    assert rejected.fields() == {"nextToken"}
 
 
 def test_a_damaged_token_is_refused(api: ProductApi) -> None:
     _created_and_listed(api, 2)
     token = api.list_products(limit=1).json()["nextToken"]
     for damaged in (token[:9], token[4:], token + "AAAA", token * 2, token[::-1], f"!{token}"):
-        refused = api.list_products(nextToken=damaged)
-        assert refused.status == 400
-        assert refused.fields() == {"nextToken"}
+        rejected = api.list_products(nextToken=damaged)
+        assert rejected.status == 400
+        assert rejected.fields() == {"nextToken"}
 
 
 @pytest.mark.parametrize("tags", ["{}", "W/{}", '"x", {}', "*"])
@@ -283,6 +283,6 @@ def test_a_page_that_changed_is_sent_again(api: ProductApi) -> None:
 
 
 def test_malformed_tags_are_refused(api: ProductApi) -> None:
-    refused = api.list_products({"If-None-Match": "1"})
-    assert refused.status == 400
-    assert refused.fields() == {"If-None-Match"}
+    rejected = api.list_products({"If-None-Match": "1"})
+    assert rejected.status == 400
+    assert rejected.fields() == {"If-None-Match"}

@@ -6,10 +6,10 @@ from decimal import Decimal
 import pytest
 import simplejson
 
-from tests.contract.judge import Answer
-from tests.contract.product_api import ProductApi
-from tests.factory import product_body, product_body_without
-from tests.waiting import eventually
+from tests.support.factory import product_body, product_body_without
+from tests.support.judge import ApiResponse
+from tests.support.product_api import ProductApi
+from tests.support.waiting import eventually
 
 AMOUNTS = ["19.99", "0.01", "99999999.99", "1000", "95", "0.1", "0.07", "1234567.89", "33333333.33"]
 # As written, and as the shortest number that is the same amount.
@@ -27,9 +27,9 @@ def _body_with(member: str, number: str) -> bytes:
     return f'{rest[:-1]}, "{member}": {number}}}'.encode()
 
 
-def _written(answer: Answer, member: str) -> list[str]:
+def _written(response: ApiResponse, member: str) -> list[str]:
     """Each value of a member as its bytes are in the answer."""
-    return re.findall(rf'"{member}":\s*([^,}}\s]+)', answer.body.decode())
+    return re.findall(rf'"{member}":\s*([^,}}\s]+)', response.body.decode())
 
 
 @pytest.mark.parametrize("member", ["price", "setupFee"])
@@ -49,8 +49,8 @@ def test_a_changed_amount_comes_back_to_the_digit(api: ProductApi, amount: str) 
         product_id, f'{{"price": {amount}, "setupFee": {amount}}}'.encode()
     )
     assert changed.status == 200
-    for answer in (changed, api.get_product(product_id)):
-        assert _written(answer, "price") == _written(answer, "setupFee") == [amount]
+    for response in (changed, api.get_product(product_id)):
+        assert _written(response, "price") == _written(response, "setupFee") == [amount]
 
 
 def test_the_list_shows_amounts_to_the_digit(api: ProductApi) -> None:
@@ -82,16 +82,16 @@ def test_an_amount_is_shown_in_its_shortest_form(api: ProductApi, written: str, 
 @pytest.mark.parametrize("number", NO_AMOUNTS, ids=lambda number: number[:20])
 @pytest.mark.parametrize("member", ["price", "setupFee"])
 def test_what_is_no_amount_is_refused(api: ProductApi, member: str, number: str) -> None:
-    refused = api.create_product(_body_with(member, number))
-    assert refused.status == 400
-    assert refused.fields() in ({member}, {"body"})
+    rejected = api.create_product(_body_with(member, number))
+    assert rejected.status == 400
+    assert rejected.fields() in ({member}, {"body"})
 
 
 @pytest.mark.parametrize("number", ["0", "0.00", "-0", "null"])
 def test_a_price_is_above_zero(api: ProductApi, number: str) -> None:
-    refused = api.create_product(_body_with("price", number))
-    assert refused.status == 400
-    assert refused.fields() == {"price"}
+    rejected = api.create_product(_body_with("price", number))
+    assert rejected.status == 400
+    assert rejected.fields() == {"price"}
 
 
 @pytest.mark.parametrize("number", ["0", "0.00", "-0"])
@@ -103,9 +103,9 @@ def test_a_setup_fee_may_be_zero(api: ProductApi, number: str) -> None:
 
 def test_no_amount_is_refused_in_a_change_as_well(api: ProductApi) -> None:
     product = api.new_product(price=5)
-    refused = api.update_product(product["productId"], b'{"price": 0, "setupFee": 1.001}')
-    assert refused.status == 400
-    assert refused.fields() == {"price", "setupFee"}
+    rejected = api.update_product(product["productId"], b'{"price": 0, "setupFee": 1.001}')
+    assert rejected.status == 400
+    assert rejected.fields() == {"price", "setupFee"}
     assert api.get_product(product["productId"]).json() == product
 
 

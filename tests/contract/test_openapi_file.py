@@ -15,21 +15,22 @@ from product_lambda.exceptions import (
     ProductServiceException,
     ReadOnlyException,
 )
-from tests.contract.judge import (
-    OPENAPI_FILE,
-    Answer,
-    faults,
-    openapi_document,
-    problem_examples,
-    resolved,
-)
-from tests.contract.product_api import ProductApi
-from tests.factory import (
+from product_tools.functions import ROUTES
+from tests.support.factory import (
     product_body,
     product_body_without,
     unused_key,
     unused_product_id,
 )
+from tests.support.judge import (
+    OPENAPI_FILE,
+    ApiResponse,
+    faults,
+    openapi_document,
+    problem_examples,
+    resolved,
+)
+from tests.support.product_api import ProductApi
 
 DOCUMENT = openapi_document()
 OPERATIONS: dict[str, dict[str, Any]] = {
@@ -64,13 +65,7 @@ def test_the_file_is_valid() -> None:
 
 
 def test_the_file_describes_the_five_operations() -> None:
-    assert set(OPERATIONS) == {
-        "GET /products",
-        "POST /products",
-        "GET /products/{productId}",
-        "PUT /products/{productId}",
-        "DELETE /products/{productId}",
-    }
+    assert set(OPERATIONS) == {f"{method} {path}" for method, path in ROUTES.values()}
 
 
 def test_only_writes_ask_for_a_key() -> None:
@@ -114,22 +109,22 @@ def test_the_requests_of_the_examples_succeed(api: ProductApi) -> None:
             assert changed.status == 200
 
 
-def _taken(api: ProductApi) -> Answer:
+def _taken(api: ProductApi) -> ApiResponse:
     return api.create_product(product_body(productId=api.new_product()["productId"]))
 
 
-def _stale(api: ProductApi) -> Answer:
+def _stale(api: ProductApi) -> ApiResponse:
     product_id = api.new_product()["productId"]
     return api.update_product(product_id, {"price": 1}, {"If-Match": '"7"'})
 
 
-def _reused(api: ProductApi) -> Answer:
+def _reused(api: ProductApi) -> ApiResponse:
     key = {"Idempotency-Key": unused_key()}
     api.create_product(product_body(price=1), key)
     return api.create_product(product_body(price=2), key)
 
 
-PROVOKED: dict[str, Callable[[ProductApi], Answer]] = {
+PROVOKED: dict[str, Callable[[ProductApi], ApiResponse]] = {
     "parameters": lambda api: api.list_products(limit=0, colour="red"),
     "productId": lambda api: api.get_product("prod-002"),
     "fields": lambda api: api.create_product({**product_body_without("name"), "version": 1}),

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from product_lambda.models.requests import CreateProductRequest, UpdateProductRequest
-from tests.contract.judge import openapi_document, resolved
+from tests.support.judge import openapi_document, resolved
 
 SCHEMAS = openapi_document()["components"]["schemas"]
 # Prose, which each side writes for its own readers, and defaults, which have a test of their own.

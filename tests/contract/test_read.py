@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.contract.product_api import ProductApi
-from tests.factory import unused_product_id
+from tests.support.factory import unused_product_id
+from tests.support.product_api import ProductApi
 
 # As they stand in a path; `%2F` would be a slash, and so another path.
 MALFORMED_IDS = [
@@ -24,9 +24,9 @@ def test_you_read_what_you_just_wrote(api: ProductApi) -> None:
 
 
 def test_a_product_that_never_was_is_not_found(api: ProductApi) -> None:
-    answer = api.get_product(unused_product_id())
-    assert answer.status == 404
-    assert answer.json()["type"].endswith(":product-not-found")
+    response = api.get_product(unused_product_id())
+    assert response.status == 404
+    assert response.json()["type"].endswith(":product-not-found")
 
 
 def test_a_deleted_product_is_not_found(api: ProductApi) -> None:
@@ -37,9 +37,9 @@ def test_a_deleted_product_is_not_found(api: ProductApi) -> None:
 
 @pytest.mark.parametrize("product_id", MALFORMED_IDS, ids=lambda product_id: product_id[:20])
 def test_a_malformed_id_is_refused(api: ProductApi, product_id: str) -> None:
-    refused = api.get_product(product_id)
-    assert refused.status == 400
-    assert refused.fields() == {"productId"}
+    rejected = api.get_product(product_id)
+    assert rejected.status == 400
+    assert rejected.fields() == {"productId"}
 
 
 @pytest.mark.parametrize(
@@ -47,17 +47,17 @@ def test_a_malformed_id_is_refused(api: ProductApi, product_id: str) -> None:
 )
 def test_what_the_caller_has_is_not_sent_again(api: ProductApi, known: str) -> None:
     product_id = api.new_product()["productId"]
-    answer = api.get_product(product_id, {"If-None-Match": known})
-    assert answer.status == 304
-    assert answer.headers["ETag"] == '"1"'
+    response = api.get_product(product_id, {"If-None-Match": known})
+    assert response.status == 304
+    assert response.headers["ETag"] == '"1"'
 
 
 @pytest.mark.parametrize("known", ['"0"', '"2"', '"11"', 'W/"2"', '"2", "3"', '""', '"x"', '"01"'])
 def test_what_the_caller_has_not_is_sent(api: ProductApi, known: str) -> None:
     product = api.new_product()
-    answer = api.get_product(product["productId"], {"If-None-Match": known})
-    assert answer.status == 200
-    assert answer.json() == product
+    response = api.get_product(product["productId"], {"If-None-Match": known})
+    assert response.status == 200
+    assert response.json() == product
 
 
 def test_tags_may_come_in_several_header_lines(api: ProductApi) -> None:
@@ -76,9 +76,9 @@ def test_a_changed_product_is_sent_again(api: ProductApi) -> None:
 @pytest.mark.parametrize("known", ["1", '"1', '1"', "'1'", '"1" "2"', 'w/"1"', "*, *", '*,"1"'])
 def test_malformed_tags_are_refused(api: ProductApi, known: str) -> None:
     product_id = api.new_product()["productId"]
-    refused = api.get_product(product_id, {"If-None-Match": known})
-    assert refused.status == 400
-    assert refused.fields() == {"If-None-Match"}
+    rejected = api.get_product(product_id, {"If-None-Match": known})
+    assert rejected.status == 400
+    assert rejected.fields() == {"If-None-Match"}
 
 
 def test_a_missing_product_is_not_found_whatever_the_caller_has(api: ProductApi) -> None:
@@ -86,9 +86,9 @@ def test_a_missing_product_is_not_found_whatever_the_caller_has(api: ProductApi)
 
 
 def test_faults_of_path_and_header_are_told_together(api: ProductApi) -> None:
-    refused = api.get_product("plan", {"If-None-Match": "1"})
-    assert refused.status == 400
-    assert refused.fields() == {"productId", "If-None-Match"}
+    rejected = api.get_product("plan", {"If-None-Match": "1"})
+    assert rejected.status == 400
+    assert rejected.fields() == {"productId", "If-None-Match"}
 
 
 def test_the_name_of_a_header_is_read_in_any_case(api: ProductApi) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.contract.product_api import ProductApi
-from tests.contract.refused_values import BAD_VALUES, NEVER_WRITTEN, in_short
-from tests.factory import product_body, unused_product_id
+from tests.support.factory import product_body, unused_product_id
+from tests.support.product_api import ProductApi
+from tests.support.rejected_values import BAD_VALUES, NEVER_WRITTEN, in_short
 
 CHANGES: list[tuple[str, object]] = [
     ("name", "Another"),
@@ -55,39 +55,39 @@ def test_text_of_a_change_is_trimmed(api: ProductApi) -> None:
 
 def test_a_change_of_nothing_is_refused(api: ProductApi) -> None:
     product = api.new_product()
-    refused = api.update_product(product["productId"], {})
-    assert refused.status == 400
+    rejected = api.update_product(product["productId"], {})
+    assert rejected.status == 400
     assert api.get_product(product["productId"]).json() == product
 
 
 @pytest.mark.parametrize(("field", "value"), BAD_VALUES, ids=in_short)
 def test_a_bad_value_is_refused_by_name(api: ProductApi, field: str, value: object) -> None:
-    refused = api.update_product(unused_product_id(), {field: value})
-    assert refused.status == 400
-    assert {name.split("[")[0] for name in refused.fields()} == {field}
+    rejected = api.update_product(unused_product_id(), {field: value})
+    assert rejected.status == 400
+    assert {name.split("[")[0] for name in rejected.fields()} == {field}
 
 
 @pytest.mark.parametrize(("field", "value"), [*NEVER_WRITTEN, ("productId", "PROD-001")])
 def test_a_field_that_cannot_be_written_is_refused_by_name(
     api: ProductApi, field: str, value: object
 ) -> None:
-    refused = api.update_product(unused_product_id(), {"price": 1, field: value})
-    assert refused.status == 400
-    assert len(refused.fields()) == 1
-    assert not field or refused.fields() == {field}
+    rejected = api.update_product(unused_product_id(), {"price": 1, field: value})
+    assert rejected.status == 400
+    assert len(rejected.fields()) == 1
+    assert not field or rejected.fields() == {field}
 
 
 def test_an_id_is_never_changed_nor_repeated(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
-    refused = api.update_product(product_id, product_body(productId=product_id))
-    assert refused.status == 400
-    assert refused.fields() == {"productId"}
+    rejected = api.update_product(product_id, product_body(productId=product_id))
+    assert rejected.status == 400
+    assert rejected.fields() == {"productId"}
 
 
 def test_faults_of_path_header_and_body_are_told_together(api: ProductApi) -> None:
-    refused = api.update_product("plan", {"name": "", "colour": "red"}, {"If-Match": "1"})
-    assert refused.status == 400
-    assert refused.fields() == {"productId", "If-Match", "name", "colour"}
+    rejected = api.update_product("plan", {"name": "", "colour": "red"}, {"If-Match": "1"})
+    assert rejected.status == 400
+    assert rejected.fields() == {"productId", "If-Match", "name", "colour"}
 
 
 def test_update_of_a_product_that_never_was_is_not_found(api: ProductApi) -> None:
@@ -117,8 +117,8 @@ def test_a_change_with_the_right_version_is_made(api: ProductApi, tags: str) -> 
 @pytest.mark.parametrize("tags", ['"0"', '"2"', 'W/"1"', '"2", "3"', '"x"', '""', '"01"'])
 def test_a_change_with_another_version_is_refused(api: ProductApi, tags: str) -> None:
     product = api.new_product()
-    refused = api.update_product(product["productId"], {"price": 1}, {"If-Match": tags})
-    assert refused.status == 412
+    rejected = api.update_product(product["productId"], {"price": 1}, {"If-Match": tags})
+    assert rejected.status == 412
     assert api.get_product(product["productId"]).json() == product
 
 
@@ -131,7 +131,7 @@ def test_versions_may_come_in_several_header_lines(api: ProductApi) -> None:
 @pytest.mark.parametrize("tags", ["1", '"1', '1"', "'1'", '"1" "2"', "*, *", '*,"1"'])
 def test_malformed_versions_are_refused(api: ProductApi, tags: str) -> None:
     product = api.new_product()
-    refused = api.update_product(product["productId"], {"price": 1}, {"If-Match": tags})
-    assert refused.status == 400
-    assert refused.fields() == {"If-Match"}
+    rejected = api.update_product(product["productId"], {"price": 1}, {"If-Match": tags})
+    assert rejected.status == 400
+    assert rejected.fields() == {"If-Match"}
     assert api.get_product(product["productId"]).json() == product

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.local_stack import LocalStack
+from local.stack import LocalStack
 
 
 @pytest.fixture(scope="session")

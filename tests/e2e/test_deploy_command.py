@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.local_stack import REPOSITORY, TERRAFORM
-from scripts.terraform import Root, TerraformError
+from local.stack import TERRAFORM
+from product_tools.repository import REPOSITORY
+from product_tools.terraform import Root, TerraformError
 
 pytestmark = pytest.mark.usefixtures("stacks_folder")  # Terraform is there when they are
 
@@ -31,29 +32,29 @@ def _pretend(folder: Path, version: str) -> None:
 
 
 def test_without_terraform_the_person_is_told_to_install_it(tmp_path: Path) -> None:
-    answer = _deploy(tmp_path)
-    assert answer.returncode == 1
-    assert answer.stdout == ""
+    response = _deploy(tmp_path)
+    assert response.returncode == 1
+    assert response.stdout == ""
     assert re.fullmatch(
-        r"Terraform was not found: install Terraform 1\.11 or newer .*\.\n", answer.stderr
+        r"Terraform was not found: install Terraform 1\.11 or newer .*\.\n", response.stderr
     )
 
 
 @pytest.mark.parametrize("version", ["0.15.5", "1.9.8", "1.10.5"])
 def test_an_old_terraform_is_refused(tmp_path: Path, version: str) -> None:
     _pretend(tmp_path, f'{{"terraform_version": "{version}"}}')
-    answer = _deploy(tmp_path)
-    assert answer.returncode == 1
-    assert answer.stderr.startswith(f"Terraform {version} is too old: install Terraform 1.11")
-    assert answer.stderr.count("\n") == 1
+    response = _deploy(tmp_path)
+    assert response.returncode == 1
+    assert response.stderr.startswith(f"Terraform {version} is too old: install Terraform 1.11")
+    assert response.stderr.count("\n") == 1
 
 
 def test_a_program_that_only_has_terraform_s_name_is_refused(tmp_path: Path) -> None:
     _pretend(tmp_path, "something else")
-    answer = _deploy(tmp_path)
-    assert answer.returncode == 1
-    assert "does not tell its version" in answer.stderr
-    assert answer.stderr.count("\n") == 1
+    response = _deploy(tmp_path)
+    assert response.returncode == 1
+    assert "does not tell its version" in response.stderr
+    assert response.stderr.count("\n") == 1
 
 
 def test_a_mirror_without_the_provider_is_told(

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scripts.local_stack import LocalStack
-from tests.contract.product_api import ProductApi
-from tests.factory import product_body
+from local.stack import LocalStack
+from tests.support.factory import product_body
+from tests.support.product_api import ProductApi
 
 if TYPE_CHECKING:
     from types_boto3_apigateway import APIGatewayClient
@@ -61,17 +61,17 @@ def test_a_write_without_a_valid_key_is_forbidden(
     api: ProductApi, method: str, target: str, key: str | None
 ) -> None:
     headers = {} if key is None else {"x-api-key": key}
-    answer = api.request(method, target, headers=headers, body=b"{}")
-    assert answer.status == 403
-    assert answer.json()["type"] == "tag:kimmyai.io,2026:forbidden"
-    assert "x-api-key" in answer.json()["detail"]
+    response = api.request(method, target, headers=headers, body=b"{}")
+    assert response.status == 403
+    assert response.json()["type"] == "tag:kimmyai.io,2026:forbidden"
+    assert "x-api-key" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("target", ["/", "/nope", "/products/PROD-001/more"])
 def test_an_unknown_path_is_not_found(api: ProductApi, target: str) -> None:
-    answer = api.request("GET", target)
-    assert answer.status == 404
-    assert answer.json()["type"] == "tag:kimmyai.io,2026:route-not-found"
+    response = api.request("GET", target)
+    assert response.status == 404
+    assert response.json()["type"] == "tag:kimmyai.io,2026:route-not-found"
 
 
 def test_a_read_needs_no_key(api: ProductApi) -> None:
@@ -79,22 +79,22 @@ def test_a_read_needs_no_key(api: ProductApi) -> None:
 
 
 def test_a_refusal_of_the_gateway_may_be_read_by_each_allowed_origin(api: ProductApi) -> None:
-    answer = api.request("POST", "/products", headers={"Origin": "http://localhost:5173"})
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert answer.headers["Access-Control-Expose-Headers"] == EXPOSED
-    assert answer.headers["Content-Type"] == "application/problem+json"
+    response = api.request("POST", "/products", headers={"Origin": "http://localhost:5173"})
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Access-Control-Expose-Headers"] == EXPOSED
+    assert response.headers["Content-Type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("origin", ["https://dev.kimmyai.io", "http://localhost:5173"])
 def test_an_answer_of_a_function_names_the_caller_s_origin(api: ProductApi, origin: str) -> None:
-    answer = api.list_products({"Origin": origin})
-    assert answer.headers["Access-Control-Allow-Origin"] == origin
-    assert answer.headers["Vary"] == "Origin"
+    response = api.list_products({"Origin": origin})
+    assert response.headers["Access-Control-Allow-Origin"] == origin
+    assert response.headers["Vary"] == "Origin"
 
 
 def test_a_foreign_origin_is_not_named(api: ProductApi) -> None:
-    answer = api.list_products({"Origin": "https://elsewhere.example"})
-    assert answer.headers["Access-Control-Allow-Origin"] == "https://dev.kimmyai.io"
+    response = api.list_products({"Origin": "https://elsewhere.example"})
+    assert response.headers["Access-Control-Allow-Origin"] == "https://dev.kimmyai.io"
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_a_preflight_allows_the_methods_and_headers_of_the_path(
     api: ProductApi, target: str, methods: set[str]
 ) -> None:
     asked = {"Origin": "https://dev.kimmyai.io", "Access-Control-Request-Method": "GET"}
-    answer = api.request("OPTIONS", target, headers=asked)
-    assert answer.status == 204
-    assert answer.headers["Access-Control-Allow-Origin"] == "https://dev.kimmyai.io"
-    assert set(answer.headers["Access-Control-Allow-Methods"].split(", ")) == methods
-    assert set(answer.headers["Access-Control-Allow-Headers"].split(", ")) == {
+    response = api.request("OPTIONS", target, headers=asked)
+    assert response.status == 204
+    assert response.headers["Access-Control-Allow-Origin"] == "https://dev.kimmyai.io"
+    assert set(response.headers["Access-Control-Allow-Methods"].split(", ")) == methods
+    assert set(response.headers["Access-Control-Allow-Headers"].split(", ")) == {
         "content-type",
         "x-api-key",
         "if-match",

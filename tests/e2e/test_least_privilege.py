@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from scripts.local_stack import LocalStack
+from local.stack import LocalStack
+from product_tools.functions import ROUTES
 
 if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
@@ -21,13 +22,7 @@ ACCOUNT: Final = "536580886816"
 TABLE: Final = "products-dev"
 TABLE_ARN: Final = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/{TABLE}"
 OTHER_TABLE: Final = "not-products"
-FUNCTIONS: Final = (
-    "list-products",
-    "get-product",
-    "create-product",
-    "update-product",
-    "delete-product",
-)
+FUNCTIONS: Final = [name.replace("_", "-") for name in ROUTES]
 RIGHTS: Final = {
     "list-products": ({"dynamodb:Query"}, f"{TABLE_ARN}/index/ActiveProductsIndex"),
     "get-product": ({"dynamodb:GetItem"}, TABLE_ARN),
@@ -128,15 +123,15 @@ import botocore.session
 from botocore.exceptions import ClientError
 
 def handler(event, context):
-    answers = {}
+    codes = {}
     for name, (service, operation, parameters) in event.items():
         client = botocore.session.get_session().create_client(service)
         try:
             client._make_api_call(operation, parameters)
-            answers[name] = "done"
+            codes[name] = "done"
         except ClientError as error:
-            answers[name] = error.response["Error"]["Code"]
-    return answers
+            codes[name] = error.response["Error"]["Code"]
+    return codes
 """
 
 
@@ -172,10 +167,10 @@ def test_a_role_allows_its_function_s_calls_and_refuses_all_others(
 ) -> None:
     client: LambdaClient = stack.client("lambda")
     response = client.invoke(FunctionName=probe, Payload=json.dumps(CALLS))
-    answers = json.loads(response["Payload"].read())
-    assert answers.keys() == CALLS.keys(), answers
-    allowed = {name for name, code in answers.items() if code not in REFUSALS}
-    assert allowed == ALLOWED[function], answers
+    codes = json.loads(response["Payload"].read())
+    assert codes.keys() == CALLS.keys(), codes
+    allowed = {name for name, code in codes.items() if code not in REFUSALS}
+    assert allowed == ALLOWED[function], codes
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -220,8 +215,8 @@ def test_only_its_own_method_of_the_api_may_call_a_function(
     stack: LocalStack, function: str, method: str, path: str
 ) -> None:
     client: LambdaClient = stack.client("lambda")
-    answer = client.get_policy(FunctionName=f"bbws-{function}-dev", Qualifier="live")
-    (statement,) = json.loads(answer["Policy"])["Statement"]
+    response = client.get_policy(FunctionName=f"bbws-{function}-dev", Qualifier="live")
+    (statement,) = json.loads(response["Policy"])["Statement"]
     assert statement["Principal"] == {"Service": "apigateway.amazonaws.com"}
     (source,) = statement["Condition"]["ArnLike"].values()
     api_id, stage, rest = source.split(":execute-api:eu-west-1:536580886816:")[1].split("/", 2)

@@ -7,26 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from scripts.local_stack import LocalStack
-from tests.contract.judge import Answer
-from tests.contract.product_api import ProductApi
-from tests.factory import product_body, unused_key
-from tests.waiting import eventually
+from local.stack import LocalStack
+from product_tools.functions import function_names
+from tests.support.factory import product_body, unused_key
+from tests.support.judge import ApiResponse
+from tests.support.product_api import ProductApi
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
     from types_boto3_logs import CloudWatchLogsClient
 
-FUNCTIONS: Final = {
-    f"bbws-{name}-dev"
-    for name in (
-        "list-products",
-        "get-product",
-        "create-product",
-        "update-product",
-        "delete-product",
-    )
-}
+FUNCTIONS: Final = set(function_names("dev"))
 # Amazon API Gateway Developer Guide, "Variables for data models, authorizers, mapping templates,
 # and CloudWatch access logging", of which these are REST APIs' for access logs.
 DOCUMENTED_VARIABLES: Final = {
@@ -85,8 +77,8 @@ def cloudwatch(stack: LocalStack) -> "CloudWatchClient":
 def test_a_request_leaves_one_structured_line_with_its_id(
     api: ProductApi, logs: "CloudWatchLogsClient"
 ) -> None:
-    answer = api.list_products()
-    line = _line_of(answer, "bbws-list-products-dev", logs)
+    response = api.list_products()
+    line = _line_of(response, "bbws-list-products-dev", logs)
     duration = line.pop("duration_ms")
     assert 0 < duration < 10_000
     assert (
@@ -99,7 +91,7 @@ def test_a_request_leaves_one_structured_line_with_its_id(
             "route": "/products",
             "status": 200,
             "product_id": None,
-            "request_id": answer.headers["X-Request-Id"],
+            "request_id": response.headers["X-Request-Id"],
             "replayed": False,
         }.items()
     )
@@ -122,9 +114,9 @@ def test_metric_filters_count_what_was_done_and_nothing_else(
         ("update", api.update_product(product_id, {"price": 6}), set()),
     ]
     filters = logs.describe_metric_filters()["metricFilters"]
-    for verb, answer, expected in steps:
+    for verb, response, expected in steps:
         group = f"/aws/lambda/bbws-{verb}-product-dev"
-        line = _line_of(answer, f"bbws-{verb}-product-dev", logs)
+        line = _line_of(response, f"bbws-{verb}-product-dev", logs)
         counted = {
             transformation["metricName"]
             for each in filters
@@ -230,9 +222,9 @@ def test_functions_are_traced_and_log_json(stack: LocalStack) -> None:
         assert function["LoggingConfig"]["LogGroup"] == f"/aws/lambda/{function['FunctionName']}"
 
 
-def _line_of(answer: Answer, function: str, logs: "CloudWatchLogsClient") -> dict[str, Any]:
+def _line_of(response: ApiResponse, function: str, logs: "CloudWatchLogsClient") -> dict[str, Any]:
     """The line "request completed" of an answer, which must be the only one."""
-    group, request_id = f"/aws/lambda/{function}", answer.headers["X-Request-Id"]
+    group, request_id = f"/aws/lambda/{function}", response.headers["X-Request-Id"]
 
     def lines() -> list[dict[str, Any]] | None:
         pages = logs.get_paginator("filter_log_events").paginate(

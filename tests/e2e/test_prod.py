@@ -8,9 +8,9 @@ import pytest
 import urllib3
 
 from local.engine import running_engine
-from scripts.local_stack import Deployment, LocalStack, LocalStackError
-from tests.contract.product_api import ProductApi
-from tests.factory import product_body
+from local.stack import Deployment, LocalStack, LocalStackError
+from tests.support.factory import product_body
+from tests.support.product_api import ProductApi
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
@@ -59,16 +59,16 @@ def test_past_the_limit_of_the_key_writes_are_throttled(
     deployment, _ = redeployed
     key, url = {"x-api-key": deployment.api_key}, f"{deployment.base_url}/products"
     for _ in range(60):  # the plan allows five at once and one a second
-        answer = urllib3.request("POST", url, headers=key)
-        if answer.status == 429:
+        response = urllib3.request("POST", url, headers=key)
+        if response.status == 429:
             break
     else:
         pytest.fail("60 writes in a row were let through")
-    assert answer.headers["Retry-After"] == "1"
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.headers["Access-Control-Allow-Origin"] == "https://kimmyai.io"
-    assert answer.json()["type"] == "tag:kimmyai.io,2026:throttled"
-    assert answer.json()["instance"] == answer.headers["X-Request-Id"]
+    assert response.headers["Retry-After"] == "1"
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Access-Control-Allow-Origin"] == "https://kimmyai.io"
+    assert response.json()["type"] == "tag:kimmyai.io,2026:throttled"
+    assert response.json()["instance"] == response.headers["X-Request-Id"]
 
 
 def test_reads_go_on_while_the_key_is_throttled(
@@ -102,9 +102,9 @@ def test_the_read_only_switch_takes_effect_when_traffic_is_shifted(
 ) -> None:
     deployment, _ = redeployed
     api = ProductApi(deployment.base_url, deployment.api_key)
-    refused = api.create_product(product_body())
-    assert refused.status == 503
-    assert refused.json()["type"] == "tag:kimmyai.io,2026:read-only"
+    rejected = api.create_product(product_body())
+    assert rejected.status == 503
+    assert rejected.json()["type"] == "tag:kimmyai.io,2026:read-only"
     assert api.list_products().status == 200
 
     prod.variables["read_only"] = False

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.drill_recovery import FOLDER
-from scripts.local_stack import REPOSITORY
+from drill_recovery import FOLDER
+from product_tools.repository import REPOSITORY
 
 pytestmark = pytest.mark.timeout(600)
 

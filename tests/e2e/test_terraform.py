@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
-from scripts.local_stack import MISREPORTED, TERRAFORM, LocalStack
-from scripts.terraform import Root, TerraformError
+from local.stack import MISREPORTED, TERRAFORM, LocalStack
+from product_tools.terraform import Root, TerraformError
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -268,8 +268,8 @@ def test_a_wrong_value_of_any_variable_is_refused_with_a_sentence(beside: LocalS
     root = _prepared(beside, wrong)
     with pytest.raises(TerraformError):
         root.plan()
-    refused = _refused((root.folder / "terraform.log").read_text())
-    assert refused == wrong.keys()
+    rejected = _refused((root.folder / "terraform.log").read_text())
+    assert rejected == wrong.keys()
 
 
 def test_variables_and_outputs_are_described() -> None:

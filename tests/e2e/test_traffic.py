@@ -27,13 +27,15 @@ import pytest
 import urllib3
 
 from local.engine import CREDENTIALS, Engine
-from scripts.aliases import ALIAS, function_names
-from scripts.local_stack import REPOSITORY, LocalStack
-from scripts.remote_terraform import PLANS
-from scripts.shift_traffic import alarm_prefixes
-from scripts.terraform import Root
-from tests.factory import product_body
-from tests.waiting import eventually
+from local.stack import LocalStack
+from product_tools.aliases import ALIAS
+from product_tools.functions import function_names
+from product_tools.remote_terraform import PLANS
+from product_tools.repository import REPOSITORY
+from product_tools.terraform import Root
+from product_tools.traffic import alarm_prefixes
+from tests.support.factory import product_body
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
@@ -191,8 +193,8 @@ def second_versions(sit: Job) -> list[str]:
     for function in FUNCTIONS:
         package = function.removeprefix("bbws-").removesuffix("-sit").replace("-", "_")
         code = marked((sit.checkout / "dist" / f"{package}.zip").read_bytes())
-        answer = functions.update_function_code(FunctionName=function, ZipFile=code, Publish=True)
-        published.append(answer["Version"])
+        response = functions.update_function_code(FunctionName=function, ZipFile=code, Publish=True)
+        published.append(response["Version"])
     return published
 
 
@@ -289,11 +291,11 @@ class Load:
         if method == "POST":
             headers["idempotency-key"] = str(uuid4())
         self._pace.wait(SECONDS_BETWEEN_REQUESTS)
-        answer = self._pool.request(method, url, headers=headers, **body)
-        if answer.status != SUCCESS[method]:
-            raise AssertionError(f"{method} {url}: {answer.status} {answer.data!r}")
-        self.releases.append(answer.headers.get(MARK, "first"))
-        return answer
+        response = self._pool.request(method, url, headers=headers, **body)
+        if response.status != SUCCESS[method]:
+            raise AssertionError(f"{method} {url}: {response.status} {response.data!r}")
+        self.releases.append(response.headers.get(MARK, "first"))
+        return response
 
 
 def versions(sit: Job) -> list[str]:

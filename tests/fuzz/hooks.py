@@ -14,7 +14,7 @@ from schemathesis import Case, CheckContext, HookContext, Response
 from schemathesis.generation.meta import CoveragePhaseData
 from urllib3 import HTTPHeaderDict
 
-from tests.contract.judge import Answer, judge
+from tests.support.judge import ApiResponse, judge
 
 _numbers = count(1)
 
@@ -48,7 +48,7 @@ def _let_pass_what_does_not_vary(case: Case[Any], coverage: CoveragePhaseData) -
 def _keep_to_the_prose(case: Case[Any]) -> None:
     """Send only tokens that name a place, nothing beside one that contradicts it, and fair texts.
 
-    What the API says to others is tested with `tests/hostile.py`.
+    What the API says to others is tested with `tests/support/hostile.py`.
     """
     if "nextToken" in case.query:
         unfit = ["sort", "offset"] if _names_a_place(case.query["nextToken"]) else ["nextToken"]
@@ -86,4 +86,4 @@ def keeps_the_rules_of_all_answers(
         [(name, value) for name, values in response.headers.items() for value in values]
     )
     path = urlsplit(request.url).path.partition("/v1.0")[2]
-    judge(Answer(request.method, path, response.status_code, headers, response.content))
+    judge(ApiResponse(request.method, path, response.status_code, headers, response.content))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.judge import OPENAPI_FILE
-from tests.contract.product_api import ProductApi
+from tests.support.judge import OPENAPI_FILE
+from tests.support.product_api import ProductApi
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]

@@ -11,12 +11,13 @@ from uuid import uuid4
 import boto3
 import pytest
 
-import tests.profiles  # noqa: F401 (registers the Hypothesis profile)
+import tests.support.profiles  # noqa: F401 (registers the Hypothesis profile)
 from local.engine import CREDENTIALS, REGION
 from local.table import create_table
 from product_lambda.repositories.product_repository import ProductTable, open_table
-from tests.events import Functions
-from tests.fake_product_api import FakeProductApi, Target, serving_fake_api
+from product_tools.functions import ROUTES
+from tests.support.events import Functions
+from tests.support.fake_product_api import FakeProductApi, Target, serving_fake_api
 
 ORIGIN = "https://portal.example"
 CONFIGURATION = {
@@ -24,7 +25,6 @@ CONFIGURATION = {
     "AWS_REGION": REGION,
     "CORS_ALLOWED_ORIGINS": ORIGIN,
 }
-FUNCTIONS = ("list_products", "get_product", "create_product", "update_product", "delete_product")
 
 
 def new_table(endpoint_url: str) -> ProductTable:
@@ -49,7 +49,7 @@ def _imported_functions() -> Functions:
         for name, value in CONFIGURATION.items():
             environment.setenv(name, value)
         return Functions(
-            {name: importlib.import_module(f"product_lambda.handlers.{name}") for name in FUNCTIONS}
+            {name: importlib.import_module(f"product_lambda.handlers.{name}") for name in ROUTES}
         )
 
 
@@ -117,14 +117,14 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 
 @pytest.fixture
-def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+def script_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key in the environment, and a terminal so wide that no sentence is broken."""
     monkeypatch.delenv("API_KEY", raising=False)
     monkeypatch.setenv("COLUMNS", "300")
 
 
 @pytest.fixture
-def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits of a script, in seconds, none of which is waited for."""
     seconds: list[float] = []
     monkeypatch.setattr("time.sleep", seconds.append)

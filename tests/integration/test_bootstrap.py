@@ -17,7 +17,9 @@ def clone(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "scripts/bootstrap.sh", tmp_path / "scripts")
     shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("node_*"))
     (tmp_path / ".python-version").write_text("3.12\n")
-    (tmp_path / "requirements-local.txt").write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+    (tmp_path / "tools/requirements/local.txt").write_text(
+        f"six==1.17.0 --hash=sha256:{'0' * 64}\n"
+    )
     return tmp_path
 
 
@@ -47,7 +49,9 @@ def test_an_unreachable_network_is_one_sentence(clone: Path) -> None:
     nowhere = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_NO_CACHE_DIR": "1"}
     outcome = bootstrap(clone, "local", PIP_INDEX_URL="http://127.0.0.1:9/simple", **nowhere)
 
-    assert_refused(outcome, "The packages of requirements-local.txt could not be fetched: check")
+    assert_refused(
+        outcome, "The packages of tools/requirements/local.txt could not be fetched: check"
+    )
 
 
 def test_a_failed_installation_is_tried_again_the_next_time(clone: Path) -> None:
@@ -56,7 +60,7 @@ def test_a_failed_installation_is_tried_again_the_next_time(clone: Path) -> None
 
     outcome = bootstrap(clone, "local", **settings)
 
-    assert_refused(outcome, "The packages of requirements-local.txt could not be installed")
+    assert_refused(outcome, "The packages of tools/requirements/local.txt could not be installed")
 
 
 def test_npm_missing_is_one_sentence(clone: Path, tmp_path: Path) -> None:

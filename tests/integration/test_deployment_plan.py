@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+import apply_plan
+import check_deployed_code
+import plan_deployment
+import validate_deployment
+import validate_environment
 from local.engine import CREDENTIALS, REGION
-from scripts import (
-    apply_plan,
-    check_deployed_code,
-    plan_deployment,
-    remote_terraform,
-    validate_deployment,
-    validate_environment,
-)
-from scripts.aliases import function_name
-from scripts.package_sums import as_lambda_tells
+from product_tools import remote_terraform
+from product_tools.functions import function_name
+from product_tools.package_sums import as_lambda_tells
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
@@ -290,7 +288,7 @@ def test_an_environment_without_a_state_is_told_in_one_sentence(
 @pytest.fixture
 def function(job: Job) -> Iterator["LambdaClient"]:
     client = boto3.client("lambda", region_name=REGION)
-    name = function_name("get-product", "dev")
+    name = function_name("get_product", "dev")
     created = client.create_function(
         FunctionName=name,
         Runtime="python3.12",
@@ -317,7 +315,7 @@ def test_deployed_code_that_is_another_zip_is_found(
     job: Job, function: "LambdaClient", capsys: pytest.CaptureFixture[str]
 ) -> None:
     function.update_function_code(
-        FunctionName=function_name("get-product", "dev"), ZipFile=zipped("2"), Publish=True
+        FunctionName=function_name("get_product", "dev"), ZipFile=zipped("2"), Publish=True
     )
 
     assert check_deployed_code.main([*ENVIRONMENT, "--packages", str(job.packages)]) == 1

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 
 from product_lambda.models.product import plain
 from product_lambda.repositories.product_repository import ProductTable
-from tests.events import Functions, Reply, as_json
-from tests.factory import product_body, unused_product_id
-from tests.products import CENTS_MAX, amounts
+from tests.support.events import FunctionResponse, Functions, as_json
+from tests.support.factory import product_body, unused_product_id
+from tests.support.products import CENTS_MAX, amounts
 
 # Each example is of a product of its own, so one table does for all.
 ON_ENGINE = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -27,13 +27,13 @@ def test_binary64_and_back_keeps_every_amount() -> None:
         assert Decimal(repr(float(text))) == Decimal(text)
 
 
-def digits(reply: Reply, name: str) -> str:
+def digits(reply: FunctionResponse, name: str) -> str:
     """The number's own text in an answer."""
     _, _, rest = reply.body.partition(f'"{name}":')
     return rest.partition(",")[0]
 
 
-def create(functions: Functions, price: str, setup_fee: str) -> tuple[str, Reply]:
+def create(functions: Functions, price: str, setup_fee: str) -> tuple[str, FunctionResponse]:
     product_id = unused_product_id()
     money = {"price": Decimal(price), "setupFee": Decimal(setup_fee)}
     reply = functions.create(product_body(productId=product_id, **money))

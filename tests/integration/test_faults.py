@@ -1,7 +1,6 @@
 """What the functions do when DynamoDB throttles, hangs, breaks off, answers nonsense or refuses."""
 
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +15,15 @@ from product_lambda.repositories.product_repository import (
     ProductTable,
     open_table,
 )
-from tests import faulty_dynamodb as faults
-from tests.events import API_KEY_VALUE, REQUEST_ID, Functions, Reply
-from tests.factory import product_body, unused_key
-from tests.faulty_dynamodb import Fault, FaultyDynamoDB, faulty_dynamodb
+from tests.support import faulty_dynamodb as faults
+from tests.support.events import API_KEY_VALUE, REQUEST_ID, FunctionResponse, Functions
+from tests.support.factory import product_body, unused_key
+from tests.support.faulty_dynamodb import Fault, FaultyDynamoDB, faulty_dynamodb
+from tests.support.leaks import INTERNAL_DETAIL
 
 TABLE = "product_lambda.handlers.entry.TABLE"
 KEY = "an-idempotency-key-of-a-client"
-CALLS: dict[str, Callable[[Functions], Reply]] = {
+CALLS: dict[str, Callable[[Functions], FunctionResponse]] = {
     "list": lambda functions: functions.list(),
     "list_by_offset": lambda functions: functions.list(offset=3),
     "get": lambda functions: functions.get("PROD-001"),
@@ -34,26 +34,21 @@ CALLS: dict[str, Callable[[Functions], Reply]] = {
     "delete": lambda functions: functions.delete("PROD-001"),
 }
 TRANSIENT: dict[str, Fault] = {
-    "throughput exceeded": faults.refused("ProvisionedThroughputExceededException"),
-    "throttling": faults.refused("ThrottlingException"),
-    "request limit": faults.refused("RequestLimitExceeded"),
+    "throughput exceeded": faults.rejected("ProvisionedThroughputExceededException"),
+    "throttling": faults.rejected("ThrottlingException"),
+    "request limit": faults.rejected("RequestLimitExceeded"),
     "hang": faults.hang,
     "reset": faults.reset,
     "hang up": faults.hang_up,
-    "internal server error": faults.refused("InternalServerError", status=500),
+    "internal server error": faults.rejected("InternalServerError", status=500),
     "bad gateway": faults.answered(b"<html>502</html>", 502),
-    "service unavailable": faults.refused("ServiceUnavailable", status=503),
+    "service unavailable": faults.rejected("ServiceUnavailable", status=503),
     "not HTTP": faults.not_http,
     "not JSON": faults.answered(b"<html>hello</html>"),
     "truncated": faults.truncated,
     "dripping headers": faults.dripping_headers,
     "dripping body": faults.dripping_body,
 }
-# What names libraries, storage or code must not reach a client.
-INSIDE = re.compile(
-    r"dynamo|pydynox|traceback|exception|lambda|\.py|arn:|127\.0\.0\.1|PRODUCT#|COUNTER#|METADATA",
-    re.IGNORECASE,
-)
 
 
 @pytest.fixture
@@ -79,7 +74,7 @@ def stored_ids(behind: ProductRepository) -> list[str]:
     return [each.product_id for each in behind.page(SortOrder.OLDEST_FIRST, None, 99)]
 
 
-def require_unavailable(reply: Reply) -> None:
+def require_unavailable(reply: FunctionResponse) -> None:
     assert reply.status == 503, reply
     assert reply.problem() == "service-unavailable"
     assert reply.headers["Retry-After"] == "1"
@@ -92,13 +87,13 @@ def require_unavailable(reply: Reply) -> None:
         "detail": "Nothing was lost on our side; send the request again in a second.",
         "instance": REQUEST_ID,
     }
-    assert not INSIDE.search(reply.body)
+    assert not INTERNAL_DETAIL.search(reply.body)
 
 
-def timed_calls(functions: Functions) -> dict[str, tuple[Reply, float]]:
+def timed_calls(functions: Functions) -> dict[str, tuple[FunctionResponse, float]]:
     """Every operation at once: what it answered, and after how many seconds."""
 
-    def timed(call: Callable[[Functions], Reply]) -> tuple[Reply, float]:
+    def timed(call: Callable[[Functions], FunctionResponse]) -> tuple[FunctionResponse, float]:
         started = time.monotonic()
         return call(functions), time.monotonic() - started
 
@@ -140,11 +135,11 @@ def test_an_empty_answer_to_a_write_is_no_success(
 
 
 ONCE: dict[str, Fault] = {
-    "throttled": faults.refused("ProvisionedThroughputExceededException"),
+    "throttled": faults.rejected("ProvisionedThroughputExceededException"),
     "reset": faults.reset,
     "hung up": faults.hang_up,
     "truncated": faults.truncated,
-    "failed inside": faults.refused("InternalServerError", status=500),
+    "failed inside": faults.rejected("InternalServerError", status=500),
     "answer lost": faults.after(faults.reset),
 }
 ANY_FAULT_ONCE = pytest.mark.parametrize("fault", ONCE.values(), ids=ONCE.keys())
@@ -216,7 +211,7 @@ def test_a_keyed_create_whose_answer_never_came_is_replayed(
 def test_a_keyed_create_that_failed_leaves_nothing(
     proxy: FaultyDynamoDB, functions_on_table: Functions, behind: ProductRepository
 ) -> None:
-    proxy.fail("TransactWriteItems", faults.refused("InternalServerError", status=500))
+    proxy.fail("TransactWriteItems", faults.rejected("InternalServerError", status=500))
     require_unavailable(CALLS["create_with_key"](functions_on_table))
     assert stored_ids(behind) == []
     assert proxy.count("TransactWriteItems") == 2
@@ -280,7 +275,7 @@ def test_a_write_that_was_throttled_is_sent_once_more(
 ) -> None:
     if call != "create_with_id":
         functions_on_table.create(product_body(productId="PROD-001"))
-    throttled = faults.refused("ProvisionedThroughputExceededException")
+    throttled = faults.rejected("ProvisionedThroughputExceededException")
     proxy.fail(operation, throttled, nth=1)
     assert CALLS[call](functions_on_table).status in {200, 201, 204}
     assert proxy.count(operation) == 2
@@ -397,9 +392,9 @@ def make_stale(functions: Functions, call: str) -> int:
 
 
 OURS: dict[str, Fault] = {
-    "AccessDeniedException": faults.refused("AccessDeniedException", "no right to products-test"),
-    "ResourceNotFoundException": faults.refused("ResourceNotFoundException", "no products-test"),
-    "ValidationException": faults.refused("ValidationException", "Invalid UpdateExpression"),
+    "AccessDeniedException": faults.rejected("AccessDeniedException", "no right to products-test"),
+    "ResourceNotFoundException": faults.rejected("ResourceNotFoundException", "no products-test"),
+    "ValidationException": faults.rejected("ValidationException", "Invalid UpdateExpression"),
 }
 
 
@@ -435,7 +430,7 @@ def test_an_outage_is_logged_with_its_cause_and_without_secrets(
     functions: Functions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with faulty_dynamodb(always=faults.refused("ThrottlingException")) as server:
+    with faulty_dynamodb(always=faults.rejected("ThrottlingException")) as server:
         monkeypatch.setattr(TABLE, open_table("products-test", REGION, server.endpoint_url))
         key = unused_key()
         functions.create(product_body(), {"Idempotency-Key": key})

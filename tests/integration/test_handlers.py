@@ -12,17 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from product_lambda.repositories.product_repository import ProductTable
-from tests.events import (
+from product_tools.functions import ROUTES
+from tests.integration.conftest import ORIGIN
+from tests.support.events import (
     API_KEY_ID,
     API_KEY_VALUE,
     REQUEST_ID,
+    FunctionResponse,
     Functions,
-    Reply,
     as_json,
     gateway_event,
 )
-from tests.factory import product_body, unused_key, unused_product_id
-from tests.integration.conftest import ORIGIN
+from tests.support.factory import product_body, unused_key, unused_product_id
 
 ENTRY = "product_lambda.handlers.entry"
 COMMON = {
@@ -43,7 +44,7 @@ def new_product(functions: Functions, **members: Any) -> dict[str, Any]:
     return product
 
 
-def refusal(reply: Reply) -> tuple[int, str]:
+def rejection(reply: FunctionResponse) -> tuple[int, str]:
     assert reply.headers["Cache-Control"] == "no-store"
     assert reply.json()["instance"] == REQUEST_ID
     assert reply.json()["status"] == reply.status
@@ -93,33 +94,33 @@ def test_a_key_with_another_body_is_refused(functions: Functions) -> None:
     key = {"Idempotency-Key": unused_key()}
     functions.create(product_body(productId=unused_product_id()), key)
     reply = functions.create(product_body(), key)
-    assert refusal(reply) == (422, "idempotency-key-reused")
+    assert rejection(reply) == (422, "idempotency-key-reused")
     assert reply.errors() == [("Idempotency-Key", "was used with another body; send a new key")]
 
 
 def test_a_taken_id_is_refused(functions: Functions) -> None:
     taken = new_product(functions)["productId"]
-    assert refusal(functions.create(product_body(productId=taken))) == (409, "duplicate-product")
+    assert rejection(functions.create(product_body(productId=taken))) == (409, "duplicate-product")
     functions.delete(taken)
-    assert refusal(functions.create(product_body(productId=taken))) == (409, "duplicate-product")
+    assert rejection(functions.create(product_body(productId=taken))) == (409, "duplicate-product")
 
 
 def test_faults_of_headers_and_body_come_together(functions: Functions) -> None:
     reply = functions.create(product_body(price=0), {"Idempotency-Key": "é"})
-    assert refusal(reply) == (400, "validation-error")
+    assert rejection(reply) == (400, "validation-error")
     assert [field for field, _ in reply.errors()] == ["Idempotency-Key", "price"]
 
 
 @pytest.mark.parametrize("write", ["create_product", "update_product"])
 def test_a_body_of_another_type_is_refused(functions: Functions, write: str) -> None:
     event = gateway_event(product_id="PROD-1", body="{", headers={"Content-Type": "text/plain"})
-    assert refusal(functions.call(write, event)) == (415, "unsupported-media-type")
+    assert rejection(functions.call(write, event)) == (415, "unsupported-media-type")
 
 
 @pytest.mark.parametrize("write", ["create_product", "update_product"])
 def test_a_body_that_is_too_large_is_refused(functions: Functions, write: str) -> None:
     event = gateway_event(product_id="PROD-1", body="é" * (128 * 1024) + " ")
-    assert refusal(functions.call(write, event)) == (413, "payload-too-large")
+    assert rejection(functions.call(write, event)) == (413, "payload-too-large")
 
 
 def test_a_body_in_base64_is_read(functions: Functions) -> None:
@@ -166,15 +167,15 @@ def test_what_is_not_there_or_deleted_is_not_found(functions: Functions) -> None
     product_id = new_product(functions)["productId"]
     functions.delete(product_id)
     for missing in (product_id, unused_product_id()):
-        assert refusal(functions.get(missing)) == (404, "product-not-found")
-        assert refusal(functions.update(missing, {"name": "N"})) == (404, "product-not-found")
+        assert rejection(functions.get(missing)) == (404, "product-not-found")
+        assert rejection(functions.update(missing, {"name": "N"})) == (404, "product-not-found")
         stale = {"If-Match": '"9"'}
-        assert refusal(functions.update(missing, {"name": "N"}, stale))[0] == 404
+        assert rejection(functions.update(missing, {"name": "N"}, stale))[0] == 404
 
 
 def test_faults_of_path_and_headers_come_together(functions: Functions) -> None:
     reply = functions.get("prod-1", {"If-None-Match": "x"})
-    assert refusal(reply) == (400, "validation-error")
+    assert rejection(reply) == (400, "validation-error")
     assert [field for field, _ in reply.errors()] == ["productId", "If-None-Match"]
     reply = functions.delete("prod-1", {"If-Match": "x"})
     assert [field for field, _ in reply.errors()] == ["productId", "If-Match"]
@@ -217,9 +218,9 @@ def test_another_version_is_neither_changed_nor_deleted(functions: Functions, st
     product = new_product(functions)
     headers = {"If-Match": stale}
     reply = functions.update(product["productId"], {"name": "N"}, headers)
-    assert refusal(reply) == (412, "precondition-failed")
+    assert rejection(reply) == (412, "precondition-failed")
     reply = functions.delete(product["productId"], headers)
-    assert refusal(reply) == (412, "precondition-failed")
+    assert rejection(reply) == (412, "precondition-failed")
     assert functions.get(product["productId"]).json() == product
 
 
@@ -235,7 +236,7 @@ def test_a_deleted_product_leaves_an_empty_answer(functions: Functions) -> None:
 
 
 def test_what_never_was_is_not_deleted(functions: Functions) -> None:
-    assert refusal(functions.delete(unused_product_id())) == (404, "product-not-found")
+    assert rejection(functions.delete(unused_product_id())) == (404, "product-not-found")
 
 
 # GET the list
@@ -369,7 +370,7 @@ def test_an_item_that_is_broken_is_a_fault_of_ours(
         expression_attribute_values={":false": "false"},
     )
     reply = functions.get(product_id)
-    assert refusal(reply) == (500, "internal-error")
+    assert rejection(reply) == (500, "internal-error")
     assert "KeyError: 'name'" in caplog.text
     assert "name" not in reply.body
 
@@ -397,7 +398,7 @@ def test_a_read_only_catalogue_refuses_writes_and_answers_reads(
         functions.create("{", {"Content-Type": "text/plain"}),
     ]
     for reply in writes:
-        assert refusal(reply) == (503, "read-only")
+        assert rejection(reply) == (503, "read-only")
         assert reply.headers["Retry-After"] == "60"
     assert functions.list().status == 200
     assert functions.get("PROD-404").status == 404
@@ -496,7 +497,7 @@ def test_no_secret_is_logged(functions: Functions, caplog: pytest.LogCaptureFixt
 
 # Any event at all
 
-NAMES = ["list_products", "get_product", "create_product", "update_product", "delete_product"]
+NAMES = list(ROUTES)
 TEXT = st.text(st.characters(codec=None), max_size=20)
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | TEXT,

@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.events import Functions
-from tests.factory import product_body
-from tests.hostile import faults_of, hostile_events
-from tests.integration.conftest import FUNCTIONS
+from product_tools.functions import ROUTES
+from tests.support.events import Functions
+from tests.support.factory import product_body
+from tests.support.hostile import faults_of, hostile_events
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", ROUTES)
 def test_no_hostile_input_is_a_fault_of_ours_or_tells_of_the_inside(
     functions_on_table: Functions, function: str
 ) -> None:

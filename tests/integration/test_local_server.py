@@ -13,9 +13,9 @@ import pytest
 import urllib3
 from urllib3 import BaseHTTPResponse
 
-from tests.factory import product_body
-from tests.local_process import KEY, LocalProcess, local_server
-from tests.waiting import eventually
+from tests.support.factory import product_body
+from tests.support.local_process import KEY, LocalProcess, local_server
+from tests.support.waiting import eventually
 
 _LARGEST_BODY = 10 * 1024 * 1024
 _LAST = "Connection: close\r\n\r\n"
@@ -50,10 +50,10 @@ def _exchange(server: LocalProcess, raw: bytes) -> bytes:
     host, port = server.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(raw)
-        answer = b""
+        response = b""
         while received := connection.recv(65536):
-            answer += received
-    return answer
+            response += received
+    return response
 
 
 def _assert_serves(server: LocalProcess) -> None:
@@ -74,17 +74,17 @@ def _assert_serves(server: LocalProcess) -> None:
 def test_every_answer_carries_the_common_headers(
     server: LocalProcess, method: str, path: str, status: int
 ) -> None:
-    answer = _ask(server, method, path)
+    response = _ask(server, method, path)
 
-    assert answer.status == status
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert answer.headers["Access-Control-Expose-Headers"].startswith("ETag, Location,")
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Cache-Control"] == ("no-cache" if status == 200 else "no-store")
-    assert re.fullmatch("[0-9a-f-]{36}", answer.headers["X-Request-Id"])
+    assert response.status == status
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Access-Control-Expose-Headers"].startswith("ETag, Location,")
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Cache-Control"] == ("no-cache" if status == 200 else "no-store")
+    assert re.fullmatch("[0-9a-f-]{36}", response.headers["X-Request-Id"])
     if status >= 400:
-        assert answer.headers["Content-Type"] == "application/problem+json"
-        assert answer.json()["instance"] == answer.headers["X-Request-Id"]
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.json()["instance"] == response.headers["X-Request-Id"]
 
 
 def test_a_product_lives_through_the_functions(server: LocalProcess) -> None:
@@ -102,9 +102,9 @@ def test_a_product_lives_through_the_functions(server: LocalProcess) -> None:
 
 
 def test_a_head_request_is_not_found_and_has_no_body(server: LocalProcess) -> None:
-    answer = _ask(server, "HEAD", "/v1.0/products")
+    response = _ask(server, "HEAD", "/v1.0/products")
 
-    assert (answer.status, answer.data) == (404, b"")
+    assert (response.status, response.data) == (404, b"")
 
 
 def test_a_chunked_body_arrives_whole(server: LocalProcess) -> None:
@@ -115,10 +115,10 @@ def test_a_chunked_body_arrives_whole(server: LocalProcess) -> None:
 
 
 def test_a_body_as_large_as_the_gateway_takes_reaches_the_function(server: LocalProcess) -> None:
-    answer = _ask(server, "POST", "/v1.0/products", b" " * _LARGEST_BODY, x_api_key=KEY)
+    response = _ask(server, "POST", "/v1.0/products", b" " * _LARGEST_BODY, x_api_key=KEY)
 
-    assert answer.status == 413
-    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert response.status == 413
+    assert response.headers["Content-Type"] == "application/problem+json"
 
 
 def test_an_endless_body_is_refused_before_its_end(server: LocalProcess) -> None:
@@ -128,9 +128,9 @@ def test_an_endless_body_is_refused_before_its_end(server: LocalProcess) -> None
         connection.sendall(f"{head}Content-Length: {10**12}\r\n\r\n".encode())
         for _ in range(_LARGEST_BODY // 65536 + 1):
             connection.sendall(b" " * 65536)
-        answer = connection.recv(65536)
+        response = connection.recv(65536)
 
-    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert response.startswith(b"HTTP/1.1 413 ")
     _assert_serves(server)
 
 
@@ -193,9 +193,9 @@ def test_odd_targets_are_the_callers_fault(server: LocalProcess, method: str, ta
     ],
 )
 def test_bytes_that_are_no_request_are_refused(server: LocalProcess, raw: bytes) -> None:
-    answer = _exchange(server, raw)
+    response = _exchange(server, raw)
 
-    assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
+    assert not response or response.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
     _assert_serves(server)
     assert "Traceback" not in server.output
 
@@ -207,29 +207,29 @@ def test_headers_of_odd_bytes_are_the_callers_fault(
 ) -> None:
     key = b"" if name == b"x-api-key" else b"x-api-key: " + KEY.encode() + b"\r\n"
     head = b"POST /v1.0/products HTTP/1.1\r\nHost: x\r\n" + key
-    answer = _exchange(server, head + name + b": " + value + b"\r\n" + _LAST.encode())
+    response = _exchange(server, head + name + b": " + value + b"\r\n" + _LAST.encode())
 
-    assert answer.split()[1].startswith(b"4")
+    assert response.split()[1].startswith(b"4")
     assert "Traceback" not in server.output
 
 
 def test_a_body_that_is_not_text_is_refused_by_the_function(server: LocalProcess) -> None:
-    answer = _ask(server, "POST", "/v1.0/products", b"\xff\xfe\x00{", x_api_key=KEY)
+    response = _ask(server, "POST", "/v1.0/products", b"\xff\xfe\x00{", x_api_key=KEY)
 
-    assert (answer.status, answer.json()["errors"][0]["field"]) == (400, "body")
+    assert (response.status, response.json()["errors"][0]["field"]) == (400, "body")
 
 
 def test_many_clients_are_served_at_once(server: LocalProcess) -> None:
     body = json.dumps(product_body()).encode()
     with ThreadPoolExecutor(24) as clients:
-        answers = list(
+        responses = list(
             clients.map(
                 lambda _: _ask(server, "POST", "/v1.0/products", body, x_api_key=KEY), range(72)
             )
         )
 
-    assert {answer.status for answer in answers} == {201}
-    assert len({answer.json()["productId"] for answer in answers}) == 72
+    assert {response.status for response in responses} == {201}
+    assert len({response.json()["productId"] for response in responses}) == 72
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")

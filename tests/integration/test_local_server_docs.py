@@ -14,7 +14,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support import expected_conditions as expected
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.local_process import KEY, LocalProcess, local_server
+from tests.support.local_process import KEY, LocalProcess, local_server
 
 _PATIENCE = 30  # seconds for the page to do what it was asked to
 
@@ -118,10 +118,10 @@ def test_the_page_forbids_what_would_come_from_elsewhere(server: LocalProcess) -
 
 
 def test_the_description_names_this_server_alone(server: LocalProcess) -> None:
-    answer = urllib3.request("GET", f"{server.address}/openapi.json")
-    document = answer.json()
+    response = urllib3.request("GET", f"{server.address}/openapi.json")
+    document = response.json()
 
-    assert answer.headers["Content-Type"] == "application/json"
+    assert response.headers["Content-Type"] == "application/json"
     assert document["openapi"] == "3.0.3"
     assert [entry["url"] for entry in document["servers"]] == ["/v1.0"]
 
@@ -130,6 +130,6 @@ def test_the_description_names_this_server_alone(server: LocalProcess) -> None:
     "path", ["/docs/none.js", "/docs/", "/docs/swagger-ui.js", "/openapi.yaml"]
 )
 def test_nothing_else_is_served(server: LocalProcess, path: str) -> None:
-    answer = urllib3.request("GET", f"{server.address}{path}", redirect=False)
+    response = urllib3.request("GET", f"{server.address}{path}", redirect=False)
 
-    assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    assert (response.status, response.headers["Content-Type"]) == (404, "application/problem+json")

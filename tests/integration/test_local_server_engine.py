@@ -16,8 +16,8 @@ from pydynox.exceptions import CredentialsException
 from local import engine as engine_module
 from local.engine import CREDENTIALS, REGION, Engine, running_engine, stop_engine
 from local.errors import LocalError
-from tests.local_process import has_ended
-from tests.waiting import eventually
+from tests.support.local_process import has_ended
+from tests.support.waiting import eventually
 
 _TABLE = "things"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from tests.factory import product_body
-from tests.local_process import (
+from tests.support.factory import product_body
+from tests.support.local_process import (
     KEY,
     REPOSITORY,
     LocalProcess,
@@ -21,7 +21,7 @@ from tests.local_process import (
     local_server,
     refused_start,
 )
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 _STOP_SECONDS = 2.0
 
@@ -46,16 +46,16 @@ sys.exit(run.main())
 
 
 def _create(server: LocalProcess) -> str:
-    answer = urllib3.request(
+    response = urllib3.request(
         "POST", f"{server.address}/v1.0/products", json=product_body(), headers={"x-api-key": KEY}
     )
-    assert answer.status == 201
-    return answer.headers["Location"]
+    assert response.status == 201
+    return response.headers["Location"]
 
 
 def _listed(server: LocalProcess) -> list[str]:
-    answer = urllib3.request("GET", f"{server.address}/v1.0/products")
-    return [product["productId"] for product in answer.json()["products"]]
+    response = urllib3.request("GET", f"{server.address}/v1.0/products")
+    return [product["productId"] for product in response.json()["products"]]
 
 
 def _seconds_to_stop(server: LocalProcess, stop_signal: int) -> float:

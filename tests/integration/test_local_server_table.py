@@ -53,7 +53,7 @@ def endpoint_url(request: pytest.FixtureRequest) -> str:
 
 
 def _described(endpoint_url: str, table_name: str) -> dict[str, Any]:
-    answer = urllib3.request(
+    response = urllib3.request(
         "POST",
         endpoint_url,
         body=json.dumps({"TableName": table_name}).encode(),
@@ -63,7 +63,7 @@ def _described(endpoint_url: str, table_name: str) -> dict[str, Any]:
             "X-Amz-Target": "DynamoDB_20120810.DescribeTable",
         },
     )
-    description: dict[str, Any] = answer.json()["Table"]
+    description: dict[str, Any] = response.json()["Table"]
     return description
 
 

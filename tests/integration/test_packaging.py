@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
-from scripts import package_lambdas
+import package_lambdas
+from product_tools import packages
 
 ROOT = Path(__file__).resolve().parents[2]
 READS = ["delete_product", "get_product", "list_products"]  # these take no body
@@ -216,15 +217,15 @@ def test_a_zip_holds_nothing_that_functions_do_not_read(host_zips: Path, handler
     assert unwanted == []
 
 
-@pytest.mark.parametrize("pattern", package_lambdas.UNUSED)
+@pytest.mark.parametrize("pattern", packages.UNUSED)
 def test_each_pattern_of_unused_files_still_matches_a_file(
     host_zips: Path, host_arch: str, pattern: str
 ) -> None:
     assert host_zips.exists()  # the packages were fetched
-    packages = package_lambdas.fetch_packages(host_arch)
+    unpacked = packages.fetch_packages(host_arch)
     files = [
         str(path)
-        for distribution in importlib.metadata.distributions(path=[str(packages)])
+        for distribution in importlib.metadata.distributions(path=[str(unpacked)])
         for path in distribution.files or ()
     ]
 
@@ -283,10 +284,10 @@ def test_an_import_that_no_locked_package_provides_is_named(
     host_zips: Path, host_arch: str
 ) -> None:
     assert host_zips.exists()  # the packages were fetched
-    packages = package_lambdas.fetch_packages(host_arch)
+    unpacked = packages.fetch_packages(host_arch)
 
-    with pytest.raises(package_lambdas.PackagingError, match=r"No package .* provides imaginary"):
-        package_lambdas.distributions_for(["imaginary"], packages, host_arch)
+    with pytest.raises(packages.PackagingError, match=r"No package .* provides imaginary"):
+        packages.distributions_for(["imaginary"], unpacked, host_arch)
 
 
 def test_packages_that_cannot_be_had_are_one_sentence(
@@ -294,8 +295,8 @@ def test_packages_that_cannot_be_had_are_one_sentence(
 ) -> None:
     requirements = tmp_path / "requirements.txt"
     requirements.write_text(f"imaginary==1.0 --hash=sha256:{'0' * 64}\n")
-    monkeypatch.setattr(package_lambdas, "REQUIREMENTS", requirements)
-    monkeypatch.setattr(package_lambdas, "CACHE", tmp_path / "packages")
+    monkeypatch.setattr(packages, "REQUIREMENTS", requirements)
+    monkeypatch.setattr(packages, "CACHE", tmp_path / "packages")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
 
     code = package_lambdas.main(["--arch", "arm64", "--out", str(tmp_path / "out")])
@@ -307,5 +308,5 @@ def test_packages_that_cannot_be_had_are_one_sentence(
 def test_a_module_that_does_not_compile_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("def\n")
 
-    with pytest.raises(package_lambdas.PackagingError, match=r"broken\.py"):
-        package_lambdas.compile_tree(tmp_path, beside_source=False)
+    with pytest.raises(packages.PackagingError, match=r"broken\.py"):
+        packages.compile_tree(tmp_path, beside_source=False)

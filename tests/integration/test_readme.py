@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.waiting import eventually
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -54,11 +54,11 @@ def test_the_readme_serves_the_api_with_its_first_command() -> None:
 
 def test_the_readme_shows_the_answer_that_its_first_request_gets(address: str) -> None:
     command = next(line for line in commands_of("README.md") if "PROD-001" in line)
-    answer = json.loads(run(command, address))
+    response = json.loads(run(command, address))
     shown = json.loads(JSON_BLOCK.findall(README)[0])
-    assert list(answer) == list(shown)
+    assert list(response) == list(shown)
     varying = {"description", "features", "createdAt", "updatedAt"}
-    assert {name: answer[name] for name in answer if name not in varying} == {
+    assert {name: response[name] for name in response if name not in varying} == {
         name: shown[name] for name in shown if name not in varying
     }
 
@@ -66,9 +66,9 @@ def test_the_readme_shows_the_answer_that_its_first_request_gets(address: str) -
 def test_the_readme_shows_a_write_that_works(address: str) -> None:
     command = next(line for line in commands_of("README.md") if "-X PUT" in line)
     before = json.loads(run(f"curl -s {address}/v1.0/products/PROD-002", address))
-    answer = json.loads(run(command.replace("PROD-001", "PROD-002"), address))
-    assert answer["price"] == 99.5
-    assert answer["version"] == before["version"] + 1
+    response = json.loads(run(command.replace("PROD-001", "PROD-002"), address))
+    assert response["price"] == 99.5
+    assert response["version"] == before["version"] + 1
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])

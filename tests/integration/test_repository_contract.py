@@ -19,9 +19,9 @@ from product_lambda.models.product import Cursor, IdempotencyRecord, Product, So
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import ProductRepository, ProductTable
 from product_lambda.services.product_service import Catalogue
-from tests.fakes import FakeCatalogue
 from tests.integration.conftest import new_table
-from tests.products import CREATED_AT, product, second
+from tests.support.fakes import FakeProductStore
+from tests.support.products import CREATED_AT, product, second
 
 LATER = "2026-03-01T00:00:00.000000Z"
 BOTH_ORDERS = pytest.mark.parametrize("sort", list(SortOrder))
@@ -42,7 +42,7 @@ class Shelf(Protocol):
 
 class FakeShelf:
     def __init__(self) -> None:
-        self.catalogue = FakeCatalogue()
+        self.catalogue = FakeProductStore()
 
     def author_of(self, product_id: str) -> str:
         return self.catalogue.authors[product_id]

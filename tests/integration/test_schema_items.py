@@ -12,9 +12,9 @@ from local.engine import REPOSITORY
 from product_lambda.models.product import IdempotencyRecord
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import ProductRepository, ProductTable
-from tests.events import API_KEY_ID, Functions
-from tests.factory import product_body
-from tests.products import product
+from tests.support.events import API_KEY_ID, Functions
+from tests.support.factory import product_body
+from tests.support.products import product
 
 type RawItem = Callable[[ProductTable, str], dict[str, Any]]
 
@@ -112,8 +112,8 @@ def test_a_record_is_stored_as_the_schema_says(
     repository.insert_once(product(), "key-of-ann", record, 1000)
     item = raw_item(table, f"IDEMPOTENCY#{'a' * 64}")
     VALIDATOR.validate(item)
-    answer = json.loads(item.pop("answer")["S"], parse_float=Decimal)
-    assert answer == product().representation()
+    response = json.loads(item.pop("answer")["S"], parse_float=Decimal)
+    assert response == product().representation()
     assert item == {
         "PK": {"S": f"IDEMPOTENCY#{'a' * 64}"},
         "SK": {"S": "METADATA"},

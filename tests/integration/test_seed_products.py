@@ -16,12 +16,13 @@ import pytest
 import simplejson
 import urllib3
 
-from scripts import catalogue_file, seed_products
-from tests.factory import product_body, unused_product_id
-from tests.fake_product_api import (
+import seed_products
+from product_tools import catalogue_file
+from tests.support.factory import product_body, unused_product_id
+from tests.support.fake_product_api import (
     FakeProductApi,
+    FakeResponse,
     Fault,
-    Reply,
     Target,
     problem,
     serving_fake_api,
@@ -30,7 +31,7 @@ from tests.fake_product_api import (
 SCRIPT = Path(seed_products.__file__)
 
 
-pytestmark = pytest.mark.usefixtures("surroundings")
+pytestmark = pytest.mark.usefixtures("script_environment")
 
 
 def seed(target: Target, *arguments: object) -> int:
@@ -155,7 +156,7 @@ def test_an_export_carries_the_whole_catalogue_elsewhere(
     ending: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(seed_products, "LARGEST_PAGE", "2")
+    monkeypatch.setattr("product_tools.catalogue_sync.LARGEST_PAGE", "2")
     products = [entry(price=Decimal(f"{n}.05"), setupFee=n, name=f"é {n}: #") for n in range(1, 6)]
     seed(target, "--file", write_catalogue(tmp_path / "many.json", *products))
     first, again = tmp_path / f"first{ending}", tmp_path / f"again{ending}"
@@ -207,30 +208,30 @@ def test_the_five_plans_are_loaded_by_default_as_a_program_with_the_key_from_the
 
 
 def test_throttling_and_outages_are_waited_out_with_growing_waits_or_as_told(
-    fake: FakeProductApi, tmp_path: Path, naps: list[float]
+    fake: FakeProductApi, tmp_path: Path, sleeps: list[float]
 ) -> None:
     fake.fail_next(problem(429, "throttled", "Too many requests.", **{"Retry-After": "7"}))
     fake.fail_next(problem(503, "service-unavailable", "Try again."), times=2)
     path = write_catalogue(tmp_path / "one.json", entry())
     assert seed(fake, "--file", path) == 0
-    assert naps[0] == 7
-    assert 1 <= naps[1] < naps[2] < 2 + 0.5 + 1
+    assert sleeps[0] == 7
+    assert 1 <= sleeps[1] < sleeps[2] < 2 + 0.5 + 1
     assert fake.methods() == ["GET", "GET", "GET", "GET", "POST"]
 
 
 def test_a_creation_is_retried_under_the_same_idempotency_key(
-    fake: FakeProductApi, tmp_path: Path, naps: list[float]
+    fake: FakeProductApi, tmp_path: Path, sleeps: list[float]
 ) -> None:
     fake.fail_next(Fault.LOSE_ANSWER, method="POST")
     assert seed(fake, "--file", write_catalogue(tmp_path / "one.json", entry())) == 0
     keys = [sent.headers["idempotency-key"] for sent in fake.requests if sent.method == "POST"]
     assert len(keys) == 2
     assert len(set(keys)) == 1
-    assert naps == []
+    assert sleeps == []
 
 
 def test_an_update_whose_answer_was_lost_is_recognised(
-    fake: FakeProductApi, tmp_path: Path, naps: list[float]
+    fake: FakeProductApi, tmp_path: Path, sleeps: list[float]
 ) -> None:
     product = entry()
     fake.products[product["productId"]] = product | {"name": "Old", "active": True, "version": 4}
@@ -240,7 +241,7 @@ def test_an_update_whose_answer_was_lost_is_recognised(
     assert [sent.headers["if-match"] for sent in fake.requests if sent.method == "PUT"] == [
         '"4"'
     ] * 2
-    assert naps == []
+    assert sleeps == []
 
 
 def test_a_product_that_others_keep_changing_is_named(
@@ -271,8 +272,10 @@ def test_every_product_that_the_api_refuses_is_named_and_the_others_are_loaded(
     invalid = problem(400, "validation-error", "The product is not valid.")
     assert isinstance(invalid.body, dict)
     fake.products[changed["productId"]] = changed | {"name": "Old", "active": True, "version": 1}
-    fake.fail_next(Reply(400, invalid.body | {"errors": errors}, invalid.headers), method="POST")
-    fake.fail_next(Reply(413, {"message": "Too large"}), method="POST")
+    fake.fail_next(
+        FakeResponse(400, invalid.body | {"errors": errors}, invalid.headers), method="POST"
+    )
+    fake.fail_next(FakeResponse(413, {"message": "Too large"}), method="POST")
     fake.fail_next(problem(500, "internal-error", "A fault of ours."), method="PUT")
     path = write_catalogue(tmp_path / "four.json", bad, worse, changed, good)
     assert seed(fake, "--file", path) == 1
@@ -287,7 +290,7 @@ def test_every_product_that_the_api_refuses_is_named_and_the_others_are_loaded(
 
 
 def test_an_api_that_stays_out_of_service_ends_the_run_and_tells_what_was_not_tried(
-    fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], naps: list[float]
+    fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], sleeps: list[float]
 ) -> None:
     fake.fail_next(problem(503, "read-only", "The catalogue is read-only."), method="POST", times=6)
     assert seed(fake, "--file", write_catalogue(tmp_path / "two.json", entry(), entry())) == 1
@@ -297,15 +300,15 @@ def test_an_api_that_stays_out_of_service_ends_the_run_and_tells_what_was_not_tr
         "The API turned POST /products down 6 times (HTTP 503: The catalogue is read-only."
         " (request request-1)): try again later.\n"
     )
-    assert len(naps) == 4
+    assert len(sleeps) == 4
 
 
 def test_a_wait_asked_for_is_capped(
-    fake: FakeProductApi, tmp_path: Path, naps: list[float]
+    fake: FakeProductApi, tmp_path: Path, sleeps: list[float]
 ) -> None:
     fake.fail_next(problem(503, "service-unavailable", "Wait.", **{"Retry-After": "86400"}))
     assert seed(fake, "--file", write_catalogue(tmp_path / "one.json", entry())) == 0
-    assert naps == [30]
+    assert sleeps == [30]
 
 
 @pytest.mark.parametrize(
@@ -315,7 +318,7 @@ def test_a_wait_asked_for_is_capped(
         ("http://no-such-host.invalid", "The host of http://no-such-host.invalid is not known"),
     ],
 )
-@pytest.mark.usefixtures("naps")
+@pytest.mark.usefixtures("sleeps")
 def test_an_address_with_no_api_is_told_in_one_sentence(
     base_url: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -326,7 +329,7 @@ def test_an_address_with_no_api_is_told_in_one_sentence(
     assert capsys.readouterr().err.startswith(said)
 
 
-@pytest.mark.usefixtures("naps")
+@pytest.mark.usefixtures("sleeps")
 def test_an_address_without_tls_is_told_when_https_is_asked_for(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -335,7 +338,7 @@ def test_an_address_without_tls_is_told_when_https_is_asked_for(
     assert capsys.readouterr().err.startswith(f"No secure way to {fake.base_url}: check the addr")
 
 
-@pytest.mark.usefixtures("naps")
+@pytest.mark.usefixtures("sleeps")
 def test_a_connection_that_keeps_breaking_is_told_in_one_sentence(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -344,14 +347,14 @@ def test_a_connection_that_keeps_breaking_is_told_in_one_sentence(
     assert capsys.readouterr().err.startswith(f"The connection to {fake.base_url} broke: try again")
 
 
-@pytest.mark.usefixtures("naps")
+@pytest.mark.usefixtures("sleeps")
 def test_an_api_that_hangs_is_given_up_in_one_sentence(
     fake: FakeProductApi,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("scripts.api_client.READ_SECONDS", 0.05)
+    monkeypatch.setattr("product_tools.api_client.READ_SECONDS", 0.05)
     fake.fail_next(Fault.HANG, times=6)
     assert seed(fake, "--export", tmp_path / "export.json") == 1
     assert "did not answer within 0.05 s: check the address" in capsys.readouterr().err
@@ -360,7 +363,7 @@ def test_an_api_that_hangs_is_given_up_in_one_sentence(
 def test_a_website_at_the_address_is_told_from_the_api(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake.fail_next(Reply(200, "<html>"), times=2)
+    fake.fail_next(FakeResponse(200, "<html>"), times=2)
     assert seed(fake, "--export", tmp_path / "export.json") == 1
     assert "does not answer as the product API does (HTTP 200, not JSON)" in capsys.readouterr().err
     assert seed(fake) == 1
@@ -379,7 +382,7 @@ def test_another_api_at_the_address_is_told_from_this_one(
 
 def test_the_key_does_not_follow_a_redirect(fake: FakeProductApi, tmp_path: Path) -> None:
     with serving_fake_api() as elsewhere:
-        fake.fail_next(Reply(307, "", {"Location": f"{elsewhere.base_url}/products"}))
+        fake.fail_next(FakeResponse(307, "", {"Location": f"{elsewhere.base_url}/products"}))
         assert seed(fake, "--export", tmp_path / "export.json") == 1
         assert elsewhere.requests == []
 

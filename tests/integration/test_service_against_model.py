@@ -5,8 +5,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import ProductRepository
-from tests.catalogue_machine import CatalogueMachine
 from tests.integration.conftest import new_table
+from tests.support.catalogue_machine import CatalogueMachine
 
 
 def test_the_service_does_what_the_model_does_on_the_engine(engine: str) -> None:

@@ -27,7 +27,7 @@ PROGRAMS = {
 def clone(tmp_path: Path) -> Path:
     """A repository with the script, the hook, and a bootstrap that only notes its arguments."""
     root = tmp_path / "clone"
-    for name in ("scripts/setup_dev_environment.sh", ".githooks/pre-commit"):
+    for name in ("scripts/setup_dev_environment.sh", "tools/githooks/pre-commit"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, root / name)
     write_program(root / "scripts/bootstrap.sh", 'echo "$@" >> bootstrapped')
@@ -87,7 +87,7 @@ def test_a_machine_with_everything_is_made_ready(clone: Path) -> None:
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
     assert (clone / "bootstrapped").read_text() == "dev engine\n"
-    assert hooks_path(clone) == ".githooks"
+    assert hooks_path(clone) == "tools/githooks"
     assert run.stdout.splitlines() == [
         "Python environments  ready in .venv and .local/engine",
         "Git hooks            installed: staged files are checked before each commit",
@@ -159,7 +159,7 @@ def test_a_python_environment_that_cannot_be_made_is_a_failure(clone: Path) -> N
 
 def commit(root: Path, **files: str) -> subprocess.CompletedProcess[str]:
     """Commit these files, named by their stem and ending, with the hook installed."""
-    git(root, "config", "core.hooksPath", ".githooks")
+    git(root, "config", "core.hooksPath", "tools/githooks")
     for name, text in files.items():
         path = root / name.replace("_", ".")
         path.write_text(text)
@@ -185,9 +185,9 @@ def prepared_clone(clone: Path) -> Path:
 def test_the_hook_stops_a_commit_that_lint_would_refuse(
     prepared_clone: Path, name: str, text: str, remedy: str
 ) -> None:
-    refused = commit(prepared_clone, **{name: text})
-    assert refused.returncode == 1
-    assert f"Nothing was committed: {remedy}, stage the change" in refused.stderr
+    rejected = commit(prepared_clone, **{name: text})
+    assert rejected.returncode == 1
+    assert f"Nothing was committed: {remedy}, stage the change" in rejected.stderr
     assert git(prepared_clone, "rev-parse", "--verify", "HEAD").returncode != 0
 
 
@@ -198,6 +198,6 @@ def test_the_hook_lets_good_files_and_other_kinds_of_files_pass(prepared_clone: 
 
 
 def test_the_hook_says_what_to_run_when_its_checks_are_not_installed(clone: Path) -> None:
-    refused = commit(clone, a_py="x = 1\n")
-    assert refused.returncode == 1
-    assert "run scripts/setup_dev_environment.sh" in refused.stderr
+    rejected = commit(clone, a_py="x = 1\n")
+    assert rejected.returncode == 1
+    assert "run scripts/setup_dev_environment.sh" in rejected.stderr

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+import rollback
+import shift_traffic
 from local.engine import CREDENTIALS, REGION
-from scripts import rollback, shift_traffic
-from scripts.aliases import ALIAS, Alias, Aliases, AliasMovedError, function_names
-from scripts.shift_traffic import alarm_prefixes
+from product_tools.aliases import ALIAS, Alias, Aliases, AliasMovedError
+from product_tools.functions import function_names
+from product_tools.traffic import Shift, alarm_prefixes
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
@@ -304,7 +306,7 @@ def test_a_shift_that_was_killed_half_way_through_a_step_is_undone_as_a_whole(
     assert shift_traffic.main(SHIFT) == 0
     stack.publish()
     killed_shift_of_two = Aliases(stack.functions)
-    shift = shift_traffic.Shift(killed_shift_of_two, FUNCTIONS[:2])
+    shift = Shift(killed_shift_of_two, FUNCTIONS[:2])
     shift.step(10, lambda _seconds: None)
 
     assert rollback.main(SHIFT) == 0

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.soak import Ledger, Record, Weather, differences, soak
 from local.engine import REGION
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import (
@@ -12,9 +11,10 @@ from product_lambda.repositories.product_repository import (
     ProductTable,
     open_table,
 )
-from tests.events import Functions
-from tests.faulty_dynamodb import faulty_dynamodb
-from tests.products import product
+from tests.soak.run import Ledger, Record, Weather, differences, soak
+from tests.support.events import Functions
+from tests.support.faulty_dynamodb import faulty_dynamodb
+from tests.support.products import product
 
 SEED = 20_260_131
 CLIENTS = 8

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 import urllib3
 
-from scripts import validate_deployment
-from tests.fake_product_api import FakeProductApi, Fault, Reply, Target, problem
+import validate_deployment
+from product_tools import validation
+from tests.support.fake_product_api import FakeProductApi, FakeResponse, Fault, Target, problem
 
 SCRIPT = Path(validate_deployment.__file__)
-ALL_CHECKS = [*validate_deployment.CHECKS, validate_deployment.CLEAN_UP]
+ALL_CHECKS = [*validation.CHECKS, validation.CLEAN_UP]
 
-pytestmark = pytest.mark.usefixtures("surroundings", "naps")
+pytestmark = pytest.mark.usefixtures("script_environment", "sleeps")
 
 
 def validate(target: Target, *arguments: str) -> int:
@@ -118,21 +119,21 @@ def test_an_address_with_no_api_fails_the_first_check_and_leaves_the_rest_out(
             ),
         ),
         (
-            Reply(502, {"message": "Internal server error"}, {"x-request-id": "r-9"}),
+            FakeResponse(502, {"message": "Internal server error"}, {"x-request-id": "r-9"}),
             (
                 "GET /products should answer 200, but came back with HTTP 502: Internal server"
                 " error (request r-9): look for the request in the functions' logs."
             ),
         ),
         (
-            Reply(418, {}),
+            FakeResponse(418, {}),
             (
                 "GET /products should answer 200, but came back with HTTP 418: no reason given:"
                 " check that the deployed version is the one that this repository describes."
             ),
         ),
         (
-            Reply(200, {"items": []}),
+            FakeResponse(200, {"items": []}),
             (
                 "GET /products answered without a list of products:"
                 " check the address, which ends just before /products."
@@ -141,7 +142,7 @@ def test_an_address_with_no_api_fails_the_first_check_and_leaves_the_rest_out(
     ],
 )
 def test_a_failure_is_a_sentence_with_the_next_step(
-    fake: FakeProductApi, capsys: pytest.CaptureFixture[str], reply: Reply, sentence: str
+    fake: FakeProductApi, capsys: pytest.CaptureFixture[str], reply: FakeResponse, sentence: str
 ) -> None:
     fake.fail_next(reply)
     assert validate(fake, "--json") == 1
@@ -151,7 +152,7 @@ def test_a_failure_is_a_sentence_with_the_next_step(
 def test_an_api_that_hangs_is_given_up_in_one_sentence(
     fake: FakeProductApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scripts.api_client.READ_SECONDS", 0.05)
+    monkeypatch.setattr("product_tools.api_client.READ_SECONDS", 0.05)
     fake.fail_next(Fault.HANG, times=3)
     assert validate(fake, "--json") == 1
     sentence = said(report_of(capsys), "list products")
@@ -172,10 +173,10 @@ def test_reads_over_the_budget_fail_with_what_was_measured(
 
 
 def test_reads_are_measured_below_the_throttle_that_users_share(
-    fake: FakeProductApi, naps: list[float]
+    fake: FakeProductApi, sleeps: list[float]
 ) -> None:
     assert validate(fake, "--samples", "100") == 0
-    assert fake.methods().count("GET") / sum(naps) <= 25  # requests a second; users have 100
+    assert fake.methods().count("GET") / sum(sleeps) <= 25  # requests a second; users have 100
 
 
 def test_a_fault_while_measuring_is_no_fast_read(
@@ -192,8 +193,8 @@ def test_a_fault_while_measuring_is_no_fast_read(
 
 
 def test_the_95th_percentile_is_the_nearest_rank() -> None:
-    assert validate_deployment._p95([7.0]) == 7.0
-    assert validate_deployment._p95([float(n) for n in range(100, 0, -1)]) == 95.0
+    assert validation._p95([7.0]) == 7.0
+    assert validation._p95([float(n) for n in range(100, 0, -1)]) == 95.0
 
 
 @pytest.mark.parametrize(
@@ -202,20 +203,25 @@ def test_the_95th_percentile_is_the_nearest_rank() -> None:
         (
             "create a product",
             "POST",
-            Reply(201, {}, {"ETag": '"1"', "Location": "/elsewhere"}),
+            FakeResponse(201, {}, {"ETag": '"1"', "Location": "/elsewhere"}),
             "answered with Location '/elsewhere' and ETag \"1\": check that the deployed version",
         ),
         (
             "update it",
             "PUT",
-            Reply(200, {"price": 1}, {"ETag": '"2"'}),
+            FakeResponse(200, {"price": 1}, {"ETag": '"2"'}),
             'answered with price 1 and ETag "2", where 4.56 and "2" were due: check that the',
         ),
-        ("delete it", "DELETE", Reply(500), "should answer 204, but came back with HTTP 500"),
+        (
+            "delete it",
+            "DELETE",
+            FakeResponse(500),
+            "should answer 204, but came back with HTTP 500",
+        ),
     ],
 )
 def test_a_wrong_answer_fails_its_check_and_the_product_is_deleted_all_the_same(
-    fake: FakeProductApi, check: str, method: str, reply: Reply, sentence: str
+    fake: FakeProductApi, check: str, method: str, reply: FakeResponse, sentence: str
 ) -> None:
     fake.fail_next(reply, method=method)
     with running(fake, "--json") as run:
@@ -230,7 +236,7 @@ def test_a_wrong_answer_fails_its_check_and_the_product_is_deleted_all_the_same(
 def test_a_product_that_cannot_be_deleted_is_named_with_the_next_step(
     fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake.fail_next(Reply(500), method="DELETE", times=2)
+    fake.fail_next(FakeResponse(500), method="DELETE", times=2)
     assert validate(fake, "--json") == 1
     (product_id,) = fake.active()
     sentence = said(report_of(capsys), "clean up")
@@ -281,7 +287,10 @@ def test_a_creation_whose_answer_never_came_is_settled_before_the_deletion(
     ],
 )
 def test_a_creation_that_stays_unsettled_is_named_with_the_next_step(
-    fake: FakeProductApi, capsys: pytest.CaptureFixture[str], fault: Reply | Fault, times: int
+    fake: FakeProductApi,
+    capsys: pytest.CaptureFixture[str],
+    fault: FakeResponse | Fault,
+    times: int,
 ) -> None:
     fake.fail_next(Fault.DROP, method="POST", times=3)
     fake.fail_next(fault, method="POST", times=times)
@@ -349,7 +358,7 @@ def test_a_second_signal_does_not_stop_the_cleaning(fake: FakeProductApi) -> Non
 
 
 def test_a_signal_while_the_last_cleaning_is_at_work_does_not_stop_it(fake: FakeProductApi) -> None:
-    fake.fail_next(Reply(500), method="DELETE")
+    fake.fail_next(FakeResponse(500), method="DELETE")
     fake.fail_next(Fault.HANG, method="DELETE")
     with running(fake, "--json") as run:
         fake.wait_for_hanging_request()

@@ -14,8 +14,8 @@ from product_lambda.repositories.product_repository import (
     ProductTable,
     open_table,
 )
-from tests.faulty_dynamodb import Exchange, faulty_dynamodb, pass_on
-from tests.products import product
+from tests.support.faulty_dynamodb import Exchange, faulty_dynamodb, pass_on
+from tests.support.products import product
 
 
 @pytest.fixture

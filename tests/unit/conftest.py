@@ -1,3 +1,3 @@
 """Settings of the unit tests: they need no engine, no network and no environment variables."""
 
-import tests.profiles  # noqa: F401 (registers the Hypothesis profile)
+import tests.support.profiles  # noqa: F401 (registers the Hypothesis profile)

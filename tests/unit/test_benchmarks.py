@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bounds import bounds
-from benchmarks.document import table, write_section
 from benchmarks.figures import Figure, figure_of, percentile, ratio
-from benchmarks.memory_growth import lasting_growth
-from benchmarks.mutants import Survivor, killed_share, reason_for
-from benchmarks.runtime_api import FunctionFailed, RuntimeApi
-from benchmarks.subjects import FLOOR, OURS, PEERS, TUNING
-from benchmarks.workload import OPERATIONS
+from benchmarks.subjects import FLOOR, OURS, PEERS
+from tests.memory.run import lasting_growth
+from tests.mutants.run import Survivor, killed_share, reason_for
+from tests.support.deployed_functions import TUNING
+from tests.support.report import table, write_section
+from tests.support.runtime_api import FunctionFailed, RuntimeApi
+from tests.support.workload import OPERATIONS
 
 LAMBDA_TF = Path(__file__).parents[2] / "terraform" / "lambda.tf"
 NEXT = "/2018-06-01/runtime/invocation/next"

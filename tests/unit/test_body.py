@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from product_lambda.exceptions import PayloadTooLargeException, ValidationException
 from product_lambda.models.product import ProductDraft
 from product_lambda.models.requests import CreateProductRequest, UpdateProductRequest
-from product_lambda.validators.body import body_in
-from tests.events import as_json, faults_found_by, http_request
-from tests.factory import product_body, product_body_without
-from tests.products import amounts, lines, periods
+from product_lambda.validators.body import parse_body
+from tests.support.events import as_json, errors_found_by, http_request
+from tests.support.factory import product_body, product_body_without
+from tests.support.products import amounts, lines, periods
 
 LINE = "send text of 1 to 200 characters without control characters"
 DESCRIPTION = (
@@ -45,11 +45,11 @@ def raw(body: object) -> bytes:
 
 
 def draft_of(body: object) -> ProductDraft:
-    return body_in(http_request(body=raw(body)), CreateProductRequest).draft()
+    return parse_body(http_request(body=raw(body)), CreateProductRequest).draft()
 
 
 def changes_of(body: object) -> dict[str, Any]:
-    return body_in(http_request(body=raw(body)), UpdateProductRequest).changes()
+    return parse_body(http_request(body=raw(body)), UpdateProductRequest).changes()
 
 
 def faults_of_create(body: object) -> list[tuple[str, str]]:
@@ -172,7 +172,7 @@ def test_a_product_id_of_the_right_form_is_taken(taken: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "refused",
+    "rejected",
     [
         "",
         "PROD-",
@@ -191,8 +191,8 @@ def test_a_product_id_of_the_right_form_is_taken(taken: str) -> None:
         ["PROD-1"],
     ],
 )
-def test_another_product_id_is_refused(refused: object) -> None:
-    assert faults_of_create(product_body(productId=refused)) == [("productId", PRODUCT_ID)]
+def test_another_product_id_is_refused(rejected: object) -> None:
+    assert faults_of_create(product_body(productId=rejected)) == [("productId", PRODUCT_ID)]
 
 
 # Text
@@ -418,7 +418,7 @@ def test_what_is_no_json_is_told_so(body: bytes | str) -> None:
 
 def test_a_body_that_the_gateway_could_not_hand_over_is_told_so() -> None:
     with pytest.raises(ValidationException) as raised:
-        body_in(http_request(body=None), CreateProductRequest)
+        parse_body(http_request(body=None), CreateProductRequest)
     assert [tuple(error) for error in raised.value.errors] == NOT_JSON
 
 
@@ -480,7 +480,7 @@ def test_any_bytes_are_taken_or_refused_with_reasons(body: bytes) -> None:
 def require_verdict(
     body: bytes, model: type[CreateProductRequest] | type[UpdateProductRequest]
 ) -> None:
-    faults = faults_found_by(lambda: body_in(http_request(body=body), model))
+    faults = errors_found_by(lambda: parse_body(http_request(body=body), model))
     assert faults is None or (faults and all(message for _, message in faults))
 
 

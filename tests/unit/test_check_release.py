@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import check_release
+import check_release
 
 REF = "refs/tags/v1.2.0"
 

@@ -56,7 +56,7 @@ class Failing:
 
 
 def test_what_a_call_returns_is_returned(clock: Clock) -> None:
-    assert Deadline(1).call(lambda: "found", at_most=1) == "found"
+    assert Deadline(1).call(lambda: "found", timeout=1) == "found"
     assert clock.slept == []
 
 
@@ -76,13 +76,13 @@ def test_after_the_deadline_nothing_is_called(
     limit = Deadline(1)
     clock.now += passed
     with pytest.raises(DependencyUnavailableException):
-        limit.call(Failing(), at_most=1)
+        limit.call(Failing(), timeout=1)
 
 
 def test_a_failure_is_passed_on_after_one_call(clock: Clock) -> None:
     operation = Failing(ValueError("wrong"), ValueError("wrong again"))
     with pytest.raises(ValueError, match=r"^wrong$"):
-        Deadline(10).call(operation, at_most=1)
+        Deadline(10).call(operation, timeout=1)
     assert operation.calls == 1
     assert clock.slept == []
 
@@ -90,7 +90,7 @@ def test_a_failure_is_passed_on_after_one_call(clock: Clock) -> None:
 def test_only_failures_worth_it_are_answered_by_another_try(clock: Clock) -> None:
     operation = Failing(ValueError("wrong"))
     with pytest.raises(ValueError, match="wrong"):
-        Deadline(10).call(operation, at_most=1, worth_repeating=(KeyError, OSError))
+        Deadline(10).call(operation, timeout=1, retry_on=(KeyError, OSError))
     assert operation.calls == 1
     assert clock.slept == []
 
@@ -101,14 +101,14 @@ def test_another_try_follows_a_short_random_pause(
 ) -> None:
     monkeypatch.setattr("random.SystemRandom.random", lambda _: chance)
     operation = Failing(ConnectionError())
-    assert Deadline(10).call(operation, at_most=1, worth_repeating=(OSError,)) == 2
+    assert Deadline(10).call(operation, timeout=1, retry_on=(OSError,)) == 2
     assert clock.slept == [pytest.approx(pause)]
 
 
 def test_there_is_no_third_try(clock: Clock) -> None:
     operation = Failing(ConnectionError("1"), ConnectionError("2"), ConnectionError("3"))
     with pytest.raises(ConnectionError, match="2"):
-        Deadline(10).call(operation, at_most=1, worth_repeating=(OSError,))
+        Deadline(10).call(operation, timeout=1, retry_on=(OSError,))
     assert operation.calls == 2
     assert len(clock.slept) == 1
 
@@ -121,20 +121,20 @@ def test_another_try_needs_time_for_the_pause_and_half_a_call(
     operation = Failing(ConnectionError("1"))
     limit = Deadline(left)
     if calls == 2:
-        assert limit.call(operation, at_most=1, worth_repeating=(OSError,)) == 2
+        assert limit.call(operation, timeout=1, retry_on=(OSError,)) == 2
     else:
         with pytest.raises(ConnectionError, match="1"):
-            limit.call(operation, at_most=1, worth_repeating=(OSError,))
+            limit.call(operation, timeout=1, retry_on=(OSError,))
         assert clock.slept == []
     assert operation.calls == calls
 
 
-@pytest.mark.parametrize(("at_most", "left"), [(0.01, 60), (60, 0.01)])
+@pytest.mark.parametrize(("timeout", "left"), [(0.01, 60), (60, 0.01)])
 def test_a_call_that_hangs_is_given_up(
-    released: threading.Event, at_most: float, left: float
+    released: threading.Event, timeout: float, left: float
 ) -> None:
     with pytest.raises(DependencyUnavailableException) as raised:
-        Deadline(left).call(released.wait, at_most=at_most)
+        Deadline(left).call(released.wait, timeout=timeout)
     assert isinstance(raised.value.__cause__, TimeoutError)
 
 
@@ -146,7 +146,7 @@ def test_a_call_that_hangs_is_not_tried_again(released: threading.Event) -> None
         released.wait()
 
     with pytest.raises(DependencyUnavailableException):
-        Deadline(60).call(hang, at_most=0.01, worth_repeating=(OSError,))
+        Deadline(60).call(hang, timeout=0.01, retry_on=(OSError,))
     assert calls == [True]
 
 
@@ -158,7 +158,7 @@ def test_a_call_that_never_started_is_not_made_later(
         only_one.submit(released.wait)
         operation = Failing()
         with pytest.raises(DependencyUnavailableException):
-            Deadline(60).call(operation, at_most=0.01)
+            Deadline(60).call(operation, timeout=0.01)
         released.set()
         only_one.submit(lambda: None).result(10)
     assert operation.calls == 0
@@ -172,5 +172,5 @@ def test_many_calls_run_side_by_side(released: threading.Event) -> None:
         return released.set
 
     with ThreadPoolExecutor(16) as callers:
-        met = [callers.submit(lambda: Deadline(20).call(meet, at_most=20)) for _ in range(16)]
+        met = [callers.submit(lambda: Deadline(20).call(meet, timeout=20)) for _ in range(16)]
         assert len([each.result() for each in met]) == 16

@@ -12,30 +12,30 @@ from product_lambda.exceptions import (
 from product_lambda.validators.combined import all_valid
 from product_lambda.validators.headers import (
     EntityTags,
-    idempotency_key_in,
+    parse_idempotency_key,
+    parse_if_match,
+    parse_if_none_match,
     require_json,
-    tags_known_in,
-    versions_expected_in,
 )
-from product_lambda.validators.path import product_id_in
-from tests.events import faults_found_by, http_request
+from product_lambda.validators.path import parse_product_id
+from tests.support.events import errors_found_by, http_request
 
 TAGS = 'send * or up to 50 entity tags, such as "3"'
 
 
 def expected_by(value: str) -> frozenset[int] | None:
-    return versions_expected_in(http_request(headers={"if-match": value}))
+    return parse_if_match(http_request(headers={"if-match": value}))
 
 
 def known_by(value: str) -> EntityTags:
-    return tags_known_in(http_request(headers={"if-none-match": value}))
+    return parse_if_none_match(http_request(headers={"if-none-match": value}))
 
 
 # If-Match
 
 
 def test_without_if_match_any_version_will_do() -> None:
-    assert versions_expected_in(http_request()) is None
+    assert parse_if_match(http_request()) is None
 
 
 @pytest.mark.parametrize("anything", ["*", " *", "*\t "])
@@ -117,7 +117,7 @@ def test_a_hostile_list_of_tags_is_judged_at_once() -> None:
 
 
 def test_without_if_none_match_no_tag_is_known() -> None:
-    known = tags_known_in(http_request())
+    known = parse_if_none_match(http_request())
     assert known.tags == frozenset()
     assert not known.anything
     assert not known.weakly_match('"1"')
@@ -138,7 +138,7 @@ def test_another_tag_does_not_match(value: str) -> None:
 @given(st.text() | st.text(' *,"W/3\t'))
 def test_any_text_is_a_list_of_tags_or_refused(value: str) -> None:
     for check in (expected_by, known_by):
-        faults = faults_found_by(lambda check=check: check(value))  # type: ignore[misc]
+        faults = errors_found_by(lambda check=check: check(value))  # type: ignore[misc]
         assert faults is None or [message for _, message in faults] == [TAGS]
 
 
@@ -146,18 +146,18 @@ def test_any_text_is_a_list_of_tags_or_refused(value: str) -> None:
 
 
 def test_without_an_idempotency_key_there_is_none() -> None:
-    assert idempotency_key_in(http_request()) is None
+    assert parse_idempotency_key(http_request()) is None
 
 
 @pytest.mark.parametrize("key", ["a", "!", "~", "a" * 255, '"quoted"', "a,b"])
 def test_a_key_is_1_to_255_visible_characters(key: str) -> None:
-    assert idempotency_key_in(http_request(headers={"idempotency-key": key})) == key
+    assert parse_idempotency_key(http_request(headers={"idempotency-key": key})) == key
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "a" * 256, "é", "a\x7f", "a\n", "\x1f", "a, a"])
 def test_another_key_is_refused(key: str) -> None:
     with pytest.raises(ValidationException) as raised:
-        idempotency_key_in(http_request(headers={"idempotency-key": key}))
+        parse_idempotency_key(http_request(headers={"idempotency-key": key}))
     message = "send 1 to 255 visible ASCII characters, once"
     assert raised.value.errors == (("Idempotency-Key", message),)
 
@@ -210,7 +210,7 @@ def test_a_body_declared_as_something_else_is_refused(content_type: str) -> None
 @pytest.mark.parametrize("product_id", ["PROD-1", "PROD-" + "Z" * 32, "PROD-A-B"])
 def test_a_product_id_in_the_path_is_taken(product_id: str) -> None:
     request = http_request(path_parameters={"productId": product_id})
-    assert product_id_in(request) == product_id
+    assert parse_product_id(request) == product_id
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_a_product_id_in_the_path_is_taken(product_id: str) -> None:
 )
 def test_another_path_is_refused(path: dict[str, str]) -> None:
     with pytest.raises(ValidationException) as raised:
-        product_id_in(http_request(path_parameters=path))
+        parse_product_id(http_request(path_parameters=path))
     assert raised.value.errors == (("productId", "use an id such as PROD-001 in the path"),)
 
 

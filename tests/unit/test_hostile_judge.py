@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.events import Reply
-from tests.hostile import faults_of, hostile_events
+from tests.support.events import FunctionResponse
+from tests.support.hostile import faults_of, hostile_events
 
 PROBLEM = {"Content-Type": "application/problem+json"}
 
@@ -15,20 +15,29 @@ def problem(**members: object) -> str:
 
 
 def test_an_answer_that_helps_has_no_faults() -> None:
-    assert faults_of(Reply(400, PROBLEM, problem())) == []
+    assert faults_of(FunctionResponse(400, PROBLEM, problem())) == []
 
 
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (Reply(500, PROBLEM, problem()), "status is 500"),
-        (Reply(400, {"Content-Type": "application/json"}, problem()), "no problem document"),
-        (Reply(400, PROBLEM, problem(detail="a KeyError at line 3")), "tells of the inside"),
-        (Reply(400, PROBLEM, problem(errors=[{"message": "PydynoxException"}])), "tells of the"),
-        (Reply(200, {"Location": "a\r\nX: y"}, "{}"), "could be split"),
+        (FunctionResponse(500, PROBLEM, problem()), "status is 500"),
+        (
+            FunctionResponse(400, {"Content-Type": "application/json"}, problem()),
+            "no problem document",
+        ),
+        (
+            FunctionResponse(400, PROBLEM, problem(detail="a KeyError at line 3")),
+            "tells of the inside",
+        ),
+        (
+            FunctionResponse(400, PROBLEM, problem(errors=[{"message": "PydynoxException"}])),
+            "tells of the",
+        ),
+        (FunctionResponse(200, {"Location": "a\r\nX: y"}, "{}"), "could be split"),
     ],
 )
-def test_what_must_not_be_answered_is_noticed(reply: Reply, said: str) -> None:
+def test_what_must_not_be_answered_is_noticed(reply: FunctionResponse, said: str) -> None:
     assert said in " ".join(faults_of(reply))
 
 

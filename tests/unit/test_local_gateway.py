@@ -32,12 +32,12 @@ def _event(head: RequestHead, body: bytes = b"") -> dict[str, Any]:
 
 
 def _refusal(head: RequestHead) -> dict[str, Any]:
-    answer = decide(head, _KEY)
-    assert not isinstance(answer, Call)
-    assert answer["headers"]["Content-Type"] == "application/problem+json"
-    problem: dict[str, Any] = json.loads(answer["body"])
-    assert problem["status"] == answer["statusCode"]
-    assert problem["instance"] == answer["headers"]["X-Request-Id"] == "request-1"
+    response = decide(head, _KEY)
+    assert not isinstance(response, Call)
+    assert response["headers"]["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = json.loads(response["body"])
+    assert problem["status"] == response["statusCode"]
+    assert problem["instance"] == response["headers"]["X-Request-Id"] == "request-1"
     return problem
 
 
@@ -105,22 +105,22 @@ def test_a_write_without_the_key_is_forbidden(
     [("/v1.0/products", {"GET", "POST"}), ("/v1.0/products/X", {"DELETE", "GET", "PUT"})],
 )
 def test_a_preflight_allows_the_methods_of_its_path(path: str, methods: set[str]) -> None:
-    answer = decide(_head("OPTIONS", path), _KEY)
+    response = decide(_head("OPTIONS", path), _KEY)
 
-    assert not isinstance(answer, Call)
-    assert (answer["statusCode"], answer["body"]) == (204, "")
-    assert set(answer["headers"]["Access-Control-Allow-Methods"].split(", ")) == {
+    assert not isinstance(response, Call)
+    assert (response["statusCode"], response["body"]) == (204, "")
+    assert set(response["headers"]["Access-Control-Allow-Methods"].split(", ")) == {
         *methods,
         "OPTIONS",
     }
-    assert set(answer["headers"]["Access-Control-Allow-Headers"].split(", ")) == {
+    assert set(response["headers"]["Access-Control-Allow-Headers"].split(", ")) == {
         "content-type",
         "x-api-key",
         "if-match",
         "if-none-match",
         "idempotency-key",
     }
-    assert answer["headers"]["Access-Control-Allow-Origin"] == "*"
+    assert response["headers"]["Access-Control-Allow-Origin"] == "*"
 
 
 def test_an_event_tells_the_whole_request() -> None:
@@ -231,7 +231,7 @@ def test_a_body_that_is_no_text_comes_in_base64(
 
 
 def test_a_function_may_answer_with_bytes_and_repeated_headers() -> None:
-    answer = http_answer(
+    response = http_answer(
         {
             "statusCode": 200,
             "headers": {"ETag": '"1"', "Vary": "Accept"},
@@ -241,11 +241,11 @@ def test_a_function_may_answer_with_bytes_and_repeated_headers() -> None:
         }
     )
 
-    assert answer.headers == [("ETag", '"1"'), ("vary", "Origin"), ("vary", "Cookie")]
-    assert answer.body == b"\xff\xfe"
+    assert response.headers == [("ETag", '"1"'), ("vary", "Origin"), ("vary", "Cookie")]
+    assert response.body == b"\xff\xfe"
 
 
 def test_a_function_may_answer_with_nothing_but_a_status() -> None:
-    answer = http_answer({"statusCode": 204})
+    response = http_answer({"statusCode": 204})
 
-    assert (answer.status, answer.headers, answer.body) == (204, [], b"")
+    assert (response.status, response.headers, response.body) == (204, [], b"")

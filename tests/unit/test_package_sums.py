@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.package_sums import PackageSumsError, as_lambda_tells, checked_packages
+from product_tools.package_sums import PackageSumsError, as_lambda_tells, checked_packages
 
 
 def packaged(folder: Path, content: bytes = b"a zip") -> str:

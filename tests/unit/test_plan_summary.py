@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scripts.plan_summary import summary
+from product_tools.plan_summary import summary
 
 
 def change(address: str, actions: list[str], **states: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from product_lambda.models.product import DEFAULT_CURRENCY, Product, plain, product_from
-from tests.products import CREATED_AT, amounts, lines, periods, product
+from tests.support.products import CREATED_AT, amounts, lines, periods, product
 
 SHOWN = {
     "productId": "PROD-001",

@@ -26,8 +26,8 @@ from product_lambda.models.product import (
     SortOrder,
 )
 from product_lambda.services.product_service import Creation, ProductService
-from tests.fakes import FakeCatalogue
-from tests.products import CREATED_AT, draft, product, second
+from tests.support.fakes import FakeProductStore
+from tests.support.products import CREATED_AT, draft, product, second
 
 START = datetime(2026, 1, 31, 9, 30, 0, 123456, UTC)
 NEWEST, OLDEST = SortOrder.NEWEST_FIRST, SortOrder.OLDEST_FIRST
@@ -36,8 +36,8 @@ NEWEST, OLDEST = SortOrder.NEWEST_FIRST, SortOrder.OLDEST_FIRST
 class Shop:
     """A service, with its catalogue and a clock that stands still."""
 
-    def __init__(self, catalogue: FakeCatalogue | None = None) -> None:
-        self.catalogue = catalogue or FakeCatalogue()
+    def __init__(self, catalogue: FakeProductStore | None = None) -> None:
+        self.catalogue = catalogue or FakeProductStore()
         self.now = START
         self.service = ProductService(self.catalogue, lambda: self.now)
 
@@ -109,7 +109,7 @@ def test_an_id_that_is_taken_is_not_given_again(shop: Shop) -> None:
         shop.create(product_id="PROD-X")
 
 
-class Counting(FakeCatalogue):
+class Counting(FakeProductStore):
     """Takes note of what it is asked for."""
 
     def __init__(self) -> None:
@@ -146,7 +146,7 @@ def test_the_next_id_follows_the_leap_without_another(shop: Shop) -> None:
 
 
 def test_each_attempt_has_its_own_moment() -> None:
-    catalogue = FakeCatalogue()
+    catalogue = FakeProductStore()
     catalogue.insert(product("PROD-001"), "importer")
     ticks = iter(range(100))
     service = ProductService(catalogue, lambda: START + timedelta(seconds=next(ticks)))
@@ -243,7 +243,7 @@ def test_one_key_in_many_hands_creates_one_product(shop: Shop) -> None:
     assert len(shop.catalogue.products) == 1
 
 
-class Overtaken(FakeCatalogue):
+class Overtaken(FakeProductStore):
     """Somebody else uses the key between the look at the record and the transaction."""
 
     def __init__(self, meanwhile: Callable[[IdempotencyRecord], IdempotencyRecord | None]) -> None:

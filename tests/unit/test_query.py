@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from product_lambda.exceptions import ValidationException
 from product_lambda.models.product import Cursor, PageRequest, SortOrder
 from product_lambda.validators.path import is_product_id
-from product_lambda.validators.query import next_token, page_request_in
-from tests.events import faults_found_by, http_request
-from tests.products import CREATED_AT
+from product_lambda.validators.query import next_token, parse_page_request
+from tests.support.events import errors_found_by, http_request
+from tests.support.products import CREATED_AT
 
 PARAMETERS = "limit, offset, nextToken, sort"
 LIMIT = ("limit", "send a whole number from 1 to 100")
@@ -29,7 +29,7 @@ def wanted_by(**query: str) -> PageRequest:
 
 
 def asked(query: Mapping[str, tuple[str, ...]]) -> PageRequest:
-    return page_request_in(http_request(query=query))
+    return parse_page_request(http_request(query=query))
 
 
 def faults_of(query: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
@@ -196,7 +196,7 @@ def test_a_token_that_ends_in_any_letter_leads_back_to_its_place() -> None:
 
 @given(st.text() | st.text("createdAt-|PROD0123456789:TZ.").map(token_of))
 def test_whatever_a_token_says_it_names_a_place_among_products(token: str) -> None:
-    faults = faults_found_by(lambda: wanted_by(nextToken=token))
+    faults = errors_found_by(lambda: wanted_by(nextToken=token))
     if faults is None:
         place = wanted_by(nextToken=token).cursor
         assert place is not None
@@ -212,7 +212,7 @@ def test_whatever_a_token_says_it_names_a_place_among_products(token: str) -> No
     )
 )
 def test_any_query_is_taken_or_refused_with_reasons(query: dict[str, tuple[str, ...]]) -> None:
-    faults = faults_found_by(lambda: asked(query))
+    faults = errors_found_by(lambda: asked(query))
     if faults is None:
         wanted = asked(query)
         assert 1 <= wanted.limit <= 100

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from product_lambda.utils.request import HttpRequest, request_from
-from tests.events import API_KEY_ID, REQUEST_ID, gateway_event
+from tests.support.events import API_KEY_ID, REQUEST_ID, gateway_event
 
 
 def test_an_event_becomes_a_request() -> None:

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKED = sorted(ROOT.glob("requirements*.txt"))
+LOCKED = [ROOT / "requirements.txt", *sorted((ROOT / "tools/requirements").glob("*.txt"))]
 PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 
 
@@ -37,9 +37,9 @@ def test_requirements_name_no_place_to_fetch_from(file: Path) -> None:
     assert not re.search(r"https?:|file:|-index|-links", file.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-local.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "tools/requirements/local.txt"])
 def test_the_development_environment_holds_the_same_versions(name: str) -> None:
-    development = versions(ROOT / "requirements-dev.txt")
+    development = versions(ROOT / "tools/requirements/dev.txt")
 
     assert versions(ROOT / name).items() <= development.items()
 
@@ -49,7 +49,8 @@ def test_every_dependency_is_locked() -> None:
     groups = {"": project["project"]["dependencies"], **project["dependency-groups"]}
 
     for group, lines in groups.items():
-        locked = versions(ROOT / f"requirements{'-' * bool(group)}{group}.txt")
+        file = f"tools/requirements/{group}.txt" if group else "requirements.txt"
+        locked = versions(ROOT / file)
         wanted = [Requirement(line) for line in lines if isinstance(line, str)]
         for requirement in wanted:
             pinned = locked[canonicalize_name(requirement.name)].removeprefix("==")

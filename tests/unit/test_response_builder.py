@@ -23,15 +23,15 @@ from product_lambda.exceptions import (
     ValidationException,
 )
 from product_lambda.utils.response_builder import (
-    Answer,
+    Response,
     entity_tag,
     gateway_response,
-    json_answer,
+    json_response,
     not_modified,
-    problem_answer,
+    problem_response,
     to_json,
 )
-from tests.products import amounts
+from tests.support.products import amounts
 
 PROBLEMS: list[tuple[ProductServiceException, dict[str, object], str | None]] = [
     (
@@ -162,13 +162,13 @@ PROBLEMS: list[tuple[ProductServiceException, dict[str, object], str | None]] = 
 def test_a_fault_is_told_as_a_problem_document(
     fault: ProductServiceException, document: dict[str, object], retry_after: str | None
 ) -> None:
-    answer = problem_answer(fault, "request-1")
-    assert json.loads(answer.body) == {**document, "instance": "request-1"}
-    assert answer.status == document["status"]
+    response = problem_response(fault, "request-1")
+    assert json.loads(response.body) == {**document, "instance": "request-1"}
+    assert response.status == document["status"]
     expected = {"Content-Type": "application/problem+json"}
     if retry_after:
         expected["Retry-After"] = retry_after
-    assert answer.headers == expected
+    assert response.headers == expected
     assert str(fault) == document["detail"]
 
 
@@ -184,13 +184,13 @@ def test_every_fault_has_its_own_problem_type() -> None:
 
 
 def test_a_json_answer_says_so_and_keeps_its_other_headers() -> None:
-    assert json_answer(201, "{}", {"ETag": '"1"'}) == Answer(
+    assert json_response(201, "{}", {"ETag": '"1"'}) == Response(
         201, "{}", {"Content-Type": "application/json", "ETag": '"1"'}, None, replayed=False
     )
 
 
 def test_an_answer_is_empty_unless_told() -> None:
-    assert Answer(204) == Answer(204, "", {}, None, replayed=False)
+    assert Response(204) == Response(204, "", {}, None, replayed=False)
 
 
 def test_an_entity_tag_quotes_the_version() -> None:
@@ -198,7 +198,7 @@ def test_an_entity_tag_quotes_the_version() -> None:
 
 
 def test_what_is_not_modified_has_no_body() -> None:
-    expected = Answer(304, "", {"ETag": '"1"', "Cache-Control": "max-age=5"})
+    expected = Response(304, "", {"ETag": '"1"', "Cache-Control": "max-age=5"})
     assert not_modified('"1"', "max-age=5") == expected
 
 
@@ -226,7 +226,7 @@ COMMON = {
 
 
 def test_every_answer_carries_the_common_headers() -> None:
-    response = gateway_response(Answer(204), "request-1", None, ("https://a.example",))
+    response = gateway_response(Response(204), "request-1", None, ("https://a.example",))
     assert response == {
         "statusCode": 204,
         "headers": {**COMMON, "Access-Control-Allow-Origin": "https://a.example"},
@@ -236,15 +236,15 @@ def test_every_answer_carries_the_common_headers() -> None:
 
 
 def test_an_answer_adds_to_the_common_headers_and_overrides_them() -> None:
-    answer = Answer(200, "{}", {"ETag": '"1"', "Cache-Control": "no-cache"})
-    response = gateway_response(answer, "request-1", None, ("*",))
-    assert response["headers"] == {
+    response = Response(200, "{}", {"ETag": '"1"', "Cache-Control": "no-cache"})
+    sent = gateway_response(response, "request-1", None, ("*",))
+    assert sent["headers"] == {
         **COMMON,
         "Access-Control-Allow-Origin": "*",
         "ETag": '"1"',
         "Cache-Control": "no-cache",
     }
-    assert response["body"] == "{}"
+    assert sent["body"] == "{}"
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_an_answer_adds_to_the_common_headers_and_overrides_them() -> None:
 )
 def test_an_allowed_origin_is_echoed_and_no_other(origin: str | None, echoed: str) -> None:
     allowed = ("https://a.example", "https://b.example")
-    headers = gateway_response(Answer(200), "request-1", origin, allowed)["headers"]
+    headers = gateway_response(Response(200), "request-1", origin, allowed)["headers"]
     assert headers["Access-Control-Allow-Origin"] == echoed
     assert headers["Vary"] == "Origin"
 
@@ -268,6 +268,6 @@ def test_an_allowed_origin_is_echoed_and_no_other(origin: str | None, echoed: st
 @pytest.mark.parametrize("origin", [None, "https://evil.example", "*"])
 def test_one_allowed_origin_does_not_vary(origin: str | None) -> None:
     for only in ("*", "https://a.example"):
-        headers = gateway_response(Answer(200), "request-1", origin, (only,))["headers"]
+        headers = gateway_response(Response(200), "request-1", origin, (only,))["headers"]
         assert headers["Access-Control-Allow-Origin"] == only
         assert "Vary" not in headers

@@ -20,8 +20,8 @@ import yaml
 from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
 
-from scripts.aliases import ENVIRONMENTS, function_names
-from tests.command_lines import check_bootstrap, check_make, check_script
+from product_tools.functions import ENVIRONMENTS, function_names
+from tests.support.command_lines import check_bootstrap, check_make, check_script
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "runbooks"

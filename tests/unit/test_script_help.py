@@ -16,6 +16,6 @@ def test_a_program_asked_for_help_only_gives_it(
 ) -> None:
     monkeypatch.setattr(sys, "argv", [f"{program}.py", "--help"])
     with pytest.raises(SystemExit) as ended:
-        importlib.import_module(f"scripts.{program}").main()
+        importlib.import_module(program).main()
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("usage: ")

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scripts import catalogue_file
-from scripts.catalogue_file import CatalogueFileError
+from product_tools import catalogue_file
+from product_tools.catalogue_file import CatalogueFileError
 
 PLANS = Path(__file__).parents[2] / "catalogue" / "plans.yaml"
 
@@ -67,9 +67,9 @@ def faults_of(folder: Path, *entries: object) -> str:
 
 
 def fault_of(path: Path) -> str:
-    with pytest.raises(CatalogueFileError) as refusal:
+    with pytest.raises(CatalogueFileError) as rejection:
         catalogue_file.read(path)
-    return str(refusal.value)
+    return str(rejection.value)
 
 
 @pytest.mark.parametrize("ending", [".yaml", ".yml", ".json"])
@@ -126,7 +126,7 @@ def test_a_number_forced_by_a_tag_is_refused_when_it_is_none(tmp_path: Path) -> 
 
 
 def test_one_answer_names_every_fault(tmp_path: Path) -> None:
-    answer = faults_of(
+    response = faults_of(
         tmp_path,
         product_entry(price="10", colour="red"),
         product_entry(productId="PROD-001"),
@@ -137,7 +137,7 @@ def test_one_answer_names_every_fault(tmp_path: Path) -> None:
     text = "a text (in quotes where it looks like a number, a date or a yes)"
     number = "a number such as 1500 or 19.99, without quotes"
     known = "productId, name, description, price, setupFee, currency, period, features"
-    assert answer.splitlines()[1:] == [
+    assert response.splitlines()[1:] == [
         f"  - product 1 (PROD-001): price must be {number}",
         f"  - product 1 (PROD-001): unknown field colour (known: {known})",
         "  - product 2 (PROD-001): its productId is already that of product 1 (PROD-001)",
@@ -163,10 +163,10 @@ def test_one_answer_names_every_fault(tmp_path: Path) -> None:
 def test_a_key_given_twice_is_a_fault(tmp_path: Path, name: str, text: str) -> None:
     path = tmp_path / name
     path.write_text(text)
-    answer = fault_of(path)
-    assert "- version is given twice" in answer
-    assert "- unknown field version beside products" in answer
-    assert "- product 1: price is given twice" in answer
+    response = fault_of(path)
+    assert "- version is given twice" in response
+    assert "- unknown field version beside products" in response
+    assert "- product 1: price is given twice" in response
 
 
 @pytest.mark.parametrize(
@@ -192,14 +192,14 @@ def test_a_file_that_is_no_catalogue_is_refused_by_name(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    answer = fault_of(path)
-    assert said in answer
-    assert str(path) in answer
+    response = fault_of(path)
+    assert said in response
+    assert str(path) in response
 
 
 def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
-    answer = fault_of(tmp_path / "missing.yaml")
-    assert answer == f"{tmp_path}/missing.yaml cannot be read: No such file or directory."
+    response = fault_of(tmp_path / "missing.yaml")
+    assert response == f"{tmp_path}/missing.yaml cannot be read: No such file or directory."
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:

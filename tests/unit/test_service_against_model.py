@@ -3,13 +3,13 @@
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.catalogue_machine import CatalogueMachine
-from tests.fakes import FakeCatalogue
+from tests.support.catalogue_machine import CatalogueMachine
+from tests.support.fakes import FakeProductStore
 
 
 class InMemory(CatalogueMachine):
-    def empty_catalogue(self) -> FakeCatalogue:
-        return FakeCatalogue()
+    def empty_catalogue(self) -> FakeProductStore:
+        return FakeProductStore()
 
 
 def test_the_service_does_what_the_model_does() -> None:

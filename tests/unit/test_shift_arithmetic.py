@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.aliases import Alias, Note, Phase, latest_shift, note_from, routing
-from scripts.shift_traffic import percentages
+from product_tools.aliases import Alias, Note, Phase, latest_shift, note_from, routing
+from shift_traffic import percentages
 
 VERSIONS = st.integers(1, 10**6).map(str)
 

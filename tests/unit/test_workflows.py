@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.command_lines import check_bootstrap, check_make, check_script
+from tests.support.command_lines import check_bootstrap, check_make, check_script
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".github" / "workflows"
@@ -334,4 +334,10 @@ def test_dependabot_looks_at_everything_that_is_pinned() -> None:
         ("npm", str(path.parent.relative_to(ROOT))) for path in ROOT.glob("tools/*/package.json")
     }
     terraform = {("terraform", "terraform"), ("terraform", "terraform/table")}
-    assert looked_at == {("pip", ""), ("github-actions", ""), *node, *terraform}
+    assert looked_at == {
+        ("pip", ""),
+        ("pip", "tools/requirements"),
+        ("github-actions", ""),
+        *node,
+        *terraform,
+    }

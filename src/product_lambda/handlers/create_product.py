@@ -1,21 +1,21 @@
 """POST /products: a new product."""
 
-from product_lambda.handlers.entry import catalogue, endpoint, refuse_when_read_only
+from product_lambda.handlers.entry import catalogue, endpoint, reject_when_read_only
 from product_lambda.models.requests import CreateProductRequest
 from product_lambda.utils.request import HttpRequest
-from product_lambda.utils.response_builder import Answer, entity_tag, json_answer, to_json
-from product_lambda.validators.body import body_in
+from product_lambda.utils.response_builder import Response, entity_tag, json_response, to_json
+from product_lambda.validators.body import parse_body
 from product_lambda.validators.combined import all_valid
-from product_lambda.validators.headers import idempotency_key_in, require_json
+from product_lambda.validators.headers import parse_idempotency_key, require_json
 
 
 @endpoint("create_product", "POST", "/products")
-def handler(request: HttpRequest) -> Answer:
+def handler(request: HttpRequest) -> Response:
     """Create the product that the body describes."""
-    refuse_when_read_only()
+    reject_when_read_only()
     require_json(request)
     key, wanted = all_valid(
-        lambda: idempotency_key_in(request), lambda: body_in(request, CreateProductRequest)
+        lambda: parse_idempotency_key(request), lambda: parse_body(request, CreateProductRequest)
     )
     product, replayed = catalogue().create_product(wanted.draft(), key, request.api_key_id)
     headers = {
@@ -24,5 +24,5 @@ def handler(request: HttpRequest) -> Answer:
     }
     if replayed:
         headers["Idempotency-Replayed"] = "true"
-    answer = json_answer(201, to_json(product.representation()), headers)
-    return answer._replace(product_id=product.product_id, replayed=replayed)
+    response = json_response(201, to_json(product.representation()), headers)
+    return response._replace(product_id=product.product_id, replayed=replayed)

@@ -18,10 +18,10 @@ from product_lambda.services.product_service import ProductService
 from product_lambda.utils.logger import configure_logging
 from product_lambda.utils.request import HttpRequest, request_from
 from product_lambda.utils.response_builder import (
-    Answer,
     GatewayResponse,
+    Response,
     gateway_response,
-    problem_answer,
+    problem_response,
 )
 from product_lambda.utils.settings import settings_from
 from product_lambda.validators.path import is_product_id
@@ -44,7 +44,7 @@ def catalogue() -> ProductService:
     )
 
 
-def refuse_when_read_only() -> None:
+def reject_when_read_only() -> None:
     """Raise ReadOnlyException where operators have switched writing off."""
     if SETTINGS.read_only:
         raise ReadOnlyException
@@ -52,7 +52,7 @@ def refuse_when_read_only() -> None:
 
 def endpoint(
     operation: str, method: str, route: str
-) -> Callable[[Callable[[HttpRequest], Answer]], Handler]:
+) -> Callable[[Callable[[HttpRequest], Response]], Handler]:
     """Make a Lambda handler of a function that answers an HTTP request.
 
     Every exception becomes a problem document here, and nowhere else. Each request leaves one
@@ -61,26 +61,26 @@ def endpoint(
     gc.freeze()
     gc.enable()
 
-    def decorate(answer_to: Callable[[HttpRequest], Answer]) -> Handler:
+    def decorate(answer_to: Callable[[HttpRequest], Response]) -> Handler:
         def handler(event: Mapping[str, object], _context: object) -> GatewayResponse:
             started = time.perf_counter()
             request = request_from(event)
-            answer = _answered(answer_to, request)
+            response = _answered(answer_to, request)
             LOGGER.info(
                 "request completed",
                 extra={
                     "operation": operation,
                     "method": method,
                     "route": route,
-                    "status": answer.status,
+                    "status": response.status,
                     "duration_ms": round((time.perf_counter() - started) * 1000, 1),
-                    "product_id": answer.product_id or _product_named_in(request),
+                    "product_id": response.product_id or _product_named_in(request),
                     "request_id": request.request_id,
-                    "replayed": answer.replayed,
+                    "replayed": response.replayed,
                 },
             )
             return gateway_response(
-                answer,
+                response,
                 request.request_id,
                 request.headers.get("origin"),
                 SETTINGS.cors_allowed_origins,
@@ -97,7 +97,7 @@ def _product_named_in(request: HttpRequest) -> str | None:
     return named if is_product_id(named) else None
 
 
-def _answered(answer_to: Callable[[HttpRequest], Answer], request: HttpRequest) -> Answer:
+def _answered(answer_to: Callable[[HttpRequest], Response], request: HttpRequest) -> Response:
     try:
         return answer_to(request)
     except ProductServiceException as known:
@@ -107,4 +107,4 @@ def _answered(answer_to: Callable[[HttpRequest], Answer], request: HttpRequest) 
         fault.__cause__ = unforeseen
     if fault.status >= InternalException.status and not isinstance(fault, ReadOnlyException):
         LOGGER.error("request failed", exc_info=fault, extra={"request_id": request.request_id})
-    return problem_answer(fault, request.request_id)
+    return problem_response(fault, request.request_id)

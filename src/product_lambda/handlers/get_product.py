@@ -3,26 +3,28 @@
 from product_lambda.handlers.entry import SETTINGS, catalogue, endpoint
 from product_lambda.utils.request import HttpRequest
 from product_lambda.utils.response_builder import (
-    Answer,
+    Response,
     entity_tag,
-    json_answer,
+    json_response,
     not_modified,
     to_json,
 )
 from product_lambda.validators.combined import all_valid
-from product_lambda.validators.headers import tags_known_in
-from product_lambda.validators.path import product_id_in
+from product_lambda.validators.headers import parse_if_none_match
+from product_lambda.validators.path import parse_product_id
 
 
 @endpoint("get_product", "GET", "/products/{productId}")
-def handler(request: HttpRequest) -> Answer:
+def handler(request: HttpRequest) -> Response:
     """Answer with the product as the last write left it."""
-    product_id, known = all_valid(lambda: product_id_in(request), lambda: tags_known_in(request))
+    product_id, known = all_valid(
+        lambda: parse_product_id(request), lambda: parse_if_none_match(request)
+    )
     product = catalogue().get_product(product_id)
     tag = entity_tag(product.version)
     if known.weakly_match(tag):
         return not_modified(tag, SETTINGS.read_cache_control)
-    return json_answer(
+    return json_response(
         200,
         to_json(product.representation()),
         {"ETag": tag, "Cache-Control": SETTINGS.read_cache_control},

@@ -31,8 +31,8 @@ class Deadline:
         self,
         operation: Callable[[], T],
         *,
-        at_most: float,
-        worth_repeating: tuple[type[Exception], ...] = (),
+        timeout: float,
+        retry_on: tuple[type[Exception], ...] = (),
     ) -> T:
         """Return what `operation` returns, within `at_most` seconds and before the deadline.
 
@@ -44,16 +44,16 @@ class Deadline:
             Exception: whatever `operation` raises otherwise.
         """
         try:
-            return self._once(operation, at_most)
-        except worth_repeating:
+            return self._once(operation, timeout)
+        except retry_on:
             pause = _FIRST_PAUSE_SECONDS * (1 + _RANDOM.random())
-            if self.remaining() < pause + at_most / 2:
+            if self.remaining() < pause + timeout / 2:
                 raise
             time.sleep(pause)
-            return self._once(operation, at_most)
+            return self._once(operation, timeout)
 
-    def _once[T](self, operation: Callable[[], T], at_most: float) -> T:
-        seconds = min(at_most, self.remaining())
+    def _once[T](self, operation: Callable[[], T], timeout: float) -> T:
+        seconds = min(timeout, self.remaining())
         if seconds <= 0:
             raise DependencyUnavailableException
         future = _THREADS.submit(operation)

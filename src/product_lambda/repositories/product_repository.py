@@ -329,14 +329,12 @@ class ProductRepository:
             _PASSING,
         )
 
-    def _call[T](
-        self, operation: Callable[[], T], worth_repeating: tuple[type[Exception], ...]
-    ) -> T:
+    def _call[T](self, operation: Callable[[], T], retry_on: tuple[type[Exception], ...]) -> T:
         try:
             return self._deadline.call(
                 lambda: _classified(operation),
-                at_most=_CALL_SECONDS,
-                worth_repeating=worth_repeating,
+                timeout=_CALL_SECONDS,
+                retry_on=retry_on,
             )
         except _PASSING as failure:
             raise DependencyUnavailableException from failure

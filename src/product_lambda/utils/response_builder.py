@@ -19,7 +19,7 @@ class GatewayResponse(TypedDict):
     isBase64Encoded: bool
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """An answer before the headers that all answers share.
 
     Attributes:
@@ -40,9 +40,9 @@ def to_json(document: object) -> str:
     return simplejson.dumps(document, use_decimal=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def json_answer(status: int, body: str, headers: Mapping[str, str]) -> Answer:
+def json_response(status: int, body: str, headers: Mapping[str, str]) -> Response:
     """An answer whose body is JSON text."""
-    return Answer(status, body, {"Content-Type": "application/json", **headers})
+    return Response(status, body, {"Content-Type": "application/json", **headers})
 
 
 def entity_tag(version: int) -> str:
@@ -50,9 +50,9 @@ def entity_tag(version: int) -> str:
     return f'"{version}"'
 
 
-def not_modified(tag: str, cache_control: str) -> Answer:
+def not_modified(tag: str, cache_control: str) -> Response:
     """304: what the caller holds under `tag` is still right (RFC 9110, section 15.4.5)."""
-    return Answer(304, "", {"ETag": tag, "Cache-Control": cache_control})
+    return Response(304, "", {"ETag": tag, "Cache-Control": cache_control})
 
 
 class Problem(Protocol):
@@ -78,7 +78,7 @@ class Problem(Protocol):
     def retry_after(self) -> int | None: ...  # noqa: D102
 
 
-def problem_answer(problem: Problem, request_id: str) -> Answer:
+def problem_response(problem: Problem, request_id: str) -> Response:
     """A problem document (RFC 9457).
 
     The type is a tag URI (RFC 4151), as RFC 9457 advises for types that cannot be fetched.
@@ -96,11 +96,11 @@ def problem_answer(problem: Problem, request_id: str) -> Answer:
     headers = {"Content-Type": "application/problem+json"}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
-    return Answer(problem.status, to_json(document), headers)
+    return Response(problem.status, to_json(document), headers)
 
 
 def gateway_response(
-    answer: Answer, request_id: str, origin: str | None, allowed_origins: tuple[str, ...]
+    response: Response, request_id: str, origin: str | None, allowed_origins: tuple[str, ...]
 ) -> GatewayResponse:
     """Add what every answer carries and shape it for API Gateway.
 
@@ -115,13 +115,13 @@ def gateway_response(
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
         "X-Request-Id": request_id,
-        **answer.headers,
+        **response.headers,
     }
     if len(allowed_origins) > 1:
         headers["Vary"] = "Origin"
     return {
-        "statusCode": answer.status,
+        "statusCode": response.status,
         "headers": headers,
-        "body": answer.body,
+        "body": response.body,
         "isBase64Encoded": False,
     }

@@ -19,7 +19,7 @@ MAX_BODY_BYTES: Final = 256 * 1024
 _SET_BY_THE_SERVICE: Final = frozenset({"productId", "active", "version", "createdAt", "updatedAt"})
 
 
-def body_in[Body: BaseModel](request: HttpRequest, model: type[Body]) -> Body:
+def parse_body[Body: BaseModel](request: HttpRequest, model: type[Body]) -> Body:
     """Return the body as a `model`, its numbers parsed as Decimal.
 
     Raises:

@@ -45,7 +45,7 @@ class EntityTags(NamedTuple):
         return frozenset(int(match[1]) for match in found if match)
 
 
-def versions_expected_in(request: HttpRequest) -> frozenset[int] | None:
+def parse_if_match(request: HttpRequest) -> frozenset[int] | None:
     """Return the versions that `If-Match` accepts; None where it accepts any or is absent.
 
     Raises:
@@ -55,7 +55,7 @@ def versions_expected_in(request: HttpRequest) -> frozenset[int] | None:
     return None if tags is None or tags.anything else tags.versions()
 
 
-def tags_known_in(request: HttpRequest) -> EntityTags:
+def parse_if_none_match(request: HttpRequest) -> EntityTags:
     """Return the tags of `If-None-Match`; none where it is absent.
 
     Raises:
@@ -64,7 +64,7 @@ def tags_known_in(request: HttpRequest) -> EntityTags:
     return _entity_tags(request, "If-None-Match") or EntityTags(frozenset())
 
 
-def idempotency_key_in(request: HttpRequest) -> str | None:
+def parse_idempotency_key(request: HttpRequest) -> str | None:
     """Return the idempotency key, None where there is none.
 
     Raises:

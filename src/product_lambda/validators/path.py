@@ -9,7 +9,7 @@ from product_lambda.utils.request import HttpRequest
 _PRODUCT_ID = re.compile(PRODUCT_ID_PATTERN.removeprefix("^").removesuffix("$"))
 
 
-def product_id_in(request: HttpRequest) -> str:
+def parse_product_id(request: HttpRequest) -> str:
     """Return the product id of the path.
 
     Raises:

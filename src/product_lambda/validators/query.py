@@ -17,7 +17,7 @@ _NUMBER: Final = re.compile("[0-9]{1,6}")
 _TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
 
-def page_request_in(request: HttpRequest) -> PageRequest:
+def parse_page_request(request: HttpRequest) -> PageRequest:
     """Return which part of the list the query asks for.
 
     Raises:

@@ -1,1 +1,0 @@
-"""Programs around the API: they reach it over HTTP only and import nothing of the service."""

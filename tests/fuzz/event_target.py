@@ -1,0 +1,124 @@
+"""What atheris runs: five functions, an event made of its bytes, and a judge of each answer.
+
+Started by `tests.fuzz.run_events`; the catalogue is in memory, so that only our code is explored.
+"""
+
+import importlib
+import json
+import logging
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+import atheris
+
+from product_tools.functions import ROUTES
+from tests.support.workload import function_environment
+
+with atheris.instrument_imports(include=["product_lambda"]):
+    from tests.support.events import Functions, gateway_event
+    from tests.support.factory import product_body
+    from tests.support.fakes import FakeProductStore
+    from tests.support.hostile import faults_of
+
+_FUNCTIONS = tuple(ROUTES)
+_TEXT_LENGTH = 200
+_HEADERS = ("If-Match", "If-None-Match", "Idempotency-Key", "Content-Type", "Origin", "X-Other")
+_PARAMETERS = ("limit", "offset", "sort", "nextToken", "other")
+_KNOWN = (
+    *(
+        "",
+        '"1"',
+        'W/"1", "2"',
+        "*",
+        "application/json; charset=utf-8",
+        "PROD-001",
+        "PROD-A-1",
+        "50",
+    ),
+    *("-createdAt", "LWNyZWF0ZWRBdHwyMDI2LTAxLTMxVDA5OjMwOjAwLjEyMzQ1Nlp8UFJPRC0wMDE", "null"),
+    *(
+        "19.99",
+        "1e3",
+        '"Basic"',
+        '"ZAR"',
+        '"once-off"',
+        '["One", "Two"]',
+        '["One"]',
+        "true",
+        "-0.0",
+    ),
+)
+_FIELDS = ("name", "description", "price", "setupFee", "currency", "period", "features", "version")
+
+
+def fuzzed_functions() -> Functions:
+    """The functions, instrumented, on a catalogue in memory."""
+    os.environ.update(function_environment("http://127.0.0.1:9", "products-fuzzed"))
+    logging.disable(logging.CRITICAL)
+    with atheris.instrument_imports(include=["product_lambda"]):
+        handlers: dict[str, ModuleType] = {
+            name: importlib.import_module(f"product_lambda.handlers.{name}") for name in _FUNCTIONS
+        }
+    entry = importlib.import_module("product_lambda.handlers.entry")
+    catalogue = FakeProductStore()
+    vars(entry)["ProductRepository"] = lambda _table, _deadline: catalogue
+    functions = Functions(handlers)
+    functions.create(product_body(productId="PROD-001"))
+    return functions
+
+
+def event_from(source: Any) -> Any:
+    """An event: sometimes any JSON at all, mostly a request with a few odd parts."""
+    if source.ConsumeIntInRange(0, 7) == 0:
+        try:
+            return json.loads(source.ConsumeUnicode(2000))
+        except (ValueError, RecursionError):
+            return {}
+
+    def text() -> str:
+        known = _KNOWN[source.ConsumeIntInRange(0, len(_KNOWN) - 1)]
+        kept = source.ConsumeIntInRange(0, len(known))
+        return known[:kept] + str(source.ConsumeUnicode(source.ConsumeIntInRange(0, _TEXT_LENGTH)))
+
+    def some(names: tuple[str, ...]) -> dict[str, str]:
+        return {name: text() for name in names if source.ConsumeBool()}
+
+    event = gateway_event(
+        product_id="PROD-001" if source.ConsumeBool() else text(),
+        headers=some(_HEADERS),
+        query=some(_PARAMETERS),
+        body=_body_from(source, some),
+    )
+    event["isBase64Encoded"] = source.ConsumeIntInRange(0, 7) == 0
+    if source.ConsumeBool():
+        event["multiValueHeaders"] = event["multiValueQueryStringParameters"] = None
+    return event
+
+
+def _body_from(source: Any, some: Any) -> str:
+    if source.ConsumeBool():
+        return str(source.ConsumeUnicode(1000))
+    members = ", ".join(f'"{name}": {value}' for name, value in some(_FIELDS).items())
+    return f"{{{members}}}"
+
+
+def main() -> None:
+    """Fuzz as libFuzzer's arguments say; an answer that must not be ends it."""
+    functions = fuzzed_functions()
+
+    def judge(raw: bytes) -> None:
+        source = atheris.FuzzedDataProvider(raw)
+        name = _FUNCTIONS[source.ConsumeIntInRange(0, len(_FUNCTIONS) - 1)]
+        event = event_from(source)
+        faults = faults_of(functions.call(name, event))
+        if faults:
+            raise AssertionError(f"{name} with {event!r}: {' '.join(faults)}")
+
+    atheris.Setup(sys.argv, judge)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""Drives the service with random requests beside a model of the catalogue, which is plain dicts.
+
+The model says what each request must answer; it knows nothing of how the service is built.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from product_lambda.exceptions import (
+    DuplicateProductException,
+    IdempotencyKeyReusedException,
+    PreconditionFailedException,
+    ProductNotFoundException,
+    ProductServiceException,
+)
+from product_lambda.models.product import (
+    PageRequest,
+    Product,
+    ProductDraft,
+    SortOrder,
+)
+from product_lambda.services.product_service import Catalogue, ProductService
+from tests.support.products import draft
+
+IDS = st.sampled_from([*(f"PROD-{number:03}" for number in range(1, 9)), "PROD-X", "PROD-Y"])
+DRAFTS = st.builds(
+    draft,
+    product_id=st.none() | IDS,
+    name=st.sampled_from(["Basic", "Standard"]),
+    price=st.sampled_from([Decimal("19.99"), Decimal(1000)]),
+    setup_fee=st.sampled_from([None, Decimal(0), Decimal("0.01")]),
+)
+CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["Premium", "Enterprise"]),
+        "price": st.sampled_from([Decimal("0.01"), Decimal("99999999.99")]),
+        "setupFee": st.sampled_from([None, Decimal(5), Decimal("0.3")]),
+        "features": st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=3),
+    },
+).filter(len)
+EXPECTED = st.none() | st.frozensets(st.integers(0, 4), max_size=3)
+KEYS = st.none() | st.sampled_from(["key-1", "key-2"])
+NAMES = {"name": "name", "price": "price", "setupFee": "setup_fee", "features": "features"}
+
+
+@dataclass
+class Remembered:
+    """What the model knows of an idempotency key."""
+
+    wanted: ProductDraft
+    product: Product
+    until: datetime
+
+
+class CatalogueMachine(RuleBasedStateMachine):
+    """One service and its model, from an empty catalogue on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moment = datetime(2026, 1, 31, tzinfo=UTC)
+        self.service = ProductService(self.empty_catalogue(), lambda: self.moment)
+        self.products: dict[str, Product] = {}
+        self.keys: dict[str, Remembered] = {}
+        self.number = 0
+
+    def empty_catalogue(self) -> Catalogue:
+        """What the service is to work on."""
+        raise NotImplementedError
+
+    def tick(self) -> str:
+        """Let a second pass, so that no two products are of the same moment."""
+        self.moment += timedelta(seconds=1)
+        return self.moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+
+    @rule(wanted=DRAFTS, key=KEYS)
+    def create(self, wanted: ProductDraft, key: str | None) -> None:
+        now = self.tick()
+        response = told(lambda: self.service.create_product(wanted, key, "author"))
+        earlier = self.keys.get(key) if key else None
+        if earlier and self.moment < earlier.until:
+            if earlier.wanted == wanted:
+                assert response == (earlier.product, True)
+            else:
+                assert response is IdempotencyKeyReusedException
+            return
+        product_id = wanted.product_id or self.next_id()
+        if product_id in self.products:
+            assert response is DuplicateProductException
+            return
+        created = Product(
+            product_id=product_id,
+            name=wanted.name,
+            description=wanted.description,
+            price=wanted.price,
+            setup_fee=wanted.setup_fee,
+            currency=wanted.currency,
+            period=wanted.period,
+            features=wanted.features,
+            active=True,
+            version=1,
+            created_at=now,
+            updated_at=now,
+        )
+        assert response == (created, False)
+        self.products[product_id] = created
+        if key:
+            self.keys[key] = Remembered(wanted, created, self.moment + timedelta(hours=24))
+
+    def next_id(self) -> str:
+        """The id that leaping over taken numbers ends at."""
+        step = 1
+        self.number += step
+        while f"PROD-{self.number:03}" in self.products:
+            step *= 2
+            self.number += step
+        return f"PROD-{self.number:03}"
+
+    @rule(product_id=IDS, changes=CHANGES, expected=EXPECTED)
+    def update(
+        self, product_id: str, changes: dict[str, Any], expected: frozenset[int] | None
+    ) -> None:
+        now = self.tick()
+        response = told(
+            lambda: self.service.update_product(product_id, changes, expected, "author")
+        )
+        product = self.products.get(product_id)
+        if product is None or not product.active:
+            assert response is ProductNotFoundException
+        elif expected is not None and product.version not in expected:
+            assert response is PreconditionFailedException
+        else:
+            members: dict[str, Any] = {NAMES[name]: value for name, value in changes.items()}
+            if "features" in members:
+                members["features"] = tuple(members["features"])
+            changed = replace(product, **members, version=product.version + 1, updated_at=now)
+            assert response == changed
+            self.products[product_id] = changed
+
+    @rule(product_id=IDS, expected=EXPECTED)
+    def delete(self, product_id: str, expected: frozenset[int] | None) -> None:
+        now = self.tick()
+        response = told(lambda: self.service.delete_product(product_id, expected, "author"))
+        product = self.products.get(product_id)
+        if product is None:
+            assert response is ProductNotFoundException
+        elif product.active and expected is not None and product.version not in expected:
+            assert response is PreconditionFailedException
+        else:
+            assert response is None
+            if product.active:
+                self.products[product_id] = replace(
+                    product, active=False, version=product.version + 1, updated_at=now
+                )
+
+    @rule(product_id=IDS)
+    def get(self, product_id: str) -> None:
+        response = told(lambda: self.service.get_product(product_id))
+        product = self.products.get(product_id)
+        if product is None or not product.active:
+            assert response is ProductNotFoundException
+        else:
+            assert response == product
+
+    @rule(sort=st.sampled_from(SortOrder), limit=st.integers(1, 4), offset=st.integers(0, 6))
+    def walk(self, sort: SortOrder, limit: int, offset: int) -> None:
+        """From an offset on, page by page to the end."""
+        expected = self.active(sort)[offset:]
+        page = self.service.list_products(PageRequest(limit, sort, offset, None))
+        pages = [page]
+        while page.following:
+            page = self.service.list_products(PageRequest(limit, sort, 0, page.following))
+            pages.append(page)
+        assert [product for page in pages for product in page.products] == expected
+        assert all(len(page.products) == limit for page in pages[:-1])
+
+    @rule(hours=st.integers(1, 23))
+    def wait(self, hours: int) -> None:
+        self.moment += timedelta(hours=hours)
+
+    @invariant()
+    def the_list_is_the_models(self) -> None:
+        everything = PageRequest(100, SortOrder.OLDEST_FIRST, 0, None)
+        found = self.service.list_products(everything)
+        assert list(found.products) == self.active(SortOrder.OLDEST_FIRST)
+        assert found.following is None
+
+    def active(self, sort: SortOrder) -> list[Product]:
+        """The model's list."""
+        return sorted(
+            (product for product in self.products.values() if product.active),
+            key=lambda product: product.created_at,
+            reverse=sort is SortOrder.NEWEST_FIRST,
+        )
+
+
+def told(request: Callable[[], object]) -> object:
+    """What a request returns, or the kind of fault that it raises."""
+    try:
+        return request()
+    except ProductServiceException as fault:
+        return type(fault)

@@ -1,0 +1,131 @@
+"""A catalogue in memory, for tests of the rules alone.
+
+It passes the same contract tests as the real one (tests/integration/test_repository_contract.py),
+so that it cannot promise what DynamoDB does not.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from product_lambda.exceptions import (
+    DuplicateProductException,
+    IdempotencyKeyInFlightException,
+    PreconditionFailedException,
+    ProductNotFoundException,
+)
+from product_lambda.models.product import (
+    Cursor,
+    IdempotencyRecord,
+    Product,
+    SortOrder,
+    product_from,
+)
+
+
+class FakeProductStore:
+    """A `Catalogue` that lasts as long as the object.
+
+    Attributes:
+        products: by id, the inactive ones too.
+        authors: who wrote each product last, by the product's id.
+        records: by the hash of the idempotency key.
+        number: the last number given out.
+    """
+
+    def __init__(self) -> None:
+        self.products: dict[str, Product] = {}
+        self.authors: dict[str, str] = {}
+        self.records: dict[str, IdempotencyRecord] = {}
+        self.number = 0
+        self._lock = threading.RLock()
+
+    def get(self, product_id: str) -> Product | None:
+        return self.products.get(product_id)
+
+    def page(self, sort: SortOrder, after: Cursor | None, limit: int) -> list[Product]:
+        newest_first = sort is SortOrder.NEWEST_FIRST
+        with self._lock:
+            active = [product for product in self.products.values() if product.active]
+        active.sort(key=_place, reverse=newest_first)
+        if after is not None:
+            active = [
+                product
+                for product in active
+                if (_place(product) < after if newest_first else _place(product) > after)
+            ]
+        return active[:limit]
+
+    def cursor_at(self, sort: SortOrder, offset: int) -> Cursor | None:
+        first = self.page(sort, None, offset)
+        return _place(first[-1]) if len(first) == offset else None
+
+    def advance_number(self, step: int) -> int:
+        with self._lock:
+            self.number += step
+            return self.number
+
+    def insert(self, product: Product, author: str) -> None:
+        with self._lock:
+            if product.product_id in self.products:
+                raise DuplicateProductException(product.product_id)
+            self.products[product.product_id] = product
+            self.authors[product.product_id] = author
+
+    def insert_once(
+        self, product: Product, author: str, record: IdempotencyRecord, now: int
+    ) -> None:
+        with self._lock:
+            earlier = self.records.get(record.key_hash)
+            if earlier is not None and earlier.expires_at > now:
+                raise IdempotencyKeyInFlightException
+            self.insert(product, author)
+            self.records[record.key_hash] = record
+
+    def find_record(self, key_hash: str) -> IdempotencyRecord | None:
+        return self.records.get(key_hash)
+
+    def update(
+        self,
+        product_id: str,
+        changes: Mapping[str, Any],
+        expected: frozenset[int] | None,
+        author: str,
+        now: str,
+    ) -> Product:
+        with self._lock:
+            product = self.products.get(product_id)
+            if product is None or not product.active:
+                raise ProductNotFoundException(product_id)
+            _require_version(product, expected)
+            written = {"version": product.version + 1, "updatedAt": now}
+            self.products[product_id] = product_from(
+                {**product.representation(), **changes, **written}
+            )
+            self.authors[product_id] = author
+            return self.products[product_id]
+
+    def deactivate(
+        self, product_id: str, expected: frozenset[int] | None, author: str, now: str
+    ) -> None:
+        with self._lock:
+            product = self.products.get(product_id)
+            if product is None:
+                raise ProductNotFoundException(product_id)
+            if not product.active:
+                return
+            _require_version(product, expected)
+            self.products[product_id] = replace(
+                product, active=False, version=product.version + 1, updated_at=now
+            )
+            self.authors[product_id] = author
+
+
+def _place(product: Product) -> Cursor:
+    return Cursor(product.created_at, product.product_id)
+
+
+def _require_version(product: Product, expected: frozenset[int] | None) -> None:
+    if expected is not None and product.version not in expected:
+        raise PreconditionFailedException(product.product_id)

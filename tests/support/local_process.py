@@ -1,0 +1,100 @@
+"""Runs the local server as a person would: a process with settings in its environment.
+
+It sends no requests.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.waiting import eventually
+
+REPOSITORY = Path(__file__).parents[2]
+KEY = "key-of-the-local-server-tests"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalProcess:
+    """A local server that serves.
+
+    Attributes:
+        address: such as http://127.0.0.1:8000.
+        group: the process itself; it leads a process group, as a terminal's foreground job does.
+    """
+
+    address: str
+    data_dir: Path
+    group: subprocess.Popen[bytes]
+    output_file: Path
+
+    @property
+    def output(self) -> str:
+        """All that it has printed so far."""
+        return self.output_file.read_text()
+
+    @property
+    def engine_pid(self) -> int:
+        """The process id of its engine."""
+        return int((self.data_dir / "engine.lock").read_text().split()[0])
+
+
+@contextmanager
+def local_server(
+    data_dir: Path, *, command: Sequence[str] = ("-m", "local"), **settings: str
+) -> Iterator[LocalProcess]:
+    """Keep a local server running on a free port, with its data in `data_dir`."""
+    output_file = data_dir.with_suffix(".out")
+    with output_file.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=REPOSITORY,
+            env={**os.environ, "PORT": "0", "API_KEY": KEY, "DATA_DIR": str(data_dir), **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def address() -> str | None:
+        printed = output_file.read_text()
+        assert process.poll() is None, f"the server stopped at once:\n{printed}"
+        found = re.search(r"Docs +(http://\S+)/docs\n", printed)
+        return found and found[1]
+
+    try:
+        started = eventually(address, "the server's address", seconds=60)
+        yield LocalProcess(started, data_dir, process, output_file)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def refused_start(*, command: Sequence[str] = ("-m", "local"), **settings: str) -> tuple[int, str]:
+    """The exit code and everything printed by a local server that cannot start."""
+    ended = subprocess.run(
+        [sys.executable, *command],
+        cwd=REPOSITORY,
+        env={**os.environ, "PORT": "0", **settings},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def has_ended(pid: int) -> bool | None:
+    """True where no such process runs; None, for `eventually`, where one does."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return None
