@@ -18,7 +18,7 @@ from product_lambda.exceptions import (
 from product_lambda.models.product import Cursor, IdempotencyRecord, Product, SortOrder
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import ProductRepository, ProductTable
-from product_lambda.services.product_service import Catalogue
+from product_lambda.services.product_service import ProductStore
 from tests.integration.conftest import new_table
 from tests.support.fakes import FakeProductStore
 from tests.support.products import CREATED_AT, product, second
@@ -31,7 +31,7 @@ class Shelf(Protocol):
     """A catalogue, and a look behind it."""
 
     @property
-    def catalogue(self) -> Catalogue: ...
+    def catalogue(self) -> ProductStore: ...
 
     def author_of(self, product_id: str) -> str:
         """Who wrote the product last."""
@@ -84,7 +84,7 @@ def shelf(request: pytest.FixtureRequest) -> Shelf:
 
 
 @pytest.fixture
-def catalogue(shelf: Shelf) -> Catalogue:
+def catalogue(shelf: Shelf) -> ProductStore:
     return shelf.catalogue
 
 
@@ -100,7 +100,7 @@ def record_of(stored: Product, **members: Any) -> IdempotencyRecord:
     )
 
 
-def fill(catalogue: Catalogue, count: int) -> list[Product]:
+def fill(catalogue: ProductStore, count: int) -> list[Product]:
     """Insert products whose creation follows their numbers."""
     filled = [product(f"PROD-{n:03}", created_at=second(n)) for n in range(1, count + 1)]
     for each in filled:
@@ -115,17 +115,17 @@ def ids(products: list[Product]) -> list[str]:
 # get and insert
 
 
-def test_a_product_is_read_as_it_was_inserted(catalogue: Catalogue) -> None:
+def test_a_product_is_read_as_it_was_inserted(catalogue: ProductStore) -> None:
     catalogue.insert(product(), "author")
     assert catalogue.get("PROD-001") == product()
 
 
-def test_a_product_without_setup_fee_has_none(catalogue: Catalogue) -> None:
+def test_a_product_without_setup_fee_has_none(catalogue: ProductStore) -> None:
     catalogue.insert(product(setup_fee=None), "author")
     assert catalogue.get("PROD-001") == product(setup_fee=None)
 
 
-def test_every_member_keeps_its_extremes(catalogue: Catalogue) -> None:
+def test_every_member_keeps_its_extremes(catalogue: ProductStore) -> None:
     extreme = product(
         "PROD-" + "Z" * 32,
         name="é" * 200,
@@ -138,16 +138,16 @@ def test_every_member_keeps_its_extremes(catalogue: Catalogue) -> None:
     assert catalogue.get(extreme.product_id) == extreme
 
 
-def test_what_was_never_stored_is_not_there(catalogue: Catalogue) -> None:
+def test_what_was_never_stored_is_not_there(catalogue: ProductStore) -> None:
     assert catalogue.get("PROD-001") is None
 
 
-def test_an_inactive_product_is_still_read(catalogue: Catalogue) -> None:
+def test_an_inactive_product_is_still_read(catalogue: ProductStore) -> None:
     catalogue.insert(product(active=False), "author")
     assert catalogue.get("PROD-001") == product(active=False)
 
 
-def test_an_insert_never_overwrites(catalogue: Catalogue) -> None:
+def test_an_insert_never_overwrites(catalogue: ProductStore) -> None:
     catalogue.insert(product(), "author")
     with pytest.raises(DuplicateProductException) as raised:
         catalogue.insert(product(name="another"), "other")
@@ -155,14 +155,14 @@ def test_an_insert_never_overwrites(catalogue: Catalogue) -> None:
     assert catalogue.get("PROD-001") == product()
 
 
-def test_the_id_of_an_inactive_product_stays_taken(catalogue: Catalogue) -> None:
+def test_the_id_of_an_inactive_product_stays_taken(catalogue: ProductStore) -> None:
     catalogue.insert(product(active=False), "author")
     with pytest.raises(DuplicateProductException):
         catalogue.insert(product(), "other")
     assert catalogue.get("PROD-001") == product(active=False)
 
 
-def test_of_racing_inserts_exactly_one_wins(catalogue: Catalogue) -> None:
+def test_of_racing_inserts_exactly_one_wins(catalogue: ProductStore) -> None:
     start = Barrier(4)
 
     def insert(number: int) -> bool:
@@ -194,36 +194,36 @@ def test_a_product_without_version_has_version_0(shelf: Shelf) -> None:
 
 
 @BOTH_ORDERS
-def test_an_empty_catalogue_has_an_empty_page(catalogue: Catalogue, sort: SortOrder) -> None:
+def test_an_empty_catalogue_has_an_empty_page(catalogue: ProductStore, sort: SortOrder) -> None:
     assert catalogue.page(sort, None, 5) == []
 
 
-def test_the_newest_come_first(catalogue: Catalogue) -> None:
+def test_the_newest_come_first(catalogue: ProductStore) -> None:
     fill(catalogue, 3)
     page = catalogue.page(SortOrder.NEWEST_FIRST, None, 5)
     assert ids(page) == ["PROD-003", "PROD-002", "PROD-001"]
 
 
-def test_the_oldest_come_first_when_asked(catalogue: Catalogue) -> None:
+def test_the_oldest_come_first_when_asked(catalogue: ProductStore) -> None:
     fill(catalogue, 3)
     page = catalogue.page(SortOrder.OLDEST_FIRST, None, 5)
     assert ids(page) == ["PROD-001", "PROD-002", "PROD-003"]
 
 
 @BOTH_ORDERS
-def test_a_page_holds_whole_products(catalogue: Catalogue, sort: SortOrder) -> None:
+def test_a_page_holds_whole_products(catalogue: ProductStore, sort: SortOrder) -> None:
     filled = fill(catalogue, 2)
     page = catalogue.page(sort, None, 5)
     assert sorted(page, key=lambda each: each.product_id) == filled
 
 
 @BOTH_ORDERS
-def test_a_page_has_at_most_as_many_as_asked(catalogue: Catalogue, sort: SortOrder) -> None:
+def test_a_page_has_at_most_as_many_as_asked(catalogue: ProductStore, sort: SortOrder) -> None:
     fill(catalogue, 4)
     assert [len(catalogue.page(sort, None, limit)) for limit in (1, 3, 4, 5)] == [1, 3, 4, 4]
 
 
-def test_inactive_products_and_other_items_are_on_no_page(catalogue: Catalogue) -> None:
+def test_inactive_products_and_other_items_are_on_no_page(catalogue: ProductStore) -> None:
     fill(catalogue, 3)
     catalogue.deactivate("PROD-002", None, "author", LATER)
     catalogue.advance_number(7)
@@ -239,7 +239,7 @@ def test_inactive_products_and_other_items_are_on_no_page(catalogue: Catalogue) 
 @BOTH_ORDERS
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_pages_after_one_another_show_each_product_once(
-    catalogue: Catalogue, sort: SortOrder, size: int
+    catalogue: ProductStore, sort: SortOrder, size: int
 ) -> None:
     expected = ids(fill(catalogue, 7))
     if sort is SortOrder.NEWEST_FIRST:
@@ -249,7 +249,7 @@ def test_pages_after_one_another_show_each_product_once(
 
 @BOTH_ORDERS
 def test_products_of_the_same_moment_are_shown_once_each(
-    catalogue: Catalogue, sort: SortOrder
+    catalogue: ProductStore, sort: SortOrder
 ) -> None:
     tied = [product(f"PROD-{n}", created_at=CREATED_AT) for n in range(5)]
     for each in tied:
@@ -259,7 +259,7 @@ def test_products_of_the_same_moment_are_shown_once_each(
     assert seen == ids(catalogue.page(sort, None, 9))
 
 
-def walked(catalogue: Catalogue, sort: SortOrder, size: int) -> list[str]:
+def walked(catalogue: ProductStore, sort: SortOrder, size: int) -> list[str]:
     """The ids on all pages."""
     seen: list[str] = []
     after: Cursor | None = None
@@ -270,7 +270,9 @@ def walked(catalogue: Catalogue, sort: SortOrder, size: int) -> list[str]:
 
 
 @BOTH_ORDERS
-def test_a_page_starts_after_a_product_that_has_gone(catalogue: Catalogue, sort: SortOrder) -> None:
+def test_a_page_starts_after_a_product_that_has_gone(
+    catalogue: ProductStore, sort: SortOrder
+) -> None:
     filled = fill(catalogue, 5)
     catalogue.deactivate("PROD-003", None, "author", LATER)
     page = catalogue.page(sort, Cursor(filled[2].created_at, "PROD-003"), 9)
@@ -281,7 +283,7 @@ def test_a_page_starts_after_a_product_that_has_gone(catalogue: Catalogue, sort:
 
 @BOTH_ORDERS
 def test_the_cursor_at_an_offset_names_the_last_product_skipped(
-    catalogue: Catalogue, sort: SortOrder
+    catalogue: ProductStore, sort: SortOrder
 ) -> None:
     filled = fill(catalogue, 4)
     if sort is SortOrder.NEWEST_FIRST:
@@ -298,11 +300,11 @@ def test_the_cursor_at_an_offset_names_the_last_product_skipped(
 # advance_number
 
 
-def test_numbers_start_at_the_step_and_add_up(catalogue: Catalogue) -> None:
+def test_numbers_start_at_the_step_and_add_up(catalogue: ProductStore) -> None:
     assert [catalogue.advance_number(step) for step in (1, 1, 5, 2)] == [1, 2, 7, 9]
 
 
-def test_no_number_is_given_twice_to_threads(catalogue: Catalogue) -> None:
+def test_no_number_is_given_twice_to_threads(catalogue: ProductStore) -> None:
     with ThreadPoolExecutor(8) as threads:
         numbers = list(threads.map(lambda _: catalogue.advance_number(1), range(40)))
     assert sorted(numbers) == list(range(1, 41))
@@ -318,7 +320,7 @@ def test_a_product_and_its_record_are_stored_together(shelf: Shelf) -> None:
     assert shelf.author_of("PROD-001") == "key-of-ann"
 
 
-def test_a_record_keeps_the_answer_of_then(catalogue: Catalogue) -> None:
+def test_a_record_keeps_the_answer_of_then(catalogue: ProductStore) -> None:
     catalogue.insert_once(product(), "author", record_of(product()), 1000)
     catalogue.update("PROD-001", {"name": "new"}, None, "author", LATER)
     found = catalogue.find_record("a" * 64)
@@ -326,17 +328,17 @@ def test_a_record_keeps_the_answer_of_then(catalogue: Catalogue) -> None:
     assert found.product == product()
 
 
-def test_a_record_without_setup_fee_has_none(catalogue: Catalogue) -> None:
+def test_a_record_without_setup_fee_has_none(catalogue: ProductStore) -> None:
     free = product(setup_fee=None)
     catalogue.insert_once(free, "author", record_of(free), 1000)
     assert catalogue.find_record("a" * 64) == record_of(free)
 
 
-def test_an_unknown_record_is_none(catalogue: Catalogue) -> None:
+def test_an_unknown_record_is_none(catalogue: ProductStore) -> None:
     assert catalogue.find_record("c" * 64) is None
 
 
-def test_a_taken_id_leaves_no_record(catalogue: Catalogue) -> None:
+def test_a_taken_id_leaves_no_record(catalogue: ProductStore) -> None:
     catalogue.insert(product(), "author")
     with pytest.raises(DuplicateProductException, match="PROD-"):
         catalogue.insert_once(product(name="new"), "author", record_of(product()), 1000)
@@ -344,7 +346,7 @@ def test_a_taken_id_leaves_no_record(catalogue: Catalogue) -> None:
     assert catalogue.get("PROD-001") == product()
 
 
-def test_a_live_record_leaves_no_product(catalogue: Catalogue) -> None:
+def test_a_live_record_leaves_no_product(catalogue: ProductStore) -> None:
     catalogue.insert_once(product(), "author", record_of(product()), 1000)
     second_one = product("PROD-002")
     with pytest.raises(IdempotencyKeyInFlightException):
@@ -353,7 +355,7 @@ def test_a_live_record_leaves_no_product(catalogue: Catalogue) -> None:
     assert catalogue.find_record("a" * 64) == record_of(product())
 
 
-def test_a_live_record_is_told_before_a_taken_id(catalogue: Catalogue) -> None:
+def test_a_live_record_is_told_before_a_taken_id(catalogue: ProductStore) -> None:
     catalogue.insert_once(product(), "author", record_of(product()), 1000)
     again = record_of(product(), fingerprint="c" * 64)
     with pytest.raises(IdempotencyKeyInFlightException):
@@ -361,7 +363,7 @@ def test_a_live_record_is_told_before_a_taken_id(catalogue: Catalogue) -> None:
 
 
 @pytest.mark.parametrize("now", [2000, 2001, 99999])
-def test_an_expired_record_is_replaced(catalogue: Catalogue, now: int) -> None:
+def test_an_expired_record_is_replaced(catalogue: ProductStore, now: int) -> None:
     catalogue.insert_once(product(), "author", record_of(product()), 1000)
     renewed = record_of(product("PROD-002"), fingerprint="c" * 64, expires_at=now + 1)
     catalogue.insert_once(renewed.product, "author", renewed, now)
@@ -369,7 +371,7 @@ def test_an_expired_record_is_replaced(catalogue: Catalogue, now: int) -> None:
     assert catalogue.get("PROD-002") == renewed.product
 
 
-def test_an_expired_record_does_not_excuse_a_taken_id(catalogue: Catalogue) -> None:
+def test_an_expired_record_does_not_excuse_a_taken_id(catalogue: ProductStore) -> None:
     catalogue.insert_once(product(), "author", record_of(product()), 1000)
     again = record_of(product(), expires_at=9000)
     with pytest.raises(DuplicateProductException):
@@ -377,7 +379,7 @@ def test_an_expired_record_does_not_excuse_a_taken_id(catalogue: Catalogue) -> N
     assert catalogue.find_record("a" * 64) == record_of(product())
 
 
-def test_of_racing_inserts_with_one_key_exactly_one_wins(catalogue: Catalogue) -> None:
+def test_of_racing_inserts_with_one_key_exactly_one_wins(catalogue: ProductStore) -> None:
     start = Barrier(4)
 
     def insert(number: int) -> bool:
@@ -420,7 +422,7 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("changes", "members"), CHANGES)
 def test_an_update_changes_what_is_given_and_keeps_the_rest(
-    catalogue: Catalogue, changes: dict[str, Any], members: dict[str, Any]
+    catalogue: ProductStore, changes: dict[str, Any], members: dict[str, Any]
 ) -> None:
     catalogue.insert(product(), "author")
     changed = catalogue.update("PROD-001", changes, None, "author", LATER)
@@ -429,13 +431,13 @@ def test_an_update_changes_what_is_given_and_keeps_the_rest(
     assert catalogue.page(SortOrder.OLDEST_FIRST, None, 9) == [changed]
 
 
-def test_removing_a_setup_fee_that_is_not_there_is_no_fault(catalogue: Catalogue) -> None:
+def test_removing_a_setup_fee_that_is_not_there_is_no_fault(catalogue: ProductStore) -> None:
     catalogue.insert(product(setup_fee=None), "author")
     changed = catalogue.update("PROD-001", {"setupFee": None}, None, "author", LATER)
     assert changed == product(setup_fee=None, version=2, updated_at=LATER)
 
 
-def test_a_setup_fee_can_be_added(catalogue: Catalogue) -> None:
+def test_a_setup_fee_can_be_added(catalogue: ProductStore) -> None:
     catalogue.insert(product(setup_fee=None), "author")
     changed = catalogue.update("PROD-001", {"setupFee": Decimal("1.1")}, None, "author", LATER)
     assert changed.setup_fee == Decimal("1.1")
@@ -447,7 +449,7 @@ def test_an_update_stores_its_author(shelf: Shelf) -> None:
     assert shelf.author_of("PROD-001") == "key-of-bob"
 
 
-def test_what_was_never_stored_is_not_updated(catalogue: Catalogue) -> None:
+def test_what_was_never_stored_is_not_updated(catalogue: ProductStore) -> None:
     with pytest.raises(ProductNotFoundException) as raised:
         catalogue.update("PROD-001", {"name": "New"}, None, "author", LATER)
     assert "PROD-001" in raised.value.detail
@@ -456,7 +458,7 @@ def test_what_was_never_stored_is_not_updated(catalogue: Catalogue) -> None:
 
 @pytest.mark.parametrize("expected", [None, frozenset({1}), frozenset({9})])
 def test_an_inactive_product_is_not_updated(
-    catalogue: Catalogue, expected: frozenset[int] | None
+    catalogue: ProductStore, expected: frozenset[int] | None
 ) -> None:
     catalogue.insert(product(active=False), "author")
     with pytest.raises(ProductNotFoundException):
@@ -466,7 +468,7 @@ def test_an_inactive_product_is_not_updated(
 
 @pytest.mark.parametrize("expected", [{3}, {1, 3}, {3, 0}, set(range(50))])
 def test_an_update_with_the_version_among_the_expected_is_done(
-    catalogue: Catalogue, expected: set[int]
+    catalogue: ProductStore, expected: set[int]
 ) -> None:
     catalogue.insert(product(version=3), "author")
     changed = catalogue.update("PROD-001", {"name": "N"}, frozenset(expected), "author", LATER)
@@ -475,7 +477,7 @@ def test_an_update_with_the_version_among_the_expected_is_done(
 
 @pytest.mark.parametrize("expected", [set(), {0}, {2}, {4, 30}])
 def test_an_update_with_another_version_is_refused(
-    catalogue: Catalogue, expected: set[int]
+    catalogue: ProductStore, expected: set[int]
 ) -> None:
     catalogue.insert(product(version=3), "author")
     with pytest.raises(PreconditionFailedException) as raised:
@@ -502,7 +504,7 @@ def test_a_product_without_version_has_no_other_version(shelf: Shelf, expected: 
         shelf.catalogue.update("PROD-001", {"name": "N"}, frozenset(expected), "author", LATER)
 
 
-def test_of_racing_updates_of_one_version_exactly_one_is_done(catalogue: Catalogue) -> None:
+def test_of_racing_updates_of_one_version_exactly_one_is_done(catalogue: ProductStore) -> None:
     catalogue.insert(product(), "author")
     start = Barrier(4)
 
@@ -542,7 +544,7 @@ def test_deactivating_again_changes_nothing(shelf: Shelf, expected: frozenset[in
 
 @pytest.mark.parametrize("expected", [None, frozenset({1}), frozenset[int]()])
 def test_what_was_never_stored_is_not_deactivated(
-    catalogue: Catalogue, expected: frozenset[int] | None
+    catalogue: ProductStore, expected: frozenset[int] | None
 ) -> None:
     with pytest.raises(ProductNotFoundException) as raised:
         catalogue.deactivate("PROD-001", expected, "author", LATER)
@@ -552,7 +554,7 @@ def test_what_was_never_stored_is_not_deactivated(
 
 @pytest.mark.parametrize("expected", [{1}, {5, 1}])
 def test_a_product_of_an_expected_version_is_deactivated(
-    catalogue: Catalogue, expected: set[int]
+    catalogue: ProductStore, expected: set[int]
 ) -> None:
     catalogue.insert(product(), "author")
     catalogue.deactivate("PROD-001", frozenset(expected), "author", LATER)
@@ -561,7 +563,7 @@ def test_a_product_of_an_expected_version_is_deactivated(
 
 @pytest.mark.parametrize("expected", [set(), {0}, {2}])
 def test_a_product_of_another_version_is_not_deactivated(
-    catalogue: Catalogue, expected: set[int]
+    catalogue: ProductStore, expected: set[int]
 ) -> None:
     catalogue.insert(product(), "author")
     with pytest.raises(PreconditionFailedException) as raised:
@@ -571,7 +573,7 @@ def test_a_product_of_another_version_is_not_deactivated(
 
 
 def test_of_racing_deactivations_and_updates_the_versions_tell_how_many_were_done(
-    catalogue: Catalogue,
+    catalogue: ProductStore,
 ) -> None:
     catalogue.insert(product(), "author")
     start = Barrier(4)

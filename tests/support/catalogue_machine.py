@@ -25,7 +25,7 @@ from product_lambda.models.product import (
     ProductDraft,
     SortOrder,
 )
-from product_lambda.services.product_service import Catalogue, ProductService
+from product_lambda.services.product_service import ProductStore, ProductService
 from tests.support.products import draft
 
 IDS = st.sampled_from([*(f"PROD-{number:03}" for number in range(1, 9)), "PROD-X", "PROD-Y"])
@@ -70,7 +70,7 @@ class CatalogueMachine(RuleBasedStateMachine):
         self.keys: dict[str, Remembered] = {}
         self.number = 0
 
-    def empty_catalogue(self) -> Catalogue:
+    def empty_catalogue(self) -> ProductStore:
         """What the service is to work on."""
         raise NotImplementedError
 
@@ -174,8 +174,8 @@ class CatalogueMachine(RuleBasedStateMachine):
         expected = self.active(sort)[offset:]
         page = self.service.list_products(PageRequest(limit, sort, offset, None))
         pages = [page]
-        while page.following:
-            page = self.service.list_products(PageRequest(limit, sort, 0, page.following))
+        while page.next_cursor:
+            page = self.service.list_products(PageRequest(limit, sort, 0, page.next_cursor))
             pages.append(page)
         assert [product for page in pages for product in page.products] == expected
         assert all(len(page.products) == limit for page in pages[:-1])
@@ -189,7 +189,7 @@ class CatalogueMachine(RuleBasedStateMachine):
         everything = PageRequest(100, SortOrder.OLDEST_FIRST, 0, None)
         found = self.service.list_products(everything)
         assert list(found.products) == self.active(SortOrder.OLDEST_FIRST)
-        assert found.following is None
+        assert found.next_cursor is None
 
     def active(self, sort: SortOrder) -> list[Product]:
         """The model's list."""

@@ -9,7 +9,7 @@ from product_lambda.exceptions import (
     UnsupportedMediaTypeException,
     ValidationException,
 )
-from product_lambda.validators.combined import all_valid
+from product_lambda.validators.combined import validate_all
 from product_lambda.validators.headers import (
     EntityTags,
     parse_idempotency_key,
@@ -39,8 +39,8 @@ def test_without_if_match_any_version_will_do() -> None:
 
 
 @pytest.mark.parametrize("anything", ["*", " *", "*\t "])
-def test_an_if_match_of_a_star_accepts_any_version(anything: str) -> None:
-    assert expected_by(anything) is None
+def test_an_if_match_of_a_star_accepts_any_version(matches_any: str) -> None:
+    assert expected_by(matches_any) is None
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_hostile_list_of_tags_is_judged_at_once() -> None:
 def test_without_if_none_match_no_tag_is_known() -> None:
     known = parse_if_none_match(http_request())
     assert known.tags == frozenset()
-    assert not known.anything
+    assert not known.matches_any
     assert not known.weakly_match('"1"')
 
 
@@ -248,19 +248,19 @@ def fault(name: str) -> object:
 
 
 def test_two_valid_checks_give_both_results() -> None:
-    assert all_valid(lambda: 1, lambda: "a") == (1, "a")
+    assert validate_all(lambda: 1, lambda: "a") == (1, "a")
 
 
 def test_the_faults_of_two_checks_come_together_in_order() -> None:
     with pytest.raises(ValidationException) as raised:
-        all_valid(lambda: fault("a"), lambda: fault("b"))
+        validate_all(lambda: fault("a"), lambda: fault("b"))
     assert raised.value.errors == (("a", "1"), ("a", "2"), ("b", "1"), ("b", "2"))
 
 
 def test_the_faults_of_either_check_are_told() -> None:
     with pytest.raises(ValidationException) as raised:
-        all_valid(lambda: fault("a"), lambda: 1)
+        validate_all(lambda: fault("a"), lambda: 1)
     assert raised.value.errors == (("a", "1"), ("a", "2"))
     with pytest.raises(ValidationException) as raised:
-        all_valid(lambda: 1, lambda: fault("b"))
+        validate_all(lambda: 1, lambda: fault("b"))
     assert raised.value.errors == (("b", "1"), ("b", "2"))

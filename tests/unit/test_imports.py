@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from product_lambda.utils.imports import load_at_first_use
+from product_lambda.utils.imports import import_lazily
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def was_run(module: str) -> bool:
 
 
 def test_an_import_does_not_run_the_module_and_its_first_use_does(module: str) -> None:
-    load_at_first_use(module)
+    import_lazily(module)
     imported = importlib.import_module(module)
     assert not was_run(module)
     assert imported.ANSWER == 42
@@ -39,7 +39,7 @@ def test_an_import_does_not_run_the_module_and_its_first_use_does(module: str) -
 
 
 def test_it_is_run_once(module: str) -> None:
-    load_at_first_use(module)
+    import_lazily(module)
     imported = importlib.import_module(module)
     assert imported.ANSWER == 42
     vars(imported)["ANSWER"] = 43
@@ -47,23 +47,23 @@ def test_it_is_run_once(module: str) -> None:
 
 
 def test_what_it_has_no_member_for_is_missing_as_ever(module: str) -> None:
-    load_at_first_use(module)
+    import_lazily(module)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = importlib.import_module(module).nothing
 
 
 def test_its_modules_can_be_imported(module: str) -> None:
-    load_at_first_use(module)
+    import_lazily(module)
     assert importlib.import_module(f"{module}.part").TWICE == 84
 
 
 def test_one_that_runs_already_stays_as_it_is(module: str) -> None:
     imported = importlib.import_module(module)
-    load_at_first_use(module)
+    import_lazily(module)
     assert sys.modules[module] is imported
 
 
 def test_one_that_cannot_be_found_stays_missing() -> None:
-    load_at_first_use("no_such_module")
+    import_lazily("no_such_module")
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("no_such_module")

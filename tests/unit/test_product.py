@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product_lambda.models.product import DEFAULT_CURRENCY, Product, plain, product_from
+from product_lambda.models.product import DEFAULT_CURRENCY, Product, plain_decimal, product_from
 from tests.support.products import CREATED_AT, amounts, lines, periods, product
 
 SHOWN = {
@@ -82,14 +82,14 @@ def test_a_version_is_a_whole_number_whatever_it_was_stored_as() -> None:
     ],
 )
 def test_an_amount_is_plain_in_its_shortest_form(amount: Decimal | int, text: str) -> None:
-    assert str(plain(amount)) == text
+    assert str(plain_decimal(amount)) == text
 
 
 @given(amounts())
 def test_a_plain_amount_is_the_same_amount(amount: Decimal) -> None:
-    shortest = plain(amount)
+    shortest = plain_decimal(amount)
     assert shortest == amount
-    assert plain(shortest).as_tuple() == shortest.as_tuple()
+    assert plain_decimal(shortest).as_tuple() == shortest.as_tuple()
     assert not str(shortest).endswith(".0")
 
 
@@ -99,8 +99,8 @@ def test_a_plain_amount_is_the_same_amount(amount: Decimal) -> None:
         product_id=st.just("PROD-1"),
         name=lines(),
         description=lines(),
-        price=amounts().map(plain),
-        setup_fee=st.none() | amounts(0).map(plain),
+        price=amounts().map(plain_decimal),
+        setup_fee=st.none() | amounts(0).map(plain_decimal),
         currency=st.sampled_from(["ZAR", "USD"]),
         period=periods(),
         features=st.lists(lines(), min_size=1).map(tuple),

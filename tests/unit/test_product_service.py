@@ -324,17 +324,17 @@ def place(number: int) -> Cursor:
 
 def test_a_page_tells_where_the_next_one_starts(five: Shop) -> None:
     page = five.page(limit=2)
-    assert (ids(page), page.following) == (["PROD-1", "PROD-2"], place(2))
-    page = five.page(limit=2, cursor=page.following)
-    assert (ids(page), page.following) == (["PROD-3", "PROD-4"], place(4))
-    page = five.page(limit=2, cursor=page.following)
-    assert (ids(page), page.following) == (["PROD-5"], None)
-    assert five.page(limit=3).following == place(3)
+    assert (ids(page), page.next_cursor) == (["PROD-1", "PROD-2"], place(2))
+    page = five.page(limit=2, cursor=page.next_cursor)
+    assert (ids(page), page.next_cursor) == (["PROD-3", "PROD-4"], place(4))
+    page = five.page(limit=2, cursor=page.next_cursor)
+    assert (ids(page), page.next_cursor) == (["PROD-5"], None)
+    assert five.page(limit=3).next_cursor == place(3)
 
 
 @pytest.mark.parametrize(("limit", "more"), [(4, True), (5, False), (6, False)])
 def test_whether_more_follows_is_exact(five: Shop, limit: int, more: bool) -> None:  # noqa: FBT001
-    assert (five.page(limit=limit).following is not None) is more
+    assert (five.page(limit=limit).next_cursor is not None) is more
 
 
 def test_a_page_reads_one_product_more_than_it_shows() -> None:
@@ -349,7 +349,7 @@ def test_an_empty_catalogue_is_one_empty_page(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset", "found", "following"),
+    ("offset", "found", "next_cursor"),
     [
         (0, ["PROD-1", "PROD-2"], place(2)),
         (1, ["PROD-2", "PROD-3"], place(3)),
@@ -361,15 +361,15 @@ def test_an_empty_catalogue_is_one_empty_page(shop: Shop) -> None:
     ],
 )
 def test_an_offset_skips_products(
-    five: Shop, offset: int, found: list[str], following: Cursor | None
+    five: Shop, offset: int, found: list[str], next_cursor: Cursor | None
 ) -> None:
     page = five.page(offset=offset)
-    assert (ids(page), page.following) == (found, following)
+    assert (ids(page), page.next_cursor) == (found, next_cursor)
 
 
 def test_the_newest_come_first_in_the_other_order(five: Shop) -> None:
     page = five.page(sort=NEWEST, offset=1)
-    assert (ids(page), page.following) == (["PROD-4", "PROD-3"], place(3))
+    assert (ids(page), page.next_cursor) == (["PROD-4", "PROD-3"], place(3))
 
 
 # Changing and deleting

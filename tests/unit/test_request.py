@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product_lambda.utils.request import HttpRequest, request_from
+from product_lambda.utils.request import HttpRequest, parse_event
 from tests.support.events import API_KEY_ID, REQUEST_ID, gateway_event
 
 
@@ -15,7 +15,7 @@ def test_an_event_becomes_a_request() -> None:
     event = gateway_event(
         product_id="PROD-1", body="{}", headers={"If-Match": '"1"'}, query={"limit": 5}
     )
-    assert request_from(event) == HttpRequest(
+    assert parse_event(event) == HttpRequest(
         request_id=REQUEST_ID,
         api_key_id=API_KEY_ID,
         path="/v1.0/products/PROD-1",
@@ -28,28 +28,26 @@ def test_an_event_becomes_a_request() -> None:
 
 @pytest.mark.parametrize("event", [{}, None, [], "text", 1])
 def test_an_event_of_nothing_is_a_request_of_nothing(event: Any) -> None:
-    assert request_from(event) == HttpRequest("unknown", "unknown", "/products", {}, {}, {}, b"")
+    assert parse_event(event) == HttpRequest("unknown", "unknown", "/products", {}, {}, {}, b"")
 
 
 @pytest.mark.parametrize("wrong", [None, "", 5, [], {}, True])
 def test_members_of_another_type_count_as_absent(wrong: object) -> None:
     names = ["pathParameters", "queryStringParameters", "multiValueQueryStringParameters"]
     names += ["headers", "multiValueHeaders", "requestContext", "body", "isBase64Encoded"]
-    request = request_from(dict.fromkeys(names, wrong))
+    request = parse_event(dict.fromkeys(names, wrong))
     assert request == HttpRequest("unknown", "unknown", "/products", {}, {}, {}, b"")
 
 
 @pytest.mark.parametrize("wrong", [None, "", 5, [], {}])
 def test_ids_of_another_type_are_unknown(wrong: object) -> None:
-    request = request_from(
-        {"requestContext": {"requestId": wrong, "identity": {"apiKeyId": wrong}}}
-    )
+    request = parse_event({"requestContext": {"requestId": wrong, "identity": {"apiKeyId": wrong}}})
     assert (request.request_id, request.api_key_id) == ("unknown", "unknown")
-    assert request_from({"requestContext": {"identity": wrong}}).api_key_id == "unknown"
+    assert parse_event({"requestContext": {"identity": wrong}}).api_key_id == "unknown"
 
 
 def test_path_parameters_of_another_type_are_left_out() -> None:
-    request = request_from({"pathParameters": {"a": 1, "b": None, "c": "d"}})
+    request = parse_event({"pathParameters": {"a": 1, "b": None, "c": "d"}})
     assert request.path_parameters == {"c": "d"}
 
 
@@ -57,30 +55,30 @@ def test_path_parameters_of_another_type_are_left_out() -> None:
 
 
 def test_header_names_are_in_lower_case() -> None:
-    assert request_from({"headers": {"IF-Match": "a"}}).headers == {"if-match": "a"}
+    assert parse_event({"headers": {"IF-Match": "a"}}).headers == {"if-match": "a"}
 
 
 def test_several_lines_of_a_header_are_joined() -> None:
     event = {"multiValueHeaders": {"If-Match": ['"1"', '"2"']}, "headers": {"If-Match": '"2"'}}
-    assert request_from(event).headers == {"if-match": '"1", "2"'}
+    assert parse_event(event).headers == {"if-match": '"1", "2"'}
 
 
 def test_lines_whose_names_differ_in_case_are_joined() -> None:
     event = {"multiValueHeaders": {"If-Match": ["a", "b"], "if-match": ["c"], "X": ["d"]}}
-    assert request_from(event).headers == {"if-match": "a, b, c", "x": "d"}
+    assert parse_event(event).headers == {"if-match": "a, b, c", "x": "d"}
     event = {"headers": {"If-Match": "a", "IF-MATCH": "b"}}  # type: ignore[dict-item]
-    assert request_from(event).headers == {"if-match": "a, b"}
+    assert parse_event(event).headers == {"if-match": "a, b"}
 
 
 def test_single_values_do_where_there_are_no_multiple_ones() -> None:
     absences: list[dict[str, object]] = [{}, {"multiValueHeaders": None}, {"multiValueHeaders": {}}]
     for absent in absences:
-        assert request_from({**absent, "headers": {"A": "b", "C": 1}}).headers == {"a": "b"}
+        assert parse_event({**absent, "headers": {"A": "b", "C": 1}}).headers == {"a": "b"}
 
 
 def test_values_of_another_type_are_left_out() -> None:
     event = {"multiValueHeaders": {"A": [1, "b", None, "c"], "D": "e"}, "headers": {"F": "g"}}
-    assert request_from(event).headers == {"a": "b, c"}
+    assert parse_event(event).headers == {"a": "b, c"}
 
 
 # Query
@@ -91,39 +89,39 @@ def test_every_value_of_a_parameter_is_kept_in_order() -> None:
         "multiValueQueryStringParameters": {"limit": ["2", "1"], "sort": ["x"]},
         "queryStringParameters": {"limit": "1"},
     }
-    assert request_from(event).query == {"limit": ("2", "1"), "sort": ("x",)}
+    assert parse_event(event).query == {"limit": ("2", "1"), "sort": ("x",)}
 
 
 def test_a_single_value_does_where_there_are_no_multiple_ones() -> None:
     event = {"queryStringParameters": {"limit": "1", "x": None}}
-    assert request_from(event).query == {"limit": ("1",)}
+    assert parse_event(event).query == {"limit": ("1",)}
 
 
 def test_parameter_names_keep_their_case() -> None:
-    assert request_from({"queryStringParameters": {"Limit": "1"}}).query == {"Limit": ("1",)}
+    assert parse_event({"queryStringParameters": {"Limit": "1"}}).query == {"Limit": ("1",)}
 
 
 # Body
 
 
 def test_a_body_is_its_bytes_in_utf_8() -> None:
-    assert request_from({"body": "é\U0001f680"}).body == "é\U0001f680".encode()
-    assert request_from({"body": "e30=", "isBase64Encoded": False}).body == b"e30="
+    assert parse_event({"body": "é\U0001f680"}).body == "é\U0001f680".encode()
+    assert parse_event({"body": "e30=", "isBase64Encoded": False}).body == b"e30="
 
 
 @given(st.binary())
 def test_a_base64_body_is_decoded(body: bytes) -> None:
     event = {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
-    assert request_from(event).body == body
+    assert parse_event(event).body == body
 
 
 @pytest.mark.parametrize("broken", ["a", "e30", "%%%%", "é", "e30=\n", "e3 0=", "\ud800"])
 def test_a_broken_base64_body_is_none(broken: str) -> None:
-    assert request_from({"body": broken, "isBase64Encoded": True}).body is None
+    assert parse_event({"body": broken, "isBase64Encoded": True}).body is None
 
 
 def test_a_lone_surrogate_is_kept_for_the_parser_to_refuse() -> None:
-    assert request_from({"body": "\ud800"}).body == b"\xed\xa0\x80"
+    assert parse_event({"body": "\ud800"}).body == b"\xed\xa0\x80"
 
 
 # Any event at all
@@ -139,7 +137,7 @@ MEMBERS = [*gateway_event(), "path", "stageVariables"]
 
 @given(st.one_of(ANYTHING, st.dictionaries(st.sampled_from(MEMBERS), ANYTHING)))
 def test_any_event_becomes_a_request(event: Any) -> None:
-    request = request_from(event)
+    request = parse_event(event)
     assert request.request_id
     assert request.api_key_id
     assert all(name == name.lower() for name in request.headers)

@@ -3,7 +3,7 @@
 import gc
 import logging
 
-from product_lambda.utils.imports import load_at_first_use
+from product_lambda.utils.imports import import_lazily
 
 # What a function imports stays for as long as it runs: looking for garbage in it while it is being
 # loaded only makes the cold start longer. `entry.endpoint`, the last step, starts that again.
@@ -11,5 +11,5 @@ gc.disable()
 
 # The DynamoDB client imports asyncio for calls that no function makes, and log records would ask it
 # for the task that they were written in.
-load_at_first_use("asyncio")
+import_lazily("asyncio")
 logging.logAsyncioTasks = False  # type: ignore[attr-defined]  # typeshed lacks it

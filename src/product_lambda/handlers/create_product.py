@@ -1,11 +1,11 @@
 """POST /products: a new product."""
 
-from product_lambda.handlers.entry import catalogue, endpoint, reject_when_read_only
+from product_lambda.handlers.entry import endpoint, product_service, reject_when_read_only
 from product_lambda.models.requests import CreateProductRequest
 from product_lambda.utils.request import HttpRequest
 from product_lambda.utils.response_builder import Response, entity_tag, json_response, to_json
 from product_lambda.validators.body import parse_body
-from product_lambda.validators.combined import all_valid
+from product_lambda.validators.combined import validate_all
 from product_lambda.validators.headers import parse_idempotency_key, require_json
 
 
@@ -14,10 +14,10 @@ def handler(request: HttpRequest) -> Response:
     """Create the product that the body describes."""
     reject_when_read_only()
     require_json(request)
-    key, wanted = all_valid(
+    key, wanted = validate_all(
         lambda: parse_idempotency_key(request), lambda: parse_body(request, CreateProductRequest)
     )
-    product, replayed = catalogue().create_product(wanted.draft(), key, request.api_key_id)
+    product, replayed = product_service().create_product(wanted.draft(), key, request.api_key_id)
     headers = {
         "ETag": entity_tag(product.version),
         "Location": f"{request.path.rstrip('/')}/{product.product_id}",

@@ -1,9 +1,9 @@
 """DELETE /products/{productId}: a product taken out of the catalogue."""
 
-from product_lambda.handlers.entry import catalogue, endpoint, reject_when_read_only
+from product_lambda.handlers.entry import endpoint, product_service, reject_when_read_only
 from product_lambda.utils.request import HttpRequest
 from product_lambda.utils.response_builder import Response
-from product_lambda.validators.combined import all_valid
+from product_lambda.validators.combined import validate_all
 from product_lambda.validators.headers import parse_if_match
 from product_lambda.validators.path import parse_product_id
 
@@ -12,8 +12,8 @@ from product_lambda.validators.path import parse_product_id
 def handler(request: HttpRequest) -> Response:
     """Deactivate the product; what it was stays stored."""
     reject_when_read_only()
-    product_id, expected = all_valid(
+    product_id, expected = validate_all(
         lambda: parse_product_id(request), lambda: parse_if_match(request)
     )
-    catalogue().delete_product(product_id, expected, request.api_key_id)
+    product_service().delete_product(product_id, expected, request.api_key_id)
     return Response(204)

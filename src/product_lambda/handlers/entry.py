@@ -16,7 +16,7 @@ from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import ProductRepository, open_table
 from product_lambda.services.product_service import ProductService
 from product_lambda.utils.logger import configure_logging
-from product_lambda.utils.request import HttpRequest, request_from
+from product_lambda.utils.request import HttpRequest, parse_event
 from product_lambda.utils.response_builder import (
     GatewayResponse,
     Response,
@@ -37,7 +37,7 @@ TABLE = open_table(SETTINGS.table_name, SETTINGS.aws_region, SETTINGS.aws_endpoi
 type Handler = Callable[[Mapping[str, object], object], GatewayResponse]
 
 
-def catalogue() -> ProductService:
+def product_service() -> ProductService:
     """The operations on the catalogue, for one request: its time starts now."""
     return ProductService(
         ProductRepository(TABLE, Deadline(_DEADLINE_SECONDS)), lambda: datetime.now(UTC)
@@ -64,7 +64,7 @@ def endpoint(
     def decorate(answer_to: Callable[[HttpRequest], Response]) -> Handler:
         def handler(event: Mapping[str, object], _context: object) -> GatewayResponse:
             started = time.perf_counter()
-            request = request_from(event)
+            request = parse_event(event)
             response = _answered(answer_to, request)
             LOGGER.info(
                 "request completed",

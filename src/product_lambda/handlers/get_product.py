@@ -1,6 +1,6 @@
 """GET /products/{productId}: one active product."""
 
-from product_lambda.handlers.entry import SETTINGS, catalogue, endpoint
+from product_lambda.handlers.entry import SETTINGS, endpoint, product_service
 from product_lambda.utils.request import HttpRequest
 from product_lambda.utils.response_builder import (
     Response,
@@ -9,7 +9,7 @@ from product_lambda.utils.response_builder import (
     not_modified,
     to_json,
 )
-from product_lambda.validators.combined import all_valid
+from product_lambda.validators.combined import validate_all
 from product_lambda.validators.headers import parse_if_none_match
 from product_lambda.validators.path import parse_product_id
 
@@ -17,10 +17,10 @@ from product_lambda.validators.path import parse_product_id
 @endpoint("get_product", "GET", "/products/{productId}")
 def handler(request: HttpRequest) -> Response:
     """Answer with the product as the last write left it."""
-    product_id, known = all_valid(
+    product_id, known = validate_all(
         lambda: parse_product_id(request), lambda: parse_if_none_match(request)
     )
-    product = catalogue().get_product(product_id)
+    product = product_service().get_product(product_id)
     tag = entity_tag(product.version)
     if known.weakly_match(tag):
         return not_modified(tag, SETTINGS.read_cache_control)

@@ -1,11 +1,11 @@
 """PUT /products/{productId}: a changed product."""
 
-from product_lambda.handlers.entry import catalogue, endpoint, reject_when_read_only
+from product_lambda.handlers.entry import endpoint, product_service, reject_when_read_only
 from product_lambda.models.requests import UpdateProductRequest
 from product_lambda.utils.request import HttpRequest
 from product_lambda.utils.response_builder import Response, entity_tag, json_response, to_json
 from product_lambda.validators.body import parse_body
-from product_lambda.validators.combined import all_valid
+from product_lambda.validators.combined import validate_all
 from product_lambda.validators.headers import parse_if_match, require_json
 from product_lambda.validators.path import parse_product_id
 
@@ -15,11 +15,13 @@ def handler(request: HttpRequest) -> Response:
     """Change the members that the body gives and keep the others."""
     reject_when_read_only()
     require_json(request)
-    (product_id, expected), wanted = all_valid(
-        lambda: all_valid(lambda: parse_product_id(request), lambda: parse_if_match(request)),
+    (product_id, expected), wanted = validate_all(
+        lambda: validate_all(lambda: parse_product_id(request), lambda: parse_if_match(request)),
         lambda: parse_body(request, UpdateProductRequest),
     )
-    product = catalogue().update_product(product_id, wanted.changes(), expected, request.api_key_id)
+    product = product_service().update_product(
+        product_id, wanted.changes(), expected, request.api_key_id
+    )
     return json_response(
         200, to_json(product.representation()), {"ETag": entity_tag(product.version)}
     )

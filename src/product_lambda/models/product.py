@@ -66,8 +66,8 @@ def product_from(members: dict[str, Any]) -> Product:
         product_id=members["productId"],
         name=members["name"],
         description=members["description"],
-        price=plain(members["price"]),
-        setup_fee=None if setup_fee is None else plain(setup_fee),
+        price=plain_decimal(members["price"]),
+        setup_fee=None if setup_fee is None else plain_decimal(setup_fee),
         currency=members.get("currency", DEFAULT_CURRENCY),
         period=members["period"],
         features=tuple(members["features"]),
@@ -78,7 +78,7 @@ def product_from(members: dict[str, Any]) -> Product:
     )
 
 
-def plain(amount: Decimal | int) -> Decimal:
+def plain_decimal(amount: Decimal | int) -> Decimal:
     """The same amount in its shortest form without an exponent: 19.90 is 19.9, 1E+3 is 1000."""
     return Decimal(format(Decimal(amount).normalize(), "f"))
 
@@ -123,7 +123,7 @@ class Page(NamedTuple):
     """A part of the list; `following` is where the next one starts, None on the last."""
 
     products: tuple[Product, ...]
-    following: Cursor | None
+    next_cursor: Cursor | None
 
 
 class IdempotencyRecord(NamedTuple):

@@ -25,7 +25,7 @@ from product_lambda.models.product import (
     DEFAULT_CURRENCY,
     PRODUCT_ID_PATTERN,
     ProductDraft,
-    plain,
+    plain_decimal,
 )
 
 MAX_AMOUNT: Final = Decimal("99999999.99")
@@ -47,7 +47,7 @@ def _amount(value: Decimal) -> Decimal:
     in_range = value.is_finite() and -MAX_AMOUNT <= value <= MAX_AMOUNT
     if not in_range or value != value.quantize(_CENT):
         raise ValueError
-    return plain(value)
+    return plain_decimal(value)
 
 
 def _positive(value: Decimal) -> Decimal:

@@ -32,7 +32,7 @@ from product_lambda.models.product import (
     IdempotencyRecord,
     Product,
     SortOrder,
-    plain,
+    plain_decimal,
     product_from,
 )
 from product_lambda.repositories.deadline import Deadline
@@ -397,7 +397,7 @@ def _exact(number: Decimal | float) -> Decimal:
     shortest decimal text is the stored number again for up to 15 digits (DBL_DIG in ISO C);
     an amount has 10. See docs/adr/0003-exact-money.md.
     """
-    return plain(Decimal(repr(number)) if isinstance(number, float) else Decimal(number))
+    return plain_decimal(Decimal(repr(number)) if isinstance(number, float) else Decimal(number))
 
 
 def _record_item(record: IdempotencyRecord) -> dict[str, Any]:

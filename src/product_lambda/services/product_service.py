@@ -28,7 +28,7 @@ from product_lambda.models.product import (
 IDEMPOTENCY_SECONDS: Final = 24 * 60 * 60
 
 
-class Catalogue(Protocol):
+class ProductStore(Protocol):
     """What keeps the products; `ProductRepository` says what each method does and raises."""
 
     # ruff: disable[D102]
@@ -70,21 +70,21 @@ class ProductService:
     DependencyUnavailableException where the catalogue cannot be reached in time.
     """
 
-    def __init__(self, catalogue: Catalogue, now: Callable[[], datetime]) -> None:
-        self._catalogue = catalogue
+    def __init__(self, store: ProductStore, now: Callable[[], datetime]) -> None:
+        self._products = store
         self._now = now
 
-    def list_products(self, wanted: PageRequest) -> Page:
+    def list_products(self, page_request: PageRequest) -> Page:
         """Return a page of the active products; it is full unless it is the last."""
-        after = wanted.cursor
-        if wanted.offset:
-            after = self._catalogue.cursor_at(wanted.sort, wanted.offset)
+        after = page_request.cursor
+        if page_request.offset:
+            after = self._products.cursor_at(page_request.sort, page_request.offset)
             if after is None:
                 return Page((), None)
         # One more than asked for tells whether anything follows.
-        found = self._catalogue.page(wanted.sort, after, wanted.limit + 1)
-        products = tuple(found[: wanted.limit])
-        last = products[-1] if len(found) > wanted.limit else None
+        found = self._products.page(page_request.sort, after, page_request.limit + 1)
+        products = tuple(found[: page_request.limit])
+        last = products[-1] if len(found) > page_request.limit else None
         return Page(products, Cursor(last.created_at, last.product_id) if last else None)
 
     def get_product(self, product_id: str) -> Product:
@@ -93,7 +93,7 @@ class ProductService:
         Raises:
             ProductNotFoundException: there is none.
         """
-        product = self._catalogue.get(product_id)
+        product = self._products.get(product_id)
         if product is None or not product.active:
             raise ProductNotFoundException(product_id)
         return product
@@ -109,7 +109,7 @@ class ProductService:
             IdempotencyKeyInFlightException: the key is being used at this moment.
         """
         if idempotency_key is None:
-            product = self._store(draft, lambda new: self._catalogue.insert(new, author))
+            product = self._store(draft, lambda new: self._products.insert(new, author))
             return Creation(product, replayed=False)
         key_hash = hashlib.sha256(idempotency_key.encode()).hexdigest()
         fingerprint = _fingerprint(draft)
@@ -120,7 +120,7 @@ class ProductService:
 
         def insert(product: Product) -> None:
             record = IdempotencyRecord(key_hash, fingerprint, product, now + IDEMPOTENCY_SECONDS)
-            self._catalogue.insert_once(product, author, record, now)
+            self._products.insert_once(product, author, record, now)
 
         try:
             return Creation(self._store(draft, insert), replayed=False)
@@ -143,9 +143,7 @@ class ProductService:
             ProductNotFoundException: there is no such active product.
             PreconditionFailedException: it has none of the expected versions.
         """
-        return self._catalogue.update(
-            product_id, changes, expected, author, _timestamp(self._now())
-        )
+        return self._products.update(product_id, changes, expected, author, _timestamp(self._now()))
 
     def delete_product(self, product_id: str, expected: frozenset[int] | None, author: str) -> None:
         """Take a product out of the catalogue; deleting it again is no fault.
@@ -154,7 +152,7 @@ class ProductService:
             ProductNotFoundException: there never was such a product.
             PreconditionFailedException: it has none of the expected versions.
         """
-        self._catalogue.deactivate(product_id, expected, author, _timestamp(self._now()))
+        self._products.deactivate(product_id, expected, author, _timestamp(self._now()))
 
     def _store(self, draft: ProductDraft, insert: Callable[[Product], None]) -> Product:
         if draft.product_id is not None:
@@ -165,7 +163,7 @@ class ProductService:
         # thousands of them in a dozen attempts; the deadline of the request ends the loop.
         step = 1
         while True:
-            number = self._catalogue.advance_number(step)
+            number = self._products.advance_number(step)
             product = _created(draft, f"PROD-{number:03}", self._now())
             try:
                 insert(product)
@@ -175,7 +173,7 @@ class ProductService:
                 return product
 
     def _remembered(self, key_hash: str, fingerprint: str, now: int) -> Product | None:
-        record = self._catalogue.find_record(key_hash)
+        record = self._products.find_record(key_hash)
         if record is None or record.expires_at <= now:
             return None
         if record.fingerprint != fingerprint:

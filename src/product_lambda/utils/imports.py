@@ -4,7 +4,7 @@ import importlib.util
 import sys
 
 
-def load_at_first_use(name: str) -> None:
+def import_lazily(name: str) -> None:
     """Let imports of a module succeed without running it; the first look at a member runs it.
 
     One that has been imported already stays as it is, and one that cannot be found stays missing.

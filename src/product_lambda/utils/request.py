@@ -27,7 +27,7 @@ class HttpRequest(NamedTuple):
     body: bytes | None
 
 
-def request_from(event: object) -> HttpRequest:
+def parse_event(event: object) -> HttpRequest:
     """Translate a REST API proxy event; whatever is missing or of another type counts as absent.
 
     Source: Amazon API Gateway Developer Guide, "Set up Lambda proxy integrations in API Gateway".

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from product_lambda.exceptions import FieldError, ValidationException
 
 
-def all_valid[A, B](first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
+def validate_all[A, B](first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
     """Return both results; for more than two checks, nest the calls.
 
     Raises:

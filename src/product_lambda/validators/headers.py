@@ -31,13 +31,13 @@ class EntityTags(NamedTuple):
     tags: frozenset[str]
 
     @property
-    def anything(self) -> bool:
+    def matches_any(self) -> bool:
         """Whether every tag matches."""
         return _ANYTHING in self.tags
 
     def weakly_match(self, entity_tag: str) -> bool:
         """Whether a tag is the same, weak or not (RFC 9110, section 13.1.2)."""
-        return self.anything or entity_tag in {tag.removeprefix("W/") for tag in self.tags}
+        return self.matches_any or entity_tag in {tag.removeprefix("W/") for tag in self.tags}
 
     def versions(self) -> frozenset[int]:
         """The product versions that strong tags name; a weak tag never matches strongly."""
@@ -52,7 +52,7 @@ def parse_if_match(request: HttpRequest) -> frozenset[int] | None:
         ValidationException: the header is malformed.
     """
     tags = _entity_tags(request, "If-Match")
-    return None if tags is None or tags.anything else tags.versions()
+    return None if tags is None or tags.matches_any else tags.versions()
 
 
 def parse_if_none_match(request: HttpRequest) -> EntityTags:
