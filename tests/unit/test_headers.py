@@ -38,7 +38,7 @@ def test_without_if_match_any_version_will_do() -> None:
     assert parse_if_match(http_request()) is None
 
 
-@pytest.mark.parametrize("anything", ["*", " *", "*\t "])
+@pytest.mark.parametrize("matches_any", ["*", " *", "*\t "])
 def test_an_if_match_of_a_star_accepts_any_version(matches_any: str) -> None:
     assert expected_by(matches_any) is None
 
