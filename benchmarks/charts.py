@@ -1,4 +1,4 @@
-"""Draws the charts beside the tables, as SVG whose bytes depend on the figures alone."""
+"""Draws the charts of docs/performance.md as SVG; equal figures give equal bytes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
 from benchmarks.figures import Figure
-from benchmarks.subjects import BARE, LABELS, OURS
+from benchmarks.subjects import LABELS, LOWER_LIMITS, OURS
 from tests.support.report import CHARTS
 
 mpl.rcParams.update(
@@ -18,7 +18,7 @@ mpl.rcParams.update(
         "axes.spines.right": False,
     }
 )
-_COLOURS = {OURS: "#1769aa", **dict.fromkeys(BARE, "#9aa5b1")}
+_COLOURS = {OURS: "#1769aa", **dict.fromkeys(LOWER_LIMITS, "#9aa5b1")}
 _PEER_COLOUR = "#d08c3f"
 _OPERATIONS = ("get", "list", "create")
 _MEASURES = (
@@ -29,14 +29,16 @@ _MEASURES = (
 
 
 def side_by_side(figures: Mapping[tuple[str, str], Mapping[str, Figure]]) -> None:
-    """Write bars: a row for each measure, a column for each operation, a bar for each stack."""
+    """Write bar charts: one row per measure, one column per operation, one bar per stack."""
     canvas = Canvas(figsize=(11, 8), layout="constrained")
     grid = canvas.subplots(len(_MEASURES), len(_OPERATIONS), sharey=True)
     stacks = list(LABELS)[::-1]
     for row, (name, title, scale) in zip(grid, _MEASURES, strict=True):
         for axes, operation in zip(row, _OPERATIONS, strict=True):
-            # What is measured once stands beside every operation, for its scale.
-            shown = [figures[each, "get" if each in BARE else operation][name] for each in stacks]
+            # The lower limits are measured for `get` only; every column repeats them for scale.
+            shown = [
+                figures[each, "get" if each in LOWER_LIMITS else operation][name] for each in stacks
+            ]
             medians = [figure.median * scale for figure in shown]
             spread = [
                 [(figure.median - figure.lower) * scale for figure in shown],
@@ -56,17 +58,21 @@ def side_by_side(figures: Mapping[tuple[str, str], Mapping[str, Figure]]) -> Non
 
 
 def lines(
-    name: str, title: str, across: str, up: str, series: Mapping[str, Sequence[tuple[float, float]]]
+    name: str,
+    title: str,
+    x_label: str,
+    y_label: str,
+    series: Mapping[str, Sequence[tuple[float, float]]],
 ) -> None:
-    """Write one chart of lines over a logarithmic axis, a point for each measurement."""
+    """Write a line chart with a logarithmic x axis and a point for each measurement."""
     canvas = Canvas(figsize=(8, 4.5), layout="constrained")
     axes = canvas.subplots()
     for label, points in series.items():
         axes.plot([x for x, _ in points], [y for _, y in points], marker="o", label=label)
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
-    axes.set_xlabel(across)
-    axes.set_ylabel(up)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
     axes.set_title(title)
     axes.legend(frameon=False)
     _save(canvas, name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What several rounds gave: the median, and the quartiles on either side of it."""
+    """The median of several rounds, with the lower and the upper quartile."""
 
     median: float
     lower: float
@@ -16,7 +16,7 @@ class Figure:
 
 
 def figure_of(values: Sequence[float]) -> Figure:
-    """Sum rounds up; a single round is its own quartiles."""
+    """Return the median and the quartiles; one value is its own quartiles."""
     if len(values) == 1:
         return Figure(values[0], values[0], values[0])
     lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
@@ -24,11 +24,14 @@ def figure_of(values: Sequence[float]) -> Figure:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that at least `percent` of the values do not exceed (nearest rank)."""
+    """Return the smallest value that at least `percent` of the values do not exceed.
+
+    This is the nearest-rank method: the result is always a measured value.
+    """
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def ratio(ours: Figure, other: Figure) -> float:
-    """How many times `other` we are, by the medians."""
+    """Return our median divided by the other median."""
     return ours.median / other.median

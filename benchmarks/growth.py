@@ -1,4 +1,4 @@
-"""`make growth`: what a page of the list costs, however deep it is and however large the catalogue.
+"""`make growth`: measures the cost of a page, by its depth and by the size of the catalogue.
 
 It measures on AWS's DynamoDB Local, which counts read units as AWS does.
 """
@@ -22,8 +22,8 @@ from product_lambda.models.product import Cursor, SortOrder
 from product_lambda.repositories.product_repository import open_table
 from product_lambda.validators.query import next_token
 from tests.support.faulty_dynamodb import Exchange, faulty_dynamodb
-from tests.support.report import PERFORMANCE, table, write_section
-from tests.support.workload import event, fill_table, function_environment, moment_of, product_id
+from tests.support.report import FIGURES, PERFORMANCE, table, write_section
+from tests.support.workload import created_at, event, fill_table, function_environment, product_id
 
 SIZES = (100, 10_000, 100_000)
 PLACES = ("first", "middle", "last")
@@ -36,7 +36,11 @@ _COLUMNS = ("units", "CPU, ms", "latency, ms")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a catalogue: how many products that has, and the query that asks for the page."""
+    """A page of the list, requested with one query parameter.
+
+    Attributes:
+        size: the number of products in the catalogue.
+    """
 
     size: int
     parameter: str
@@ -45,51 +49,54 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one page costs: the caller's seconds, our CPU seconds, and DynamoDB's read units."""
+    """The cost of one page: latency and CPU time in seconds, and DynamoDB's read units."""
 
     latency: Figure
     cpu: Figure
     read_units: float
 
 
-class Meter:
-    """Passes requests on to DynamoDB and adds up the read units of its answers."""
+class ReadUnitMeter:
+    """Passes requests on to DynamoDB and adds up the read units of its responses."""
 
     def __init__(self) -> None:
         self.read_units = 0.0
 
     def pass_on(self, exchange: Exchange) -> None:
-        """Pass one request on."""
+        """Pass one request on and count its read units."""
         status, _, body = exchange.forward()
         self.read_units += json.loads(body)["ConsumedCapacity"]["CapacityUnits"]
-        exchange.reply(status, body)
+        exchange.respond(status, body)
 
 
-class Lister:
-    """The list function, on the tables of one endpoint."""
+class ListFunction:
+    """The list function on the tables of one endpoint."""
 
     def __init__(self, endpoint_url: str) -> None:
         self._entry = importlib.import_module("product_lambda.handlers.entry")
         self._handler = importlib.import_module("product_lambda.handlers.list_products").handler
-        self._tables = {size: open_table(_table_of(size), REGION, endpoint_url) for size in SIZES}
+        self._tables = {size: open_table(_table_name(size), REGION, endpoint_url) for size in SIZES}
 
     def read(self, page: Page) -> None:
         """Read a page.
 
         Raises:
-            SystemExit: it is not full.
+            SystemExit: the page is not full.
         """
         vars(self._entry)["TABLE"] = self._tables[page.size]
         query = {"limit": str(_LIMIT), page.parameter: page.value}
         response = self._handler(event("list", query=query), None)
         if json.loads(response["body"]).get("count") != _LIMIT:
-            raise SystemExit(f"A page was not full; status {response['statusCode']}.")
+            raise SystemExit(
+                f"The page at {page.parameter}={page.value} of {page.size:,} products was not full"
+                f" (status {response['statusCode']}): correct the function, then repeat the run."
+            )
 
 
 def main() -> int:
-    """Measure, and write the tables and charts."""
+    """Measure, and write the tables and the charts."""
     parser = argparse.ArgumentParser(prog="make growth", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40, help="requests for each kind of page")
+    parser.add_argument("--rounds", type=int, default=40, help="number of requests for each page")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
 
@@ -107,8 +114,8 @@ def main() -> int:
     with dynamodb_local(heap_megabytes=1024) as endpoint_url:
         for size in SIZES:
             print(f"Filling a table with {size:,} products ...", flush=True)
-            fill_table(endpoint_url, _table_of(size), size)
-        os.environ.update(function_environment(endpoint_url, _table_of(SIZES[0])))
+            fill_table(endpoint_url, _table_name(size), size)
+        os.environ.update(function_environment(endpoint_url, _table_name(SIZES[0])))
         costs = costs_of(pages, endpoint_url, options.rounds)
     _write(
         {key: costs[page] for key, page in by_place.items()},
@@ -120,16 +127,16 @@ def main() -> int:
 
 
 def costs_of(pages: Sequence[Page], endpoint_url: str, rounds: int) -> dict[Page, Cost]:
-    """Read each page once through a meter, then in random order, round after round."""
+    """Read each page once through the meter, then `rounds` times in random order."""
     units: dict[Page, float] = {}
-    meter = Meter()
+    meter = ReadUnitMeter()
     with faulty_dynamodb(endpoint_url, meter.pass_on) as proxy:
-        metered = Lister(proxy.endpoint_url)
+        metered = ListFunction(proxy.endpoint_url)
         for page in pages:
             before = meter.read_units
             metered.read(page)
             units[page] = meter.read_units - before
-    direct = Lister(endpoint_url)
+    direct = ListFunction(endpoint_url)
     latencies: dict[Page, list[float]] = {page: [] for page in pages}
     cpu: dict[Page, list[float]] = {page: [] for page in pages}
     for page in pages:
@@ -151,22 +158,14 @@ def _write(
     by_token: Mapping[int, Cost],
     rounds: int,
 ) -> None:
-    how = (
-        f"Pages of {_LIMIT} products; medians of {rounds} requests, the quartiles in brackets."
-        " Units are the read units that DynamoDB Local counts, CPU is the function's own."
+    conditions = f"Pages of {_LIMIT} products: read units, and medians of {rounds} requests."
+    write_section(PERFORMANCE, "growth", f"{conditions}\n\n{_summary_table(by_place)}")
+    explanation = (
+        "DynamoDB Local counts the read units; CPU is the CPU time of the function. Latency has the"
+        "\nquartiles in brackets."
     )
-    rows = [
-        (f"{size:,}", place, *_cells(by_place[size, place])) for size in SIZES for place in PLACES
-    ]
-    by_size = table(("products", "page by nextToken", "units", "CPU, ms", "latency, ms"), rows)
-    by_depth = table(
-        (
-            "products before the page",
-            *(f"{what}, by {way}" for way in ("offset", "nextToken") for what in _COLUMNS),
-        ),
-        [(f"{depth:,}", *_cells(by_offset[depth]), *_cells(by_token[depth])) for depth in OFFSETS],
-    )
-    write_section(PERFORMANCE, "growth", f"{how}\n\n{by_size}\n\n{by_depth}")
+    tables = f"{_size_table(by_place)}\n\n{_depth_table(by_offset, by_token)}"
+    write_section(FIGURES, "growth", f"{conditions}\n{explanation}\n\n{tables}")
     charts.lines(
         "growth-size",
         "Read units of a page, by the size of the catalogue",
@@ -181,10 +180,38 @@ def _write(
     )
     charts.lines(
         "growth-depth",
-        f"Read units of a page, by how deep it is ({_OFFSET_SIZE:,} products)",
+        f"Read units of a page, by its depth ({_OFFSET_SIZE:,} products)",
         "products before the page",
         "read units",
         {"by offset": _points(by_offset), "by nextToken": _points(by_token)},
+    )
+
+
+def _summary_table(costs: Mapping[tuple[int, str], Cost]) -> str:
+    """Return the table of read units and median latency, one row per size of the catalogue."""
+    heads = ("products in the catalogue", *(f"{place} page, by nextToken" for place in PLACES))
+    rows = [(f"{size:,}", *(_summary(costs[size, place]) for place in PLACES)) for size in SIZES]
+    return table(heads, rows)
+
+
+def _summary(cost: Cost) -> str:
+    return f"{cost.read_units:g} units, {cost.latency.median * _MS:.1f} ms"
+
+
+def _size_table(costs: Mapping[tuple[int, str], Cost]) -> str:
+    return table(
+        ("products", "page by nextToken", *_COLUMNS),
+        [(f"{size:,}", place, *_cells(costs[size, place])) for size in SIZES for place in PLACES],
+    )
+
+
+def _depth_table(by_offset: Mapping[int, Cost], by_token: Mapping[int, Cost]) -> str:
+    return table(
+        (
+            "products before the page",
+            *(f"{column}, by {way}" for way in ("offset", "nextToken") for column in _COLUMNS),
+        ),
+        [(f"{depth:,}", *_cells(by_offset[depth]), *_cells(by_token[depth])) for depth in OFFSETS],
     )
 
 
@@ -203,13 +230,13 @@ def _text(figure: Figure) -> str:
     return f"{median} ({lower}-{upper})"
 
 
-def _table_of(size: int) -> str:
+def _table_name(size: int) -> str:
     return f"products-{size}"
 
 
 def _token_after(number: int) -> str:
-    """The token of the page that starts after product `number`, newest first."""
-    return next_token(Cursor(moment_of(number), product_id(number)), SortOrder.NEWEST_FIRST)
+    """Return the token for the page after product `number`, newest first."""
+    return next_token(Cursor(created_at(number), product_id(number)), SortOrder.NEWEST_FIRST)
 
 
 if __name__ == "__main__":

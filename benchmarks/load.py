@@ -1,6 +1,7 @@
-"""`make load`: the local server and the deployed local stack under a mix of reads and writes.
+"""`make load`: loads the local server and the deployed local stack with reads and writes.
 
-First 100 requests a second for a minute, then as many as it takes; locust is the load tool.
+The first phase sends 100 requests a second, the second phase sends without pauses; locust is the
+load tool.
 """
 
 import argparse
@@ -23,15 +24,16 @@ import urllib3
 
 from local.engine import running_engine
 from local.stack import LocalStack
+from product_tools.repository import REPOSITORY
 from product_tools.terraform import find_terraform
-from tests.support.report import PERFORMANCE, REPOSITORY, table, write_section
+from tests.support.report import FIGURES, PERFORMANCE, table, write_section
 from tests.support.workload import new_product
 
 PRODUCTS = 60
 RATE = 100
-_USERS = 4  # more would only queue for two cores, and cost the stack a worker process each
+_USERS = 4  # more users would queue for two cores and start more worker processes
 _WARM_UP_SECONDS = 10
-_UNTHROTTLED = 100_000  # a second; else the gateway's limits would be all that is measured
+_NO_THROTTLING = 100_000  # requests a second; the limits of the gateway must not be reached
 _START_SECONDS = 60
 
 
@@ -40,7 +42,7 @@ class Target:
     """An API under load.
 
     Attributes:
-        processes: what takes CPU time, by what it does.
+        processes: the processes whose CPU time counts, by their part of the system.
     """
 
     name: str
@@ -51,7 +53,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a phase gave; `cpu_seconds` says what each part used."""
+    """The measurements of one phase; `cpu_seconds` is by part of the system."""
 
     target: str
     phase: str
@@ -65,10 +67,12 @@ class Outcome:
 
 
 def main() -> int:
-    """Load both targets, write the table, and return 1 where requests failed."""
+    """Load both targets, write the tables, and return 1 when requests failed."""
     parser = argparse.ArgumentParser(prog="make load", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=60, help="of the steady phase")
-    parser.add_argument("--rush-seconds", type=int, default=20, help="of the phase without pauses")
+    parser.add_argument("--seconds", type=int, default=60, help="duration of the steady phase")
+    parser.add_argument(
+        "--rush-seconds", type=int, default=20, help="duration of the phase without pauses"
+    )
     options = parser.parse_args()
     find_terraform()
 
@@ -76,18 +80,18 @@ def main() -> int:
     for target in (local_server, deployed_stack):
         with tempfile.TemporaryDirectory() as folder, target(Path(folder)) as running:
             _fill(running)
-            _load(running, "warming up", 0, _WARM_UP_SECONDS)
+            _load(running, "warm-up", 0, _WARM_UP_SECONDS)
             steady = f"{RATE} a second"
             outcomes.append(_load(running, steady, RATE / _USERS, options.seconds))
             outcomes.append(_load(running, "no pauses", 0, options.rush_seconds))
     cores = os.cpu_count()
-    how = (
-        f"Nine reads to one write by {_USERS} users, {options.seconds} s at {RATE} requests a"
-        f" second and {options.rush_seconds} s without pauses, on {cores} cores that the load tool"
-        " shares."
+    conditions = (
+        f"{_USERS} users send nine reads to one write: {options.seconds} s at {RATE} requests a"
+        f" second, then\n{options.rush_seconds} s without pauses. The load tool shares the {cores}"
+        " cores."
     )
-    parts = [how, _latency_table(outcomes), _core_table(outcomes)]
-    write_section(PERFORMANCE, "load", "\n\n".join(parts))
+    write_section(PERFORMANCE, "load", f"{conditions}\n\n{_latency_table(outcomes)}")
+    write_section(FIGURES, "load", _core_table(outcomes))
     for outcome in outcomes:
         print(outcome)
     return 1 if any(outcome.failures for outcome in outcomes) else 0
@@ -95,7 +99,7 @@ def main() -> int:
 
 @contextlib.contextmanager
 def local_server(folder: Path) -> Iterator[Target]:
-    """`make run`'s server on a free port."""
+    """Run the server of `make run` on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     api_key = secrets.token_urlsafe(24)
@@ -111,8 +115,8 @@ def local_server(folder: Path) -> Iterator[Target]:
     )
 
     def processes() -> Mapping[str, list[psutil.Process]]:
-        whole = psutil.Process(server.pid)
-        return {"functions and gateway": [whole], "engine": whole.children(recursive=True)}
+        process = psutil.Process(server.pid)
+        return {"functions and gateway": [process], "engine": process.children(recursive=True)}
 
     try:
         _wait_for(f"{base_url}/products")
@@ -124,9 +128,11 @@ def local_server(folder: Path) -> Iterator[Target]:
 
 @contextlib.contextmanager
 def deployed_stack(folder: Path) -> Iterator[Target]:
-    """The Terraform files on a local AWS of its own, with the gateway's limits out of the way."""
-    limits = [f"{what}_throttle_{how}" for what in ("stage", "write") for how in ("rate", "burst")]
-    stack = LocalStack(folder, variables=dict.fromkeys(limits, _UNTHROTTLED))
+    """Deploy the Terraform files to a new local AWS, with limits too high to throttle."""
+    limits = [
+        f"{scope}_throttle_{kind}" for scope in ("stage", "write") for kind in ("rate", "burst")
+    ]
+    stack = LocalStack(folder, variables=dict.fromkeys(limits, _NO_THROTTLING))
     try:
         deployment = stack.deploy(lambda _: None)
         running = running_engine(stack.engine_folder)
@@ -202,8 +208,11 @@ def _fill(target: Target) -> None:
             json=new_product(),
             headers={"x-api-key": target.api_key},
         )
-        if response.status >= 400:  # noqa: PLR2004 (the first status of a fault)
-            raise SystemExit(f"The {target.name} did not take a product: status {response.status}.")
+        if response.status >= 400:  # noqa: PLR2004 (the first error status)
+            raise SystemExit(
+                f"The {target.name} did not create a product (status {response.status}):"
+                " run make test, which shows the error."
+            )
 
 
 def _wait_for(url: str) -> None:
@@ -214,7 +223,7 @@ def _wait_for(url: str) -> None:
                 return
         except urllib3.exceptions.HTTPError:
             time.sleep(0.1)
-    raise SystemExit("The local server did not start: run make run, which says why.")
+    raise SystemExit("The local server did not start: run make run, which shows the reason.")
 
 
 def _latency_table(outcomes: list[Outcome]) -> str:

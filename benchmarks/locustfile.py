@@ -1,7 +1,7 @@
-"""What `make load` has locust do: nine reads to one write, each checked for its status.
+"""The users that locust simulates for `make load`: nine reads to one write.
 
 Settings come from the environment: LOAD_API_KEY, LOAD_RATE (requests a second of one user; 0 for no
-pause), LOAD_RESULT (the file that the figures are written to).
+pauses), LOAD_RESULT (the file for the measurements).
 """
 
 import json
@@ -23,13 +23,13 @@ _STATUSES: Counter[int] = Counter()
 _FIRST_PAGE = 50
 
 
-class Visitor(FastHttpUser):
-    """A portal page that reads, and now and then an admin who writes."""
+class PortalUser(FastHttpUser):
+    """A client that mostly reads, and sometimes writes as an admin does."""
 
     wait_time = constant_throughput(_RATE) if _RATE else constant(0)
 
     def on_start(self) -> None:
-        """Learn which products there are."""
+        """Read the ids of the products."""
         page = self.client.get("/products", name="list").json()
         self.product_ids = [product["productId"] for product in page["products"]]
         self.created: list[str] = []
@@ -65,7 +65,7 @@ class Visitor(FastHttpUser):
 
     @task(1)
     def delete(self) -> None:
-        """Delete a product of one's own, or read where there is none."""
+        """Delete a product that this user created; without one, read instead."""
         if self.created:
             path = f"/products/{self.created.pop()}"
             self.client.delete(path, headers={"x-api-key": _API_KEY}, name="delete")

@@ -1,4 +1,4 @@
-"""Builds the zips of the peers in the same way as ours."""
+"""Builds the zips of the peers in the same way as the zips of this service."""
 
 import shutil
 import tempfile
@@ -19,7 +19,13 @@ _PEER_MODULES = Path(__file__).parent / "peers"
 
 
 def peer_package(name: str, imports: Iterable[str], folder: Path) -> Package:
-    """Build and unpack a peer's zip: its modules, and the packages that provide `imports`."""
+    """Build and unpack the zip of a peer, with all peer modules and the packages it imports.
+
+    Args:
+        name: the name of the zip, without its suffix.
+        imports: the packages, by the names under which the peer imports them.
+        folder: where to build and unpack.
+    """
     zip_file = folder / "zips" / f"{name}.zip"
     zip_file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:

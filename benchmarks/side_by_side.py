@@ -1,6 +1,6 @@
-"""`make bench`: our functions beside the peers under AWS's runtime client, in interleaved rounds.
+"""`make bench`: compares the functions with those of peers, in interleaved rounds.
 
-It measures and writes docs/performance.md; what a figure means is said there.
+Every function runs under AWS's runtime client. docs/performance.md explains each figure.
 """
 
 import argparse
@@ -20,11 +20,11 @@ import simplejson
 
 from benchmarks import side_by_side_report
 from benchmarks.figures import percentile
-from benchmarks.subjects import BARE, CLIENT, OURS, Subject, prepared
+from benchmarks.subjects import CLIENT, LOWER_LIMITS, OURS, Subject, prepared
 from local.engine import Engine
+from product_tools.repository import REPOSITORY
 from tests.support.deployed_functions import deployed_environment
-from tests.support.function_process import running
-from tests.support.report import REPOSITORY
+from tests.support.function_process import running_function
 from tests.support.workload import (
     PRODUCTS,
     READS,
@@ -36,13 +36,21 @@ from tests.support.workload import (
 )
 
 _WARM_UP = 20
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _REPORT = REPOSITORY / ".local" / "reports" / "side_by_side.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one process of a function gave: seconds and bytes."""
+    """The measurements of one process of a function, in seconds and bytes.
+
+    Attributes:
+        cold_start: from the start of the process to the first response.
+        cold_cpu: CPU time of the cold start.
+        cpu: CPU time per warm request.
+        p50: the median latency of the warm requests.
+        p95: the 95th percentile of their latency.
+    """
 
     cold_start: float
     cold_cpu: float
@@ -53,7 +61,14 @@ class Sample:
 
 
 def measure(subject: Subject, endpoint_url: str, requests: int) -> tuple[Sample, dict[str, Any]]:
-    """Start a function, warm it up, and measure `requests` more; also return its first answer."""
+    """Start a function, warm it up and measure `requests` more requests.
+
+    Returns:
+        The measurements and the first response.
+
+    Raises:
+        SystemExit: a request failed.
+    """
     count = 1 + _WARM_UP + requests
     events = [
         json.dumps(event).encode()
@@ -61,16 +76,16 @@ def measure(subject: Subject, endpoint_url: str, requests: int) -> tuple[Sample,
     ]
     with (
         _table_for(subject, endpoint_url, count) as table,
-        running(subject.function, _environment(subject, endpoint_url, table)) as process,
+        running_function(subject.function, _environment(subject, endpoint_url, table)) as process,
     ):
-        first, cold_start = process.first_answer(events[0])
+        first, cold_start = process.first_response(events[0])
         cold_cpu = process.cpu_seconds()
         for event in events[1 : 1 + _WARM_UP]:
             process.invoke(event)
         before = process.cpu_seconds()
-        responses = [process.invoke(event) for event in events[1 + _WARM_UP :]]
+        invocations = [process.invoke(event) for event in events[1 + _WARM_UP :]]
         cpu = (process.cpu_seconds() - before) / requests
-        latencies = [response.answered - response.handed_out for response in responses]
+        latencies = [each.received_at - each.sent_at for each in invocations]
         sample = Sample(
             cold_start,
             cold_cpu,
@@ -79,32 +94,36 @@ def measure(subject: Subject, endpoint_url: str, requests: int) -> tuple[Sample,
             percentile(latencies, 95),
             process.peak_memory(),
         )
-    for response in responses:
-        _require_success(subject, simplejson.loads(response.payload))
+    for invocation in invocations:
+        _require_success(subject, simplejson.loads(invocation.payload))
     return sample, simplejson.loads(first.payload)
 
 
-def require_same_answer(
+def require_same_response(
     subject: Subject, ours: Mapping[str, Any], theirs: Mapping[str, Any]
 ) -> None:
-    """Check that a peer answers as we do, but for the moment and the digest of its own spelling.
+    """Check that a peer's response equals ours, except for timestamps and the list's digest.
 
     Raises:
-        SystemExit: it does not.
+        SystemExit: it differs.
     """
     expected, found = _comparable(ours), _comparable(theirs)
     if expected != found:
         raise SystemExit(
-            f"{subject.stack} answers {subject.operation} otherwise than we do:"
-            f" {found} instead of {expected}."
+            f"The response of stack {subject.stack} to {subject.operation} differs from ours."
+            f" Correct benchmarks/peers: {found} should be {expected}."
         )
 
 
 def main() -> int:
-    """Measure, write the report, and return 1 where a bound is not reached."""
+    """Measure, write the report, and return 1 when a bound is missed."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9, help="processes for each function")
-    parser.add_argument("--requests", type=int, default=100, help="warm requests for each process")
+    parser.add_argument(
+        "--rounds", type=int, default=9, help="number of processes for each function"
+    )
+    parser.add_argument(
+        "--requests", type=int, default=100, help="number of warm requests in each process"
+    )
     options = parser.parse_args()
 
     samples: dict[tuple[str, str], list[Sample]] = {}
@@ -126,29 +145,27 @@ def main() -> int:
     }
     missed = side_by_side_report.write(columns, sizes, options.rounds, options.requests)
     for line in missed:
-        print(f"Not reached: {line}")
+        print(f"Missed bound: {line}")
     return 1 if missed else 0
 
 
 def _round(
     subjects: list[Subject], endpoint_url: str, requests: int
 ) -> Iterator[tuple[Subject, Sample]]:
-    """Measure every subject once, in random order, and compare the answers."""
-    first_answers: dict[Subject, dict[str, Any]] = {}
+    """Measure every subject once, in random order, and compare the first responses."""
+    responses: dict[Subject, dict[str, Any]] = {}
     for subject in random.sample(subjects, len(subjects)):
-        sample, first_answers[subject] = measure(subject, endpoint_url, requests)
+        sample, responses[subject] = measure(subject, endpoint_url, requests)
         yield subject, sample
-    ours = {
-        each.operation: response for each, response in first_answers.items() if each.stack == OURS
-    }
-    for subject, response in first_answers.items():
-        if subject.stack not in BARE:
-            require_same_answer(subject, ours[subject.operation], response)
+    ours = {each.operation: response for each, response in responses.items() if each.stack == OURS}
+    for subject, response in responses.items():
+        if subject.stack not in LOWER_LIMITS:
+            require_same_response(subject, ours[subject.operation], response)
 
 
 @contextlib.contextmanager
 def _table_for(subject: Subject, endpoint_url: str, requests: int) -> Iterator[str]:
-    """The table that is only read, or one that a single process may change."""
+    """Yield the shared table for reads, or a new table for one process that writes."""
     if subject.operation in READS:
         yield TABLE
         return
@@ -159,28 +176,32 @@ def _table_for(subject: Subject, endpoint_url: str, requests: int) -> Iterator[s
 
 
 def _environment(subject: Subject, endpoint_url: str, table: str) -> dict[str, str]:
-    as_ours = subject.stack in (OURS, CLIENT)
-    return (deployed_environment if as_ours else function_environment)(endpoint_url, table)
+    if subject.stack in {OURS, CLIENT}:
+        return deployed_environment(endpoint_url, table)
+    return function_environment(endpoint_url, table)
 
 
 def _require_success(subject: Subject, response: Mapping[str, Any]) -> None:
     if response["statusCode"] not in {200, 201, 204}:
-        raise SystemExit(f"{subject.stack} failed at {subject.operation}: {response}.")
+        raise SystemExit(
+            f"{subject.operation} failed on stack {subject.stack}: correct it; it sent {response}."
+        )
 
 
 def _comparable(response: Mapping[str, Any]) -> dict[str, Any]:
-    several = {
-        name: ", ".join(each) for name, each in response.get("multiValueHeaders", {}).items()
+    multi_value = {
+        name: ", ".join(values) for name, values in response.get("multiValueHeaders", {}).items()
     }
     headers = {
-        name.lower(): value for name, value in {**several, **response.get("headers", {})}.items()
+        name.lower(): value
+        for name, value in {**multi_value, **response.get("headers", {})}.items()
     }
-    body = _MOMENT.sub("(a moment)", response["body"] or "null")
+    body = _TIMESTAMP.sub("(timestamp)", response["body"] or "null")
     document = simplejson.loads(body, use_decimal=True)
     is_list = document is not None and "products" in document
     return {
         "status": response["statusCode"],
-        "etag": "(a digest)" if is_list and headers["etag"] else headers.get("etag"),
+        "etag": "(digest)" if is_list and headers["etag"] else headers.get("etag"),
         "location": headers.get("location"),
         "cache-control": headers["cache-control"],
         "type": headers.get("content-type") if document is not None else None,

@@ -4,18 +4,18 @@ import platform
 from collections.abc import Mapping, Sequence
 
 from benchmarks import charts
-from benchmarks.bounds import Bound, Key, bounds
+from benchmarks.bounds import Key, bounds, bounds_table
 from benchmarks.figures import Figure, figure_of, ratio
 from benchmarks.subjects import LABELS, OURS
-from tests.support.report import PERFORMANCE, table, write_section
+from tests.support.report import FIGURES, PERFORMANCE, table, write_section
 from tests.support.workload import OPERATIONS
 
 type Columns = Mapping[Key, Mapping[str, Sequence[float]]]
-"""The samples' values by the names of their fields."""
+"""The values of all samples, by the names of their fields."""
 
 _MS = 1e3
 _MB = 1e-6
-_MEASURES = (
+_TABLES = (
     ("cold_start", "Cold start, ms", _MS, 0),
     ("cold_cpu", "CPU time of a cold start, ms", _MS, 0),
     ("cpu", "CPU time per warm request, ms", _MS, 2),
@@ -26,34 +26,38 @@ _MEASURES = (
 
 
 def write(columns: Columns, sizes: Mapping[Key, int], rounds: int, requests: int) -> list[str]:
-    """Write the tables and the chart, and return a sentence for each bound that is missed."""
+    """Write the tables and the chart, and return one sentence for each missed bound."""
     figures = {
         key: {name: figure_of(values) for name, values in fields.items()}
         for key, fields in columns.items()
     }
-    limits = bounds(figures, sizes)
-    how = (
-        f"Medians of {rounds} rounds, the quartiles in brackets, and how many times ours it is."
-        f" {requests} warm requests in each process. Python {platform.python_version()} on"
-        f" {platform.machine()}."
+    found = bounds(figures, sizes)
+    conditions = (
+        f"Medians of {rounds} rounds, with {requests} warm requests in each process."
+        f" Python {platform.python_version()} on {platform.machine()}."
     )
-    parts = [how]
-    for name, title, scale, digits in _MEASURES:
+    explanation = (
+        "Each cell has the median, the quartiles in brackets and the ratio to this service."
+    )
+    parts = [conditions, explanation]
+    for name, title, scale, digits in _TABLES:
         parts += [f"### {title}", _measure_table(figures, name, scale, digits)]
     parts += ["### Zip, MB", _size_table(sizes)]
-    write_section(PERFORMANCE, "side-by-side", "\n\n".join(parts))
-    write_section(PERFORMANCE, "bounds", _bounds_table(limits))
+    write_section(FIGURES, "side-by-side", "\n\n".join(parts))
+    write_section(PERFORMANCE, "bounds", f"{conditions}\n\n{bounds_table(found)}")
     charts.side_by_side(figures)
     return [
-        f"{bound.meaning}: {bound.found:.2f}, more than {bound.limit:g}"
-        for bound in limits
-        if not bound.reached
+        f"{bound.operation}: {bound.measure} is {bound.measured:.2f}, at most {bound.limit:g}"
+        for bound in found
+        if not bound.met
     ]
 
 
 def _measure_table(
     figures: Mapping[Key, Mapping[str, Figure]], name: str, scale: float, digits: int
 ) -> str:
+    """Return a table of one measure: one row per stack, one column per operation."""
+
     def cell(stack: str, operation: str) -> str:
         if (stack, operation) not in figures:
             return ""
@@ -73,6 +77,7 @@ def _measure_table(
 
 
 def _size_table(sizes: Mapping[Key, int]) -> str:
+    """Return a table of the zips: one row per stack, one column per operation."""
     rows = [
         (
             label,
@@ -84,11 +89,3 @@ def _size_table(sizes: Mapping[Key, int]) -> str:
         for stack, label in LABELS.items()
     ]
     return table(("", *OPERATIONS), rows)
-
-
-def _bounds_table(limits: Sequence[Bound]) -> str:
-    rows = [
-        (bound.meaning, f"{bound.limit:g}", f"{bound.found:.2f}", "yes" if bound.reached else "no")
-        for bound in limits
-    ]
-    return table(("what", "at most", "measured", "reached"), rows)

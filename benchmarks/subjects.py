@@ -1,4 +1,4 @@
-"""What is measured side by side: our functions, the peers, and what no function can go below."""
+"""The functions that `make bench` compares: this service, its peers and two lower limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +18,13 @@ LABELS: Mapping[str, str] = {
     "b": "(b) Powertools + Pydantic + boto3",
     "c": "(c) Powertools + Pydantic + pydynox",
     "d": "(d) FastAPI + Mangum + boto3",
-    CLIENT: "the client alone: one read, an empty answer",
-    FLOOR: "the floor: an empty function",
+    CLIENT: "client only: one read, empty response",
+    FLOOR: "floor: an empty function",
 }
+"""The name of each stack in tables and charts."""
 PEERS = ("a", "b", "c", "d")
-BARE = (CLIENT, FLOOR)
-"""What is measured for `get` alone, and answers nothing worth comparing."""
+LOWER_LIMITS = (CLIENT, FLOOR)
+"""Measured for `get` only; their responses are empty, so nothing compares them."""
 
 _MODULES = {
     "a": ("boto3_pydantic", ["boto3", "pydantic"]),
@@ -33,13 +34,13 @@ _MODULES = {
     CLIENT: ("client_alone", ["pydynox"]),
     FLOOR: ("floor", []),
 }
-# Peer (a) has a function for each operation; a framework's one handler finds the route itself.
-_PLAIN_HANDLERS = {"list": "list_page"}
+# Peer (a) has one function for each operation; the frameworks route inside one handler.
+_HANDLERS_OF_PEER_A = {"list": "list_page"}
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One function under measurement.
+    """One measured function.
 
     Attributes:
         stack: a key of `LABELS`.
@@ -53,7 +54,7 @@ class Subject:
 
 
 def prepared(folder: Path) -> list[Subject]:
-    """Build and unpack everything below `folder`."""
+    """Build and unpack every subject in `folder`."""
     python = runtime_python(folder / "runtime")
     ours = our_packages(folder)
     subjects: list[Subject] = []
@@ -63,8 +64,8 @@ def prepared(folder: Path) -> list[Subject]:
         subjects.append(_subject(OURS, operation, python, ours[name], handler))
     for stack, (module, imports) in _MODULES.items():
         package = peer_package(module, imports, folder)
-        for operation in ("get",) if stack in BARE else OPERATIONS:
-            name = _PLAIN_HANDLERS.get(operation, operation) if stack == "a" else "handler"
+        for operation in ("get",) if stack in LOWER_LIMITS else OPERATIONS:
+            name = _HANDLERS_OF_PEER_A.get(operation, operation) if stack == "a" else "handler"
             handler = f"benchmarks.peers.{module}.{name}"
             subjects.append(_subject(stack, operation, python, package, handler))
     return subjects

@@ -1,4 +1,4 @@
-"""`python -m local`, which `make run` calls: checks what runs it, and leaves the rest to `run`."""
+"""`python -m local`, which `make run` calls: checks the interpreter, then calls `local.run`."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""The OpenAPI page: Swagger UI's own files and ours, all from this machine.
+"""The OpenAPI page at /docs: the files of Swagger UI and of this repository, all from this machine.
 
-It reads `openapi/product-api.yaml` anew for each visit, and never changes it.
+Each visit reads `openapi/product-api.yaml` again; the file never changes here.
 """
 
 import json
@@ -10,9 +10,10 @@ from typing import Any
 import swagger_ui_bundle  # type: ignore[import-untyped]
 import yaml
 
-from local.gateway import BASE_PATH, HttpAnswer
+from local.gateway import BASE_PATH, HttpResponse
+from product_tools.repository import REPOSITORY
 
-OPENAPI_FILE = Path(__file__).resolve().parents[1] / "openapi" / "product-api.yaml"
+_OPENAPI_FILE = REPOSITORY / "openapi" / "product-api.yaml"
 _PAGE = Path(__file__).with_name("docs_page")
 _SWAGGER_UI: Path = swagger_ui_bundle.swagger_ui_path
 
@@ -26,32 +27,36 @@ _FILES = {
     ),
     "/docs/favicon.png": (_SWAGGER_UI / "favicon-32x32.png", "image/png"),
 }
-# The browser itself holds the line that nothing comes from elsewhere. Swagger UI sets styles and
-# draws icons inline.
-_POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+# The policy blocks external requests. Swagger UI needs inline styles and icons.
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+)
 
 
-def page_file(path: str) -> HttpAnswer | None:
-    """What the page needs from `path`; None where nothing is. The root leads to the page."""
+def page_response(path: str) -> HttpResponse | None:
+    """Return the page, a file of it, or the redirect from the root; None for any other path."""
     if path == "/":
-        return HttpAnswer(302, [("Location", "/docs")], b"")
+        return HttpResponse(302, [("Location", "/docs")], b"")
     if path == "/openapi.json":
-        document = json.dumps(openapi_document()).encode()
-        return HttpAnswer(200, [("Content-Type", "application/json")], document)
+        document = json.dumps(_openapi_document()).encode()
+        return HttpResponse(200, [("Content-Type", "application/json")], document)
     if path in _FILES:
         file, media_type = _FILES[path]
-        headers = [("Content-Type", media_type), ("Content-Security-Policy", _POLICY)]
-        return HttpAnswer(200, headers, file.read_bytes())
+        headers = [
+            ("Content-Type", media_type),
+            ("Content-Security-Policy", _CONTENT_SECURITY_POLICY),
+        ]
+        return HttpResponse(200, headers, file.read_bytes())
     return None
 
 
-def openapi_document() -> dict[str, Any]:
-    """The API's description as the page needs it: this server only, and nothing sent unasked.
+def _openapi_document() -> dict[str, Any]:
+    """Return the API's description with this server only, and no examples of optional parameters.
 
-    Swagger UI fills its form with the examples of parameters; an optional one, such as a
-    precondition, would then change what every request means.
+    Swagger UI fills its form with the examples of parameters. An optional parameter, such as a
+    precondition, would then change the meaning of each request.
     """
-    document: dict[str, Any] = yaml.safe_load(OPENAPI_FILE.read_text())
+    document: dict[str, Any] = yaml.safe_load(_OPENAPI_FILE.read_text())
     document["servers"] = [{"url": f"/{BASE_PATH}", "description": "This machine"}]
     for parameter in document["components"]["parameters"].values():
         if not parameter.get("required"):

@@ -1,4 +1,4 @@
-"""Starts and stops AWS's DynamoDB Local, as a process on loopback that forgets when it ends.
+"""Starts and stops AWS's DynamoDB Local, as a process on loopback that keeps its tables in memory.
 
 Source: Amazon DynamoDB Developer Guide, "DynamoDB local usage notes".
 """
@@ -25,13 +25,13 @@ _POLL_SECONDS: Final = 0.1
 
 
 def missing_requirement() -> str | None:
-    """Return what this machine lacks to run DynamoDB Local, and how to get it; None for nothing."""
+    """Return the first missing requirement of DynamoDB Local and how to install it, or None."""
     if shutil.which("java") is None:
         return "Java, which runs DynamoDB Local: install a JRE (Debian: default-jre-headless)"
     if not (_FOLDER / "DynamoDBLocal.jar").exists():
         return "DynamoDB Local: run scripts/bootstrap.sh dynamodb-local"
     if platform.machine() not in {"x86_64", "AMD64"}:
-        return "an x86-64 machine, which DynamoDB Local's storage is built for"
+        return "an x86-64 machine, since DynamoDB Local's storage is built for x86-64 only"
     return None
 
 
@@ -40,7 +40,7 @@ def dynamodb_local(heap_megabytes: int = 256) -> Iterator[str]:
     """Run DynamoDB Local; the context is its endpoint URL.
 
     Raises:
-        LocalError: this machine lacks what it needs, or it did not start.
+        LocalError: this machine lacks a requirement, or it did not start.
     """
     if missing := missing_requirement():
         raise LocalError(f"This needs {missing}.")
@@ -58,18 +58,18 @@ def dynamodb_local(heap_megabytes: int = 256) -> Iterator[str]:
         )
         try:
             url = f"http://{HOST}:{port}"
-            if not _answers(server, url):
+            if not _responds(server, url):
                 log.seek(0)
                 output = log.read().decode(errors="replace").strip()
-                raise LocalError(f"DynamoDB Local did not start: {output or 'it said nothing'}")
+                raise LocalError(f"DynamoDB Local did not start: {output or 'it printed nothing'}")
             yield url
         finally:
-            server.kill()  # it keeps nothing, so there is nothing to save
+            server.kill()  # it has nothing to save
             server.wait()
 
 
-def _answers(server: subprocess.Popen[bytes], url: str) -> bool:
-    """Wait until the server responds; false where it ended or took too long."""
+def _responds(server: subprocess.Popen[bytes], url: str) -> bool:
+    """Wait until the server responds; return False when it has ended or the time is over."""
     deadline = time.monotonic() + _START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
         try:

@@ -1,6 +1,6 @@
 """Starts and stops MiniStack, the local AWS, as a process on loopback.
 
-It knows processes, ports and folders; it knows no table and no product.
+It knows processes, ports and folders, but no table and no product.
 """
 
 import contextlib
@@ -19,42 +19,42 @@ from typing import IO, Self
 
 from local.errors import LocalError
 from local.loopback import HOST, listen
+from product_tools.repository import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 ENGINE_PYTHON = REPOSITORY / ".local" / "engine" / "bin" / "python"
 REGION = "eu-west-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-"""What the engine takes for the account's root user; with `enforce_iam` nothing else is."""
+"""The credentials of the account's root user; with `enforce_iam`, others need permissions."""
 
 _START_SECONDS = 30.0
-_SAVE_SECONDS = 10.0  # its tables are written while it stops; a catalogue takes milliseconds
-_LOCK_SECONDS = 2.0  # an engine whose owner was killed lets go within a second
+_SAVE_SECONDS = 10.0  # for a stop, which writes the tables; a catalogue takes milliseconds
+_LOCK_SECONDS = 2.0  # an engine releases its lock within a second after its owner was killed
 _POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class RunningEngine:
-    """An engine that some process started and that still runs."""
+    """An engine that runs now, started by this or another process."""
 
     pid: int
     endpoint_url: str
 
 
 class Engine:
-    """One MiniStack, whose tables and other resources outlive it in `state_dir`.
+    """One MiniStack, which keeps its tables and other resources in `state_dir` between runs.
 
-    It runs in `with Engine(...) as engine:` or between `start()` and `stop()`. Several may run at
-    once, each in its own folder. The folder holds `engine.log`, `engine.lock` and the state, which
-    MiniStack writes only when it is told to stop: what came since its start is lost when the engine
+    Use it as `with Engine(...) as engine:`, or call `start()` and `stop()`. Several engines can run
+    at once, each in its own folder. The folder holds `engine.log`, `engine.lock` and the state.
+    MiniStack writes its state only at a stop: all changes since its start are lost when the engine
     itself is killed (SIGKILL) or the machine loses power.
 
     Args:
-        state_dir: made when it is missing.
-        port: 0 takes a free one.
-        enforce_iam: whether calls need the rights of their IAM user or role.
-        account_id: the 12 digits of the account that it plays.
-        outlives_parent: whether it keeps running when the process that started it ends; it is then
-            stopped with `stop_engine`. Otherwise it ends with its parent, however that ends.
+        state_dir: the folder; it is created when missing.
+        port: 0 selects a free port.
+        enforce_iam: whether calls need the permissions of their IAM user or role.
+        account_id: the 12 digits of the account.
+        outlives_parent: whether it runs on after the end of the process that started it, until
+            `stop_engine`. Otherwise it ends with that process, also when that process is killed.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class Engine:
 
     @property
     def pid(self) -> int:
-        """The engine's process id; it leads a process group of its own."""
+        """The id of the engine's process, which leads its own process group."""
         return self._running().pid
 
     def start(self) -> None:
-        """Start the engine and return when it answers.
+        """Start the engine and wait until it responds.
 
         Raises:
             LocalError: it is not installed, its folder or port cannot be used, or it did not start.
@@ -102,7 +102,7 @@ class Engine:
         self.wait_until_ready()
 
     def launch(self) -> None:
-        """Start the process without waiting for it; its port accepts connections at once.
+        """Start the process without a wait for it; its port accepts connections at once.
 
         Raises:
             LocalError: it is not installed, or its folder or port cannot be used.
@@ -119,10 +119,10 @@ class Engine:
             lock.flush()
 
     def wait_until_ready(self) -> None:
-        """Return when the engine answers.
+        """Wait until the engine responds.
 
         Raises:
-            LocalError: it ended or did not answer in time; it has been stopped.
+            LocalError: it has ended or did not respond in time; it is stopped then.
         """
         connection = http.client.HTTPConnection(
             self.endpoint_url.removeprefix("http://"), timeout=_START_SECONDS
@@ -133,17 +133,17 @@ class Engine:
         except (OSError, http.client.HTTPException) as error:
             self.stop()
             raise LocalError(
-                f"The local AWS engine did not start: the last lines of {self.log_file} say why."
+                f"The local AWS engine did not start: see the last lines of {self.log_file}."
             ) from error
         finally:
             connection.close()
 
     def wait(self) -> int:
-        """Block until the engine ends, and return its exit code (negative: the signal's number)."""
+        """Wait until the engine ends, and return its exit code (negative: a signal's number)."""
         return self._running().wait()
 
     def stop(self) -> None:
-        """Let the engine write its state, then end it and every process it started."""
+        """Stop the engine after it has written its state, and all processes that it started."""
         process = self._running()
         process.terminate()
         try:
@@ -166,7 +166,7 @@ class Engine:
         launcher = str(Path(__file__).with_name("engine_process.py"))
         arguments = [] if self._outlives_parent else ["stop-at-end-of-input"]
         return subprocess.Popen(
-            # -I: neither this folder nor the caller's PYTHONPATH may shadow a module of its own.
+            # -I: this folder and the caller's PYTHONPATH must not shadow the engine's modules.
             [ENGINE_PYTHON, "-I", launcher, str(listener.fileno()), *arguments],
             stdin=subprocess.DEVNULL if self._outlives_parent else subprocess.PIPE,
             stdout=log,
@@ -174,11 +174,11 @@ class Engine:
             pass_fds=(listener.fileno(), lock.fileno()),
             env=self._environment(listener.getsockname()[1]),
             cwd=self.state_dir,
-            start_new_session=True,  # a terminal's Ctrl-C must not end it before the server ends
+            start_new_session=True,  # Ctrl-C must not end it before the server
         )
 
     def _environment(self, port: int) -> dict[str, str]:
-        """Everything MiniStack reads, and nothing of the user's own AWS settings."""
+        """Return all settings of MiniStack, without the user's own AWS settings."""
         scratch = self.state_dir / "tmp"
         scratch.mkdir(exist_ok=True)
         return {
@@ -195,7 +195,7 @@ class Engine:
             "STATE_DIR": str(self.state_dir / "state"),
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self.state_dir / "s3"),
-            # What would listen on fixed ports of its own, or touch the user's containers.
+            # These would listen on fixed ports, or use the user's containers.
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
             "DOCKER_HOST": "unix:///nonexistent/docker.sock",
@@ -203,7 +203,7 @@ class Engine:
 
 
 def running_engine(state_dir: Path) -> RunningEngine | None:
-    """The engine that uses this folder now, whoever started it; None when there is none."""
+    """Return the engine that uses this folder now, or None; any process may have started it."""
     lock_file = state_dir / "engine.lock"
     if not lock_file.exists():
         return None
@@ -211,16 +211,16 @@ def running_engine(state_dir: Path) -> RunningEngine | None:
         if _try_lock(lock):
             return None
         pid_and_port = lock.read().split()
-    if not pid_and_port:  # it is just being started
+    if not pid_and_port:  # it is starting
         return None
     return RunningEngine(int(pid_and_port[0]), f"http://{HOST}:{pid_and_port[1]}")
 
 
 def stop_engine(state_dir: Path) -> bool:
-    """Stop the engine that uses this folder, and every process it started.
+    """Stop the engine that uses this folder, and all processes that it started.
 
     Returns:
-        Whether there was one.
+        Whether an engine was running.
     """
     running = running_engine(state_dir)
     if running is None:
@@ -236,13 +236,13 @@ def stop_engine(state_dir: Path) -> bool:
 
 @contextlib.contextmanager
 def _locked(state_dir: Path) -> Iterator[IO[str]]:
-    """The folder's lock file, locked; the engine inherits it and keeps it locked while it runs."""
+    """Lock the folder's lock file; the engine inherits it, and keeps it locked while it runs."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         lock = (state_dir / "engine.lock").open("a+")
     except OSError as error:
         raise LocalError(
-            f"The folder {state_dir} cannot be used ({error.strerror}): name one to write to."
+            f"The folder {state_dir} cannot be used ({error.strerror}): choose a writable folder."
         ) from error
     with lock:
         deadline = time.monotonic() + _LOCK_SECONDS
@@ -250,7 +250,7 @@ def _locked(state_dir: Path) -> Iterator[IO[str]]:
             if time.monotonic() > deadline:
                 raise LocalError(
                     f"The folder {state_dir} is in use by another engine: "
-                    "stop that one, or name another folder."
+                    "stop that engine, or choose another folder."
                 )
             time.sleep(_POLL_SECONDS)
         yield lock

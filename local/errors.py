@@ -1,9 +1,9 @@
-"""The errors of the local server; their text is a sentence for the person at the terminal."""
+"""The errors of local servers and deployments; their text is a sentence with the next step."""
 
 
 class LocalError(Exception):
-    """Something outside the program stops it; the text says what, and what to do about it."""
+    """A cause outside the program stops it."""
 
 
 class SettingsError(LocalError):
-    """A setting cannot be used; the text names each that is wrong, and what to give instead."""
+    """One or more settings are invalid; the text names each of them, and its valid values."""

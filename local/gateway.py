@@ -1,6 +1,6 @@
-"""API Gateway's part: routes, keys, preflights, refusals, and the events that functions receive.
+"""The part of API Gateway: routes, API key, preflights, gateway responses, and proxy events.
 
-No sockets and no threads here, and no rule of the catalogue: `server.py` carries the bytes.
+It has no sockets, no threads and no rules of the catalogue; `server.py` transports the bytes.
 Source: Amazon API Gateway Developer Guide, "Lambda proxy integrations in API Gateway".
 """
 
@@ -21,20 +21,20 @@ from product_lambda.utils.response_builder import (
 from product_tools.functions import ROUTES
 
 BASE_PATH = "v1.0"
-"""As on the custom domain; API Gateway allows no dot in the name of a stage."""
+"""The base path of the custom domain; API Gateway allows no dot in the name of a stage."""
 _STAGE = "v1_0"
 LARGEST_BODY = 10 * 1024 * 1024
-"""Bytes; API Gateway's own quota. The functions refuse far smaller ones."""
+"""Bytes; the quota of API Gateway. The functions reject much smaller bodies."""
 
 
 def _operations() -> dict[str, dict[str, str]]:
     operations: dict[str, dict[str, str]] = {}
-    for function, route in ROUTES.items():
-        operations.setdefault(route.path, {})[route.method] = function
+    for function, (method, path) in ROUTES.items():
+        operations.setdefault(path, {})[method] = function
     return operations
 
 
-OPERATIONS: Mapping[str, Mapping[str, str]] = _operations()
+_OPERATIONS: Mapping[str, Mapping[str, str]] = _operations()
 """The function of each resource and method."""
 
 _KEYLESS_METHOD = "GET"
@@ -44,8 +44,8 @@ _PREFLIGHT_SECONDS = "600"
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """An answer of the gateway's own, as a problem document."""
+class GatewayProblem:
+    """The content of a problem document that the gateway sends without a call to a function."""
 
     status: int
     problem: str
@@ -55,42 +55,42 @@ class Refusal:
     retry_after: int | None = None
 
 
-NO_VALID_KEY = Refusal(
+NO_VALID_KEY = GatewayProblem(
     403,
     "forbidden",
     "Forbidden",
     "This operation needs a valid API key in the x-api-key header.",
 )
-NO_SUCH_ROUTE = Refusal(
+NO_SUCH_ROUTE = GatewayProblem(
     404,
     "route-not-found",
     "No such route",
     "No such path or method; the API offers /products and /products/{productId}.",
 )
-TOO_LARGE = Refusal(
+TOO_LARGE = GatewayProblem(
     413,
     "payload-too-large",
     "The body is too large",
     "The body must not be larger than 256 KiB.",
 )
-FUNCTION_FAILED = Refusal(
+FUNCTION_FAILED = GatewayProblem(
     500,
     "internal-error",
-    "The service has made a mistake",
-    "The request could not be answered; the server's log says why.",
+    "Internal error",
+    "The function failed; see the server's log for the cause.",
 )
-STOPPING = Refusal(
+STOPPING = GatewayProblem(
     503,
     "service-unavailable",
-    "The service is unavailable for the moment",
-    "The server is being stopped; send the request again when it is back.",
+    "The service is temporarily unavailable",
+    "The server is stopping; send the request again after its next start.",
     retry_after=1,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """A request but for its body.
+    """A request without its body.
 
     Attributes:
         path: as sent, with its percent-escapes.
@@ -108,7 +108,7 @@ class RequestHead:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function to call, for a request that the gateway lets through."""
+    """The call of a function for an accepted request."""
 
     operation: str
     resource: str
@@ -117,37 +117,37 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """An answer as it goes over the wire."""
+class HttpResponse:
+    """A response as the server sends it over HTTP."""
 
     status: int
     headers: Sequence[tuple[str, str]]
     body: bytes
 
 
-def decide(head: RequestHead, api_key: str) -> Call | GatewayResponse:
-    """The function to call, or the answer that the gateway gives without one."""
+def route(head: RequestHead, api_key: str) -> Call | GatewayResponse:
+    """Return the call of a function, or the response that the gateway sends without a function."""
     resource, path_parameters = _resource_of(head.path)
-    operations = OPERATIONS.get(resource, {})
+    operations = _OPERATIONS.get(resource, {})
     if operations and head.method == "OPTIONS":
         return _preflight(head, operations)
     if head.method not in operations:
-        return refuse(NO_SUCH_ROUTE, head.request_id)
+        return error_response(NO_SUCH_ROUTE, head.request_id)
     needs_key = head.method != _KEYLESS_METHOD
     if needs_key and not _is_key(dict(head.headers).get("x-api-key", ""), api_key):
-        return refuse(NO_VALID_KEY, head.request_id)
+        return error_response(NO_VALID_KEY, head.request_id)
     return Call(operations[head.method], resource, path_parameters, needs_key)
 
 
-def refuse(rejection: Refusal, request_id: str) -> GatewayResponse:
-    """The refusal with the headers that every answer carries."""
-    return _for_any_origin(problem_response(rejection, request_id), request_id)
+def error_response(problem: GatewayProblem, request_id: str) -> GatewayResponse:
+    """Return a problem document with the common headers."""
+    return _for_any_origin(problem_response(problem, request_id), request_id)
 
 
 def proxy_event(head: RequestHead, call: Call, body: bytes) -> dict[str, Any]:
-    """The REST API proxy event (payload version 1.0) of a request.
+    """Return the REST API proxy event (payload version 1.0) of a request.
 
-    A body that is not UTF-8 arrives in base64, as with a binary media type.
+    A body that is not UTF-8 is sent as Base64, as for a binary media type.
     """
     names_and_values = parse_qsl(head.query, keep_blank_values=True, errors="replace")
     identity: dict[str, str | None] = {"sourceIp": head.source_ip}
@@ -162,9 +162,9 @@ def proxy_event(head: RequestHead, call: Call, body: bytes) -> dict[str, Any]:
         "path": path,
         "httpMethod": head.method,
         "headers": dict(head.headers),
-        "multiValueHeaders": _several(head.headers),
+        "multiValueHeaders": _values_by_name(head.headers),
         "queryStringParameters": dict(names_and_values) or None,
-        "multiValueQueryStringParameters": _several(names_and_values) or None,
+        "multiValueQueryStringParameters": _values_by_name(names_and_values) or None,
         "pathParameters": dict(call.path_parameters) or None,
         "stageVariables": None,
         "requestContext": {
@@ -182,35 +182,35 @@ def proxy_event(head: RequestHead, call: Call, body: bytes) -> dict[str, Any]:
     }
 
 
-def http_answer(result: Mapping[str, Any]) -> HttpAnswer:
-    """The HTTP answer that a function's result means.
+def http_response(result: Mapping[str, Any]) -> HttpResponse:
+    """Convert the result of a function to an HTTP response.
 
-    Of a header in both `headers` and `multiValueHeaders` the latter's values count.
+    For a header in both `headers` and `multiValueHeaders`, the values of the latter are sent.
 
     Raises:
-        AttributeError, KeyError, TypeError, ValueError: the function returned something else.
+        AttributeError, KeyError, TypeError, ValueError: the result has another shape.
     """
-    several: Mapping[str, Sequence[str]] = result.get("multiValueHeaders") or {}
-    repeated = {name.lower() for name in several}
+    multi_value: Mapping[str, Sequence[str]] = result.get("multiValueHeaders") or {}
+    repeated = {name.lower() for name in multi_value}
     headers = [
         (name, str(value))
         for name, value in (result.get("headers") or {}).items()
         if name.lower() not in repeated
     ]
-    headers += [(name, str(value)) for name, values in several.items() for value in values]
+    headers += [(name, str(value)) for name, values in multi_value.items() for value in values]
     body: str = result.get("body") or ""
     raw = base64.b64decode(body, validate=True) if result.get("isBase64Encoded") else body.encode()
-    return HttpAnswer(int(result["statusCode"]), headers, raw)
+    return HttpResponse(int(result["statusCode"]), headers, raw)
 
 
 def _resource_of(path: str) -> tuple[str, dict[str, str]]:
-    """The resource that a path means, and its parameters; no resource for any other path.
+    """Return the resource of a path and its parameters; an empty resource for an unknown path.
 
-    Parted before it is decoded, so that an escaped slash stays inside its part; one slash at the
-    end changes nothing.
+    The path is split before it is decoded, so that an escaped slash stays inside its segment. One
+    slash at the end is ignored.
     """
-    parts = [unquote(part, errors="replace") for part in path.removesuffix("/").split("/")]
-    match parts:
+    segments = [unquote(segment, errors="replace") for segment in path.removesuffix("/").split("/")]
+    match segments:
         case ["", base, "products"] if base == BASE_PATH:
             return "/products", {}
         case ["", base, "products", product_id] if base == BASE_PATH:
@@ -223,7 +223,7 @@ def _is_key(sent: str, api_key: str) -> bool:
 
 
 def _preflight(head: RequestHead, operations: Mapping[str, str]) -> GatewayResponse:
-    """The answer to a CORS preflight request (Fetch Standard, "CORS-preflight fetch")."""
+    """Return the response to a CORS preflight request (Fetch Standard, "CORS-preflight fetch")."""
     headers = {
         "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
         "Access-Control-Allow-Methods": ", ".join([*operations, "OPTIONS"]),
@@ -236,7 +236,7 @@ def _for_any_origin(response: Response, request_id: str) -> GatewayResponse:
     return gateway_response(response, request_id, None, ("*",))
 
 
-def _several(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+def _values_by_name(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name, []).append(value)
@@ -244,7 +244,7 @@ def _several(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _as_text(body: bytes) -> tuple[str | None, bool]:
-    """The event's `body` and `isBase64Encoded`."""
+    """Return the event's `body` and `isBase64Encoded`."""
     try:
         return body.decode() or None, False
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Listening on this machine alone: no other machine may reach the local server or its engine."""
+"""Listens on loopback only, so that no other machine reaches the local server or its engine."""
 
 import os
 import socket
@@ -9,16 +9,16 @@ HOST = "127.0.0.1"
 
 
 def listen(port: int) -> socket.socket:
-    """A socket that already listens, so that no other process can take the port in between.
+    """Return a socket that already listens, so that no other process can take its port.
 
     Args:
-        port: 0 takes a free one.
+        port: 0 selects a free port.
 
     Raises:
-        LocalError: the port is in use, or not ours to use.
+        LocalError: the port is in use, or this user must not use it.
     """
-    # With the protocol named: only then does asyncio set TCP_NODELAY, without which the parts of an
-    # answer wait 40 ms for each other.
+    # asyncio sets TCP_NODELAY only where the protocol is given here. Without it, the parts of a
+    # response wait 40 ms for each other.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -28,6 +28,6 @@ def listen(port: int) -> socket.socket:
         listener.close()
         raise LocalError(
             f"Port {port} cannot be used ({os.strerror(error.errno or 0)}): "
-            "stop what listens there, or choose another port."
+            "stop the program that listens there, or choose another port."
         ) from error
     return listener

@@ -1,4 +1,4 @@
-"""Puts the local server together, tells the person at the terminal what to know, and ends it all.
+"""Starts and stops the local server with its engine and table, and prints how to use it.
 
 Settings come from the environment: PORT, API_KEY, DATA_DIR, SEED.
 """
@@ -28,10 +28,11 @@ from local.server import LOGGER, Handler, LocalServer, is_function_running
 from local.settings import Settings, settings_from
 from local.table import create_table
 from product_tools.functions import ROUTES
+from product_tools.repository import REPOSITORY
 
-_SEED_PROGRAM = Path(__file__).resolve().parents[1] / "scripts" / "seed_products.py"
+_SEED_PROGRAM = REPOSITORY / "scripts" / "seed_products.py"
 _TABLE_NAME = "products-local"
-_GRACE_SECONDS = 0.5  # for requests in flight when the server is told to stop
+_GRACE_SECONDS = 0.5  # for open requests at a stop
 _EXIT_STOPPED, _EXIT_FAILED, _EXIT_USAGE = 0, 1, 2
 _FIRST_PRODUCT = (
     '{"name": "Basic", "description": "Five pages", "price": 1000, '
@@ -40,25 +41,26 @@ _FIRST_PRODUCT = (
 
 
 class StopSignals:
-    """Notes SIGINT and SIGTERM without interrupting anything, and ends the server if one is set.
+    """Records SIGINT and SIGTERM without an interrupt, and stops the server once it is set.
 
-    An exception raised by a handler would come up anywhere, and be lost where exceptions are.
+    An exception from a signal handler could occur at any line, and be lost where exceptions are
+    suppressed.
     """
 
     def __init__(self) -> None:
         self.received = False
         self.server: uvicorn.Server | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
+            signal.signal(number, self._record)
 
-    def _note(self, _signal: int, _frame: FrameType | None) -> None:
+    def _record(self, _signal: int, _frame: FrameType | None) -> None:
         self.received = True
         if self.server:
             self.server.should_exit = True
 
 
 def main() -> int:
-    """Serve until told to stop, and return the exit code."""
+    """Serve until a stop signal, and return the exit code."""
     stop_signals = StopSignals()
     exit_code = _EXIT_STOPPED
     try:
@@ -66,7 +68,7 @@ def main() -> int:
     except LocalError as error:
         print(error, file=sys.stderr)
         exit_code = _EXIT_USAGE if isinstance(error, SettingsError) else _EXIT_FAILED
-    if is_function_running():  # its thread would hold the exit until the engine's time-out
+    if is_function_running():  # its thread would delay the exit until the engine's time-out
         sys.stdout.flush()
         os._exit(exit_code)
     return exit_code
@@ -74,11 +76,11 @@ def main() -> int:
 
 def _serve(settings: Settings, stop_signals: StopSignals) -> None:
     with listen(settings.port) as listener, _engine(settings.data_dir) as engine:
-        api_key = settings.api_key or _kept_api_key(settings.data_dir / "api-key")
+        api_key = settings.api_key or _stored_api_key(settings.data_dir / "api-key")
         _configure_functions(engine.endpoint_url)
         app = LocalServer(_functions(), api_key)
         engine.wait_until_ready()
-        _make_table(engine)
+        _create_table(engine)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -97,29 +99,29 @@ def _serve(settings: Settings, stop_signals: StopSignals) -> None:
         if stop_signals.received:
             return
         address = f"http://{HOST}:{listener.getsockname()[1]}"
-        _tell(address, api_key, settings.data_dir)
-        _stop_when_it_ends(engine, server)
+        _print_usage(address, api_key, settings.data_dir)
+        _stop_after(engine, server)
         with _seeding(address, api_key) if settings.seed else contextlib.nullcontext():
-            server.run(sockets=[listener])  # which hands a signal on to us when it is done
+            server.run(sockets=[listener])  # it repeats stop signals at its end
         if not stop_signals.received:
             raise LocalError(
-                f"The local AWS engine ended by itself: {engine.log_file} may say why; "
-                "start the server again."
+                f"The local AWS engine ended unexpectedly: see {engine.log_file}, "
+                "then start the server again."
             )
 
 
-def _make_table(engine: Engine) -> None:
+def _create_table(engine: Engine) -> None:
     try:
         create_table(engine.endpoint_url, _TABLE_NAME)
     except PydynoxException as error:
         raise LocalError(
-            f"The table could not be made: {engine.log_file} may say why; start the server again."
+            f"The table could not be created: see {engine.log_file}, then start the server again."
         ) from error
 
 
 @contextlib.contextmanager
 def _engine(data_dir: Path) -> Iterator[Engine]:
-    """The engine, starting while the caller does other things."""
+    """Start an engine without a wait for it, and stop it at the end."""
     engine = Engine(data_dir)
     engine.launch()
     try:
@@ -128,8 +130,8 @@ def _engine(data_dir: Path) -> Iterator[Engine]:
         engine.stop()
 
 
-def _kept_api_key(file: Path) -> str:
-    """The key of earlier runs, or a new one for later runs; only its owner may read the file."""
+def _stored_api_key(file: Path) -> str:
+    """Return the key of earlier runs, or create it in a file that only its owner can read."""
     try:
         if not file.exists():
             file.touch(mode=0o600)
@@ -137,13 +139,13 @@ def _kept_api_key(file: Path) -> str:
         return file.read_text().strip()
     except OSError as error:
         raise LocalError(
-            f"The API key cannot be kept in {file} ({error.strerror}): remove that, or set API_KEY."
+            f"The API key cannot be stored in {file} ({error.strerror}): remove it, or set API_KEY."
         ) from error
 
 
 def _configure_functions(endpoint_url: str) -> None:
-    """Set what the functions read from the environment when they are imported."""
-    for name in list(os.environ):  # what the user has set for the real AWS and for the internet
+    """Set the environment variables that the functions read at import."""
+    for name in list(os.environ):  # the user's settings for the real AWS and the internet
         if name.upper() in {"AWS_PROFILE", "AWS_SESSION_TOKEN", "ALL_PROXY", "HTTP_PROXY"}:
             del os.environ[name]
     os.environ.update(
@@ -153,7 +155,7 @@ def _configure_functions(endpoint_url: str) -> None:
         TABLE_NAME=_TABLE_NAME,
         CORS_ALLOWED_ORIGINS="*",
     )
-    # One line for each request is the server's; with LOG_LEVEL=INFO the functions' own come too.
+    # The server logs one line for each request; with LOG_LEVEL=INFO the functions log theirs, too.
     os.environ.setdefault("LOG_LEVEL", "WARNING")
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
@@ -166,11 +168,11 @@ def _functions() -> Mapping[str, Handler]:
             name: importlib.import_module(f"product_lambda.handlers.{name}").handler
             for name in ROUTES
         }
-    except ValueError as error:  # their own sentence on their settings, such as LOG_LEVEL
+    except ValueError as error:  # a sentence about an invalid setting, such as LOG_LEVEL
         raise SettingsError(error) from error
 
 
-def _tell(address: str, api_key: str, data_dir: Path) -> None:
+def _print_usage(address: str, api_key: str, data_dir: Path) -> None:
     products = f"{address}/{BASE_PATH}/products"
     headers = " ".join(
         f"-H {shlex.quote(header)}"
@@ -182,13 +184,15 @@ def _tell(address: str, api_key: str, data_dir: Path) -> None:
         f"  Docs     {address}/docs\n"
         f"  API key  {api_key}\n"
         f"  Data     {data_dir}\n\n"
-        f"Create a product, then list what there is:\n\n"
+        f"Create a product, then list all products:\n\n"
         f"  curl -i {products} {headers} -d '{_FIRST_PRODUCT}'\n"
         f"  curl -i {products}\n"
     )
 
 
-def _stop_when_it_ends(engine: Engine, server: uvicorn.Server) -> None:
+def _stop_after(engine: Engine, server: uvicorn.Server) -> None:
+    """Stop the server when the engine ends."""
+
     def watch() -> None:
         engine.wait()
         server.should_exit = True
@@ -198,7 +202,7 @@ def _stop_when_it_ends(engine: Engine, server: uvicorn.Server) -> None:
 
 @contextlib.contextmanager
 def _seeding(address: str, api_key: str) -> Iterator[None]:
-    """Load the five plans through the API, as soon as it answers, while it serves others too."""
+    """Load the five plans through the API, while the server also serves other requests."""
     seeding = subprocess.Popen(
         [sys.executable, _SEED_PROGRAM, "--base-url", f"{address}/{BASE_PATH}"],
         env={**os.environ, "API_KEY": api_key},

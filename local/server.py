@@ -1,6 +1,7 @@
-"""Carries HTTP to the functions and back: an ASGI application for uvicorn.
+"""Connects HTTP with the functions: an ASGI application for uvicorn.
 
-What is asked and answered is `gateway.py`'s; this only reads, calls in a thread, writes and logs.
+It reads requests, calls functions in threads, sends responses and logs. `gateway.py` decides on the
+content of both.
 """
 
 import asyncio
@@ -14,19 +15,19 @@ from typing import Any
 
 import h11
 
-from local.docs import page_file
+from local.docs import page_response
 from local.gateway import (
     FUNCTION_FAILED,
     LARGEST_BODY,
     STOPPING,
     TOO_LARGE,
     Call,
-    HttpAnswer,
+    HttpResponse,
     RequestHead,
-    decide,
-    http_answer,
+    error_response,
+    http_response,
     proxy_event,
-    refuse,
+    route,
 )
 
 type Handler = Callable[[Mapping[str, Any], object], Mapping[str, Any]]
@@ -36,11 +37,11 @@ type Send = Callable[[Message], Awaitable[None]]
 
 LOGGER = logging.getLogger("local")
 _THREADS = 16
-_CALLS: set[Future[HttpAnswer]] = set()
+_CALLS: set[Future[HttpResponse]] = set()
 
 
 def is_function_running() -> bool:
-    """Whether a function runs in this process at this moment."""
+    """Return whether a function runs in this process now."""
     return any(call.running() for call in tuple(_CALLS))
 
 
@@ -52,8 +53,8 @@ class LocalServer:
     """The ASGI application.
 
     Args:
-        handlers: the functions by operation; each runs in a thread, several at once.
-        api_key: the one key that lets a caller write.
+        handlers: the functions by operation; each call runs in a thread, several at once.
+        api_key: the one key that allows writes.
     """
 
     def __init__(self, handlers: Mapping[str, Handler], api_key: str) -> None:
@@ -62,41 +63,41 @@ class LocalServer:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="function")
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         path = scope["raw_path"].decode("latin-1")
-        if scope["method"] == "GET" and (asset := await asyncio.to_thread(page_file, path)):
-            await _send(send, asset)
+        if scope["method"] == "GET" and (page := await asyncio.to_thread(page_response, path)):
+            await _send(send, page)
             return
         started = time.perf_counter()
         try:
-            response = await self._answer(_head(scope, path), receive)
+            response = await self._respond(_head(scope, path), receive)
         except ClientGoneError:
             return
         milliseconds = (time.perf_counter() - started) * 1000
         LOGGER.info("%s %s %d %.0f ms", scope["method"], path, response.status, milliseconds)
         await _send(send, response)
 
-    async def _answer(self, head: RequestHead, receive: Receive) -> HttpAnswer:
-        call = decide(head, self._api_key)
+    async def _respond(self, head: RequestHead, receive: Receive) -> HttpResponse:
+        call = route(head, self._api_key)
         if not isinstance(call, Call):
-            return http_answer(call)
+            return http_response(call)
         try:
             body = await _body(receive)
             if body is None:
-                return http_answer(refuse(TOO_LARGE, head.request_id))
+                return http_response(error_response(TOO_LARGE, head.request_id))
             return await self._invoke(call.operation, head, proxy_event(head, call, body))
-        except asyncio.CancelledError:  # the server is told to stop, and this takes too long
-            return http_answer(refuse(STOPPING, head.request_id))
+        except asyncio.CancelledError:  # the server is stopping, and this request takes too long
+            return http_response(error_response(STOPPING, head.request_id))
 
     async def _invoke(
         self, operation: str, head: RequestHead, event: Mapping[str, Any]
-    ) -> HttpAnswer:
-        def invocation() -> HttpAnswer:
+    ) -> HttpResponse:
+        def invocation() -> HttpResponse:
             try:
-                return http_answer(self._handlers[operation](event, None))
+                return http_response(self._handlers[operation](event, None))
             except Exception:
                 LOGGER.exception("%s failed on request %s", operation, head.request_id)
-                return http_answer(refuse(FUNCTION_FAILED, head.request_id))
+                return http_response(error_response(FUNCTION_FAILED, head.request_id))
 
         call = self._threads.submit(invocation)
         _CALLS.add(call)
@@ -118,7 +119,7 @@ def _head(scope: Mapping[str, Any], path: str) -> RequestHead:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body; None, without the rest of it, once it is larger than the gateway takes."""
+    """Return the whole body; None as soon as it is larger than API Gateway's quota."""
     body = bytearray()
     while True:
         message = await receive()
@@ -131,13 +132,14 @@ async def _body(receive: Receive) -> bytes | None:
             return bytes(body)
 
 
-async def _send(send: Send, response: HttpAnswer) -> None:
+async def _send(send: Send, response: HttpResponse) -> None:
     headers = [
         (name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
     ]
     if response.body:
         headers.append((b"Content-Length", str(len(response.body)).encode()))
     start = {"type": "http.response.start", "status": response.status, "headers": headers}
-    with contextlib.suppress(h11.LocalProtocolError):  # uvicorn has refused a broken body itself
+    # uvicorn has already rejected an invalid body with its own response.
+    with contextlib.suppress(h11.LocalProtocolError):
         await send(start)
         await send({"type": "http.response.body", "body": response.body})

@@ -1,17 +1,14 @@
 """The deployed stack on this machine: a local AWS with the Terraform roots applied to it.
 
-It deploys the tracked Terraform files as they are; only the state's place, the packages' folder and
-the API key's value are its own. It never talks to a real account.
+It applies the tracked Terraform files unchanged. Only the location of the state, the folder of the
+packages and the value of the API key are local. It never connects to a real account.
 """
 
-import contextlib
-import fcntl
 import itertools
-import json
 import platform
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from local.engine import CREDENTIALS, Engine, running_engine, stop_engine
+from local.errors import LocalError
 from product_tools.packages import build
 from product_tools.repository import REPOSITORY
-from product_tools.terraform import Change, Root, TerraformError
+from product_tools.terraform import TERRAFORM_FOLDER, Change, LocalRoot, TerraformError
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
 
-TERRAFORM = REPOSITORY / "terraform"
 _SCHEMA = {"schema_file": str(REPOSITORY / "schemas" / "products.schema.json")}
 
 MISREPORTED = frozenset(
@@ -43,18 +40,18 @@ MISREPORTED = frozenset(
         ("aws_cloudwatch_metric_alarm", "treat_missing_data"),
     }
 )
-"""Type and attribute of what the emulator keeps but does not tell the provider: in every plan."""
+"""Types and attributes that the emulator stores but does not return, so that each plan has them."""
 
 type Report = Callable[[str], None]
 
 
-class LocalStackError(Exception):
-    """The stack cannot be deployed; the text is a sentence that says why and what to do."""
+class LocalStackError(LocalError):
+    """The stack cannot be deployed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """How to reach a deployed stack, and whether deploying it changed anything."""
+    """The URL and API key of a deployed stack, and whether its deployment changed anything."""
 
     base_url: str
     api_key: str
@@ -62,13 +59,13 @@ class Deployment:
 
 
 class LocalStack:
-    """One environment's stack; `folder` holds everything of it: the engine's state and Terraform's.
+    """The stack of one environment, with the state of its engine and of Terraform in one folder.
 
     Args:
-        folder: Where it lives; made when missing, private to the user.
-        environment: dev, sit or prod: whose values it is deployed with.
+        folder: the folder; it is created when missing, and only the user can read it.
+        environment: dev, sit or prod; its values are deployed.
         variables: Terraform variables that differ from the environment's file.
-        packages: Where the functions' zips are; by default they are built into `folder`.
+        packages: the folder of the functions' zips; by default they are built into `folder`.
     """
 
     def __init__(
@@ -90,10 +87,10 @@ class LocalStack:
 
     @property
     def endpoint_url(self) -> str:
-        """Where the engine listens.
+        """The endpoint URL of the engine.
 
         Raises:
-            LocalStackError: It does not run.
+            LocalStackError: the engine does not run.
         """
         running = running_engine(self.engine_folder)
         if running is None:
@@ -101,17 +98,18 @@ class LocalStack:
         return running.endpoint_url
 
     def deploy(self, report: Report) -> Deployment:
-        """Bring the stack to what the files and the code say, and return how to reach it.
+        """Deploy the current files and code, and return how to reach the stack.
 
-        `report` hears what is being done, in short lines.
+        Args:
+            report: called with a short line at each step.
 
         Raises:
-            LocalStackError, LocalError, TerraformError, PackagingError: a sentence for the user.
+            LocalError, TerraformError, PackagingError: a step fails.
         """
         if self._packages is None:
             report("Packaging the functions")
             build(_architecture(), self.folder / "packages")
-        self._forget_what_was_interrupted(report)
+        self._reset_after_interruption(report)
         self._start_engine(report)
         changed = self.apply(report)
         moved = self.shift_aliases(report)
@@ -120,28 +118,28 @@ class LocalStack:
         return Deployment(self.endpoint_url + path, outputs["api_key"], changed or moved)
 
     def apply(self, report: Report) -> bool:
-        """Apply both roots to the running engine, and tell whether anything was to be changed."""
+        """Apply both roots to the running engine, and return whether there were changes."""
         self._unfinished.touch()
         try:
-            made = self._apply(self.table_root(), "the table", report)
-            return self._apply(self.main_root(), "the service", report) or made
+            table_changed = self._apply(self.table_root(), "the table", report)
+            return self._apply(self.main_root(), "the service", report) or table_changed
         except TerraformError as error:
             if running_engine(self.engine_folder) is None:
                 raise LocalStackError(
-                    "The local AWS stopped in the middle of the deployment: "
-                    "run the same command again, which then starts from nothing."
+                    "The local AWS stopped during the deployment: "
+                    "run the same command again, which starts from nothing."
                 ) from error
             raise
         finally:
-            # Terraform has written its state; it fits the engine unless that is gone.
+            # Terraform has written its state. It fits the engine as long as the engine runs.
             if running_engine(self.engine_folder) is not None:
                 self._unfinished.unlink()
 
     def shift_aliases(self, report: Report) -> bool:
-        """Point each alias at the version last published, which Terraform leaves to others.
+        """Point each alias at the version last published, which Terraform does not do.
 
         Returns:
-            Whether any pointed elsewhere.
+            Whether an alias changed.
         """
         client: LambdaClient = self.client("lambda")
         moved = False
@@ -155,14 +153,18 @@ class LocalStack:
         return moved
 
     def destroy(self) -> bool:
-        """Stop the engine with all its processes, delete the folder; tell whether there was one."""
+        """Stop the engine with all its processes and delete the folder.
+
+        Returns:
+            Whether there was an engine or a folder.
+        """
         stopped = self._stop_engine()
         existed = self.folder.exists()
         shutil.rmtree(self.folder, ignore_errors=True)
         return stopped or existed
 
     def client(self, service: Any) -> Any:  # noqa: ANN401 (boto3 makes a type for each service)
-        """A client of the deployed stack, with the rights of its account's root."""
+        """Return a client of the deployed stack with the permissions of the account's root."""
         return boto3.client(
             service,
             region_name=self.values["aws_region"],
@@ -171,20 +173,20 @@ class LocalStack:
             aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         )
 
-    def table_root(self) -> Root:
-        """The root that creates the table."""
-        return Root(
-            TERRAFORM / "table",
+    def table_root(self) -> LocalRoot:
+        """Return the root module of the table."""
+        return LocalRoot(
+            TERRAFORM_FOLDER / "table",
             self.folder / "terraform" / "table",
             {**self.values, **_SCHEMA, "deletion_protection": False},
-            self._access(),
+            self._provider_environment(),
         )
 
-    def main_root(self) -> Root:
-        """The root of the service."""
+    def main_root(self) -> LocalRoot:
+        """Return the root module of the service."""
         packages = self._packages or self.folder / "packages"
-        return Root(
-            TERRAFORM,
+        return LocalRoot(
+            TERRAFORM_FOLDER,
             self.folder / "terraform" / "main",
             {
                 **_SCHEMA,
@@ -193,12 +195,12 @@ class LocalStack:
                 "api_key_value": self._api_key(),
                 **self.variables,
             },
-            self._access(),
+            self._provider_environment(),
             var_file=_var_file(self.environment),
         )
 
-    def _access(self) -> dict[str, str]:
-        # Few attempts: an engine that does not answer at once is gone.
+    def _provider_environment(self) -> dict[str, str]:
+        # Few attempts, since an engine that does not respond at once has ended.
         return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.endpoint_url, "AWS_MAX_ATTEMPTS": "3"}
 
     def _start_engine(self, report: Report) -> None:
@@ -220,11 +222,11 @@ class LocalStack:
         self._started = None
         return True
 
-    def _forget_what_was_interrupted(self, report: Report) -> None:
-        """Start from nothing where the engine and Terraform's state cannot be in step.
+    def _reset_after_interruption(self, report: Report) -> None:
+        """Start from nothing if the state of the engine and Terraform's state may differ.
 
-        The engine writes its state only when it is told to stop. Killed, it has lost what Terraform
-        believes to be there; and a Terraform that was killed does not know what it has made.
+        The engine writes its state only at a stop. A killed engine has lost resources that are in
+        Terraform's state; a killed Terraform has not recorded all resources that it created.
         """
         lost = (
             self.engine_folder.exists()
@@ -244,75 +246,48 @@ class LocalStack:
         saved = (path.stat().st_mtime for path in (self.engine_folder / "state").glob("*.json"))
         return max(saved, default=0.0) > started
 
-    def _apply(self, root: Root, what: str, report: Report) -> bool:
-        report(f"Planning {what}")
+    def _apply(self, root: LocalRoot, subject: str, report: Report) -> bool:
+        report(f"Planning {subject}")
         root.init()
         changes = root.plan()
-        if root.has_applied_these_files() and all(map(misreported, changes)):
+        if root.has_applied_these_files() and all(map(_is_misreported, changes)):
             return False
         finished = itertools.count(1)
         root.apply(
             lambda address: report(
-                f"Deploying {what}: {next(finished)} of {len(changes)} ({address})"
+                f"Deploying {subject}: {next(finished)} of {len(changes)} ({address})"
             )
         )
         return True
 
     def _api_key(self) -> str:
-        """The key for writes, the same at each deployment; the emulator cannot make one."""
-        kept = self.folder / "api_key"
-        if not kept.exists():
+        """Return the stored API key, or create it, since the emulator cannot."""
+        file = self.folder / "api_key"
+        if not file.exists():
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            kept.touch(mode=0o600)
-            kept.write_text(secrets.token_hex(20))
-        return kept.read_text()
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_hex(20))
+        return file.read_text()
 
 
-@contextlib.contextmanager
-def one_run_at_a_time(lock_file: Path) -> Iterator[None]:
-    """Keep a second run off what this one works on.
-
-    Raises:
-        LocalStackError: Another run holds the lock.
-    """
-    lock_file.parent.mkdir(parents=True, exist_ok=True)
-    with lock_file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LocalStackError(
-                "Another run works on the same deployment: wait until it has ended, then try again."
-            ) from None
-        yield
-
-
-def write_description(deployment: Deployment, path: Path) -> None:
-    """Write where the API is and its key, as JSON that only the user can read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    described = {"baseUrl": deployment.base_url, "apiKey": deployment.api_key}
-    path.write_text(json.dumps(described, indent=2) + "\n")
-
-
-def misreported(change: Change) -> bool:
-    """Whether a planned change is only what the emulator is known not to tell."""
+def _is_misreported(change: Change) -> bool:
+    """Return whether a planned change consists only of attributes that the emulator misreports."""
     return change.actions == ("update",) and all(
         (change.kind, attribute) in MISREPORTED for attribute in change.attributes
     )
 
 
 def _var_file(environment: str) -> Path:
-    return TERRAFORM / "environments" / f"{environment}.tfvars"
+    return TERRAFORM_FOLDER / "environments" / f"{environment}.tfvars"
 
 
 def _values_of(environment: str) -> dict[str, str]:
-    """The values of an environment that the engine and the table's root must agree with."""
-    wanted = ("environment", "aws_account_id", "aws_region")
+    """Return the values that the engine and the table's root share with the environment."""
+    names = ("environment", "aws_account_id", "aws_region")
     lines = _var_file(environment).read_text().splitlines()
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
     values = {name.strip(): value.strip().strip('"') for name, value in pairs}
-    return {name: values[name] for name in wanted}
+    return {name: values[name] for name in names}
 
 
 def _architecture() -> str:

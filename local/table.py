@@ -1,26 +1,27 @@
-"""Makes the products table on a local engine, as `schemas/products.schema.json` states it.
+"""Creates the products table on a local engine, from `schemas/products.schema.json`.
 
-Keys and indexes only: time to live and backups are AWS's, and the service is right without them.
+It creates keys and indexes only. Time to live and backups exist on AWS only, and the service works
+without them.
 """
 
 import contextlib
 import json
-from pathlib import Path
 from typing import Any
 
 from pydynox import DynamoDBClient
 from pydynox.exceptions import ResourceInUseException
 
 from local.engine import CREDENTIALS, REGION
+from product_tools.repository import REPOSITORY
 
-SCHEMA_FILE = Path(__file__).resolve().parents[1] / "schemas" / "products.schema.json"
+SCHEMA_FILE = REPOSITORY / "schemas" / "products.schema.json"
 
 
 def create_table(endpoint_url: str, table_name: str) -> None:
-    """Make the table unless it is there already; works on every engine that speaks DynamoDB.
+    """Create the table unless it exists, on any engine with DynamoDB's API.
 
     Raises:
-        PydynoxException: the engine refuses, or cannot be reached.
+        PydynoxException: the engine rejects the request, or is unreachable.
     """
     table: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())["table"]
 
@@ -33,7 +34,7 @@ def create_table(endpoint_url: str, table_name: str) -> None:
         secret_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         endpoint_url=endpoint_url,
     )
-    with contextlib.suppress(ResourceInUseException):  # it is there: kept from an earlier run
+    with contextlib.suppress(ResourceInUseException):  # it exists since an earlier run
         client.sync_create_table(
             table_name,
             partition_key=key(table["hashKey"]),

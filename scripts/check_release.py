@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks that what goes to production is a release, and that a person has typed that it shall.
+"""Checks a release before its deployment to production: its tag, its version and a confirmation.
 
-It needs nothing but Python and git. A release is a tag like v1.2.3 on main, whose version stands in
-pyproject.toml and has a section in CHANGELOG.md.
+A release is a tag such as v1.2.3 on main; pyproject.toml and CHANGELOG.md must have its version.
+This command needs only Python and git.
 """
 
 import argparse
@@ -15,56 +15,60 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIRMATION = "DEPLOY-TO-PROD"
-# Semantic Versioning 2.0.0, without pre-releases: those do not go to production.
+# Semantic Versioning 2.0.0, without pre-releases: production gets none of them.
 TAG = re.compile(r"refs/tags/v(?P<version>(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){2})")
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """Check what the command line gives, name every fault, and return the exit code."""
+    """Check a release, print every error, and return the exit code."""
     options = _parser().parse_args(arguments)
-    faults = list(_faults(options.ref, options.confirmation, root))
-    for fault in faults:
-        print(fault, file=sys.stderr)
-    if not faults:
-        print(f"{options.ref} is a release, and it shall go to production.")
-    return 1 if faults else 0
+    errors = list(_errors(options.ref, options.confirmation, root))
+    for error in errors:
+        print(error, file=sys.stderr)
+    if not errors:
+        print(f"{options.ref} is a release: the release checks passed.")
+    return 1 if errors else 0
 
 
-def _faults(ref: str, confirmation: str, root: Path) -> Iterator[str]:
+def _errors(ref: str, confirmation: str, root: Path) -> Iterator[str]:
     if confirmation != CONFIRMATION:
         yield f"The confirmation is not {CONFIRMATION}: start the run again and type exactly that."
     tag = TAG.fullmatch(ref)
     if tag is None:
         yield (
-            f"{ref} is no release tag: start the run again and choose a tag such as v1.2.3 under"
-            " 'Use workflow from'."
+            f"{ref} is not a release tag: start the run again and choose a tag such as v1.2.3"
+            " under 'Use workflow from'."
         )
         return
     version = tag["version"]
-    stated = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["version"]
-    if stated != version:
+    pyproject = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
+    project_version = pyproject["project"]["version"]
+    if project_version != version:
         yield (
-            f"The tag says {version}, and pyproject.toml says {stated}: tag the commit that"
-            " changed the version (docs/releasing.md)."
+            f"The tag says {version}, but pyproject.toml says {project_version}: tag the commit"
+            " that changed the version (docs/releasing.md)."
         )
     changelog = (root / "CHANGELOG.md").read_text("utf-8")
     if not re.search(rf"^## {re.escape(version)}(?: |$)", changelog, re.MULTILINE):
         yield (
-            f"CHANGELOG.md has no section {version}: release again with one (docs/releasing.md)."
+            f"CHANGELOG.md has no section {version}: make a new release with this section"
+            " (docs/releasing.md)."
         )
-    on_main = subprocess.run(
+    ancestry = subprocess.run(
         ["git", "merge-base", "--is-ancestor", ref, "origin/main"],
         cwd=root,
         capture_output=True,
         check=False,
     )
-    if on_main.returncode:
+    if ancestry.returncode:
         yield f"{ref} is not on main: merge the release first, then tag the merged commit."
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Checks a release before it goes to production.")
-    parser.add_argument("--ref", required=True, help="the full ref, as refs/tags/v1.2.3")
+    parser = argparse.ArgumentParser(
+        description="Checks a release before its deployment to production."
+    )
+    parser.add_argument("--ref", required=True, help="the full ref, such as refs/tags/v1.2.3")
     parser.add_argument("--confirmation", required=True, help=f"must be {CONFIRMATION}")
     return parser
 

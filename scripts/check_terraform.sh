@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Checks the Terraform files without an account: their format, their validity against the provider's
-# schema, and checkov's security rules. Where Terraform is missing a person is told so; CI fails.
+# Checks the Terraform files without an AWS account: format, validity against the provider's schema,
+# and checkov's security rules. Without Terraform the checks are skipped; in CI this is an error.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if ! command -v terraform >/dev/null; then
-    message="Terraform was not found, so its files are not checked: install Terraform 1.11 or newer to check them."
+    message="Terraform was not found, so its files were not checked: install version 1.11 or newer."
     if [ "${CI:-}" = true ]; then
         echo "$message" >&2
         exit 1
@@ -23,12 +23,13 @@ terraform fmt -check -diff -recursive terraform
 mkdir -p .local
 for root in terraform terraform/table; do
     echo "terraform validate in $root"
-    # Beside the folder's own .terraform, which a deployment uses.
+    # Not the folder's own .terraform, which a deployment uses.
     export TF_DATA_DIR=$PWD/.local/validate/$root
     log=.local/validate-${root//\//-}.log
     if ! terraform -chdir="$root" init -backend=false -input=false -lockfile=readonly -no-color \
         ${TF_PLUGIN_DIR:+"-plugin-dir=$TF_PLUGIN_DIR"} >"$log" 2>&1; then
-        echo "Terraform's provider could not be had for $root: check the network, or set TF_PLUGIN_DIR to a folder that mirrors it (the details are in $log)." >&2
+        echo "Terraform's provider could not be fetched for $root: check the network, or set" \
+            "TF_PLUGIN_DIR to a folder with a mirror of the provider (details: $log)." >&2
         exit 1
     fi
     terraform -chdir="$root" validate -no-color

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Deploys the service to a local AWS with the accounts' Terraform files; tells how to reach it.
+"""Deploys the Terraform files of the real accounts to a local AWS, and prints the URL and API key.
 
-A second run changes nothing unless the code or the files did.
+A second run without changes of code or files changes nothing.
 """
 
 import argparse
@@ -11,69 +11,52 @@ import environment_check
 
 from rich.console import Console
 
-from local.errors import LocalError
-from local.stack import (
-    Deployment,
-    LocalStack,
-    LocalStackError,
-    Report,
+from local.deployment import (
+    DEPLOYMENT_FOLDER,
+    DESCRIPTION_FILE,
+    EXIT_INTERRUPTED,
+    one_line_per_step,
     one_run_at_a_time,
     write_description,
 )
+from local.errors import LocalError
+from local.stack import Deployment, LocalStack
 from product_tools.packages import PackagingError
 from product_tools.repository import REPOSITORY
 from product_tools.terraform import TerraformError, find_terraform
 
-FOLDER = REPOSITORY / ".local" / "deployment"
-DESCRIPTION = REPOSITORY / ".local" / "deployment.json"
-LOCK = REPOSITORY / ".local" / "deployment.lock"
-EXIT_INTERRUPTED = 130
+LOCK_FILE = REPOSITORY / ".local" / "deployment.lock"
 
 
 def main() -> int:
-    """Deploy, print where the API is, and return the exit code."""
+    """Deploy, print the URL and API key, and return the exit code."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     console = Console(highlight=False, soft_wrap=True)
     try:
         find_terraform()
-        with one_run_at_a_time(LOCK):
+        with one_run_at_a_time(LOCK_FILE):
             deployment = _deploy(console)
-            write_description(deployment, DESCRIPTION)
-    except (LocalError, LocalStackError, PackagingError, TerraformError) as error:
+            write_description(deployment, DESCRIPTION_FILE)
+    except (LocalError, PackagingError, TerraformError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted: run make deploy-local again to go on.", file=sys.stderr)
+        print("Interrupted: run make deploy-local again to continue.", file=sys.stderr)
         return EXIT_INTERRUPTED
-    console.print(
-        "Deployed." if deployment.changed else "Nothing has changed; the stack is as it was."
-    )
+    console.print("Deployed." if deployment.changed else "Nothing has changed.")
     console.print(f"  URL      {deployment.base_url}/products")
     console.print(f"  API key  {deployment.api_key}")
-    console.print(
-        f"  both in  {DESCRIPTION.relative_to(REPOSITORY)}; make destroy-local takes it all down"
-    )
+    console.print(f"  File     {DESCRIPTION_FILE.relative_to(REPOSITORY)} (URL and API key)")
+    console.print("To remove the deployment, run make destroy-local.")
     return 0
 
 
 def _deploy(console: Console) -> Deployment:
-    stack = LocalStack(FOLDER)
+    stack = LocalStack(DEPLOYMENT_FOLDER)
     with console.status("Deploying") as status:
-        return stack.deploy(status.update if console.is_terminal else steps(console.print))
-
-
-def steps(report: Report) -> Report:
-    """Reduce what is reported to one line for each step, for a log that nobody watches."""
-    seen = ""
-
-    def report_new(line: str) -> None:
-        nonlocal seen
-        step = line.split(":", maxsplit=1)[0]
-        if step != seen:
-            seen = step
-            report(step)
-
-    return report_new
+        return stack.deploy(
+            status.update if console.is_terminal else one_line_per_step(console.print)
+        )
 
 
 if __name__ == "__main__":

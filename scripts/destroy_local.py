@@ -1,21 +1,21 @@
 #!/usr/bin/env python3
-"""Takes down what deploy_local.py deployed: the local AWS, its processes, its state and its key."""
+"""Removes the deployment of deploy_local.py, with the processes, state and key of its local AWS."""
 
 import argparse
 import sys
 
 import environment_check
 
-from deploy_local import DESCRIPTION, FOLDER
+from local.deployment import DEPLOYMENT_FOLDER, DESCRIPTION_FILE
 from local.stack import LocalStack
 
 
 def main() -> int:
-    """Destroy the local deployment and say whether there was one."""
+    """Remove the local deployment, and return the exit code."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    existed = LocalStack(FOLDER).destroy()
-    DESCRIPTION.unlink(missing_ok=True)
-    print("The local deployment is gone." if existed else "There was no local deployment.")
+    existed = LocalStack(DEPLOYMENT_FOLDER).destroy()
+    DESCRIPTION_FILE.unlink(missing_ok=True)
+    print("The local deployment is removed." if existed else "There was no local deployment.")
     return 0
 
 

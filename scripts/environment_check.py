@@ -1,6 +1,6 @@
-"""Imported first by each command: says in one sentence which package is missing.
+"""Explains a missing package in one sentence; commands import this module first.
 
-A command in this folder runs in the environment that `make setup` creates.
+The commands in this folder need the Python environment that `make setup` creates.
 """
 
 import sys
@@ -10,7 +10,7 @@ from types import TracebackType
 def explain_missing_package(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Print one sentence for a module that cannot be found, and the traceback of anything else."""
+    """Print one sentence for a missing package, and the traceback of any other error."""
     if isinstance(error, ModuleNotFoundError):
         print(
             f"The package {error.name} is not installed for {sys.executable}: run make setup,"

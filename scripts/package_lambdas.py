@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds one zip for each Lambda function; `package_lambdas.sh` makes its environment first."""
+"""Builds one zip for each Lambda function; `package_lambdas.sh` prepares its environment."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ from product_tools.repository import REPOSITORY
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build the zips as the command line asks, and return the exit code."""
+    """Build the zips, and return the exit code."""
     parser = argparse.ArgumentParser(
         prog="package_lambdas.sh", description="Builds one zip for each Lambda function."
     )

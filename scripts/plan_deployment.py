@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Plans what Terraform would change in an environment, and shows it; it changes nothing.
+"""Plans the changes of Terraform in an environment and shows them, without any change.
 
-Stored, the plan waits for `apply_plan.py` in the environment's state bucket.
+With --store, the plan stays in the bucket of the environment's state for `apply_plan.py`.
 """
 
 import argparse
@@ -12,33 +12,27 @@ from pathlib import Path
 
 import environment_check
 
-from botocore.exceptions import BotoCoreError
-
-from product_tools.aliases import explained
 from product_tools.functions import ENVIRONMENTS
 from product_tools.package_sums import PACKAGES, PackageSumsError, checked_packages
+from product_tools.plan_store import PlanStore, PlanStoreError
 from product_tools.plan_summary import summary
-from product_tools.remote_terraform import PlanStore, RemoteTerraform, RemoteTerraformError
-from product_tools.terraform import TerraformError
+from product_tools.terraform import RemoteRoot, TerraformError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Plan as the command line asks, and return the exit code."""
+    """Plan, and return the exit code."""
     options = _parser().parse_args(arguments)
     try:
         _plan(options.environment, options.summary, store=options.store)
-    except (PackageSumsError, RemoteTerraformError, TerraformError) as error:
+    except (PackageSumsError, PlanStoreError, TerraformError) as error:
         print(error, file=sys.stderr)
-        return 1
-    except BotoCoreError as error:
-        print(explained(error), file=sys.stderr)
         return 1
     return 0
 
 
 def _plan(environment: str, summary_file: Path | None, *, store: bool) -> None:
     checked_packages(PACKAGES)
-    terraform = RemoteTerraform(environment)
+    terraform = RemoteRoot(environment)
     terraform.init()
     terraform.validate()
     terraform.plan()
@@ -53,14 +47,13 @@ def _plan(environment: str, summary_file: Path | None, *, store: bool) -> None:
         digest = PlanStore(environment).put(terraform.plan_file)
         terraform.checksum_file.write_text(f"{digest}  {terraform.plan_file.name}\n")
         print(f"The plan {digest} waits to be applied.")
-    # It holds what the state holds.
-    terraform.plan_file.unlink()
+    terraform.plan_file.unlink()  # it holds the API key
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Plans what Terraform would change in an environment, and shows it.",
-        epilog="The plan's text goes to .local/plan/plan.txt; nothing is changed.",
+        description="Plans the changes of Terraform in an environment and shows them.",
+        epilog="The plan's text goes to .local/plan/plan.txt; the environment stays unchanged.",
     )
     parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
     parser.add_argument(
@@ -69,7 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--store",
         action="store_true",
-        help="keep the plan in the state's bucket for apply_plan.py, its checksum in .local/plan",
+        help="store the plan in the bucket of the state for apply_plan.py, and its checksum in"
+        " .local/plan",
     )
     return parser
 

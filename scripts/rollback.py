@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Puts the alias `live` of every function back on the version before the last shift, in seconds.
+"""Rolls back the last shift: the alias `live` of every function returns to the version before it.
 
-It deploys nothing and asks nothing; a second run changes nothing.
+It takes seconds, deploys nothing and asks for no confirmation. A second run changes nothing.
 """
 
 import argparse
@@ -12,23 +12,29 @@ import environment_check
 
 from botocore.exceptions import BotoCoreError
 
-from product_tools.aliases import AliasError, Aliases, explained, lambda_client, latest_shift
+from product_tools.aliases import (
+    AliasError,
+    Aliases,
+    aws_error_message,
+    lambda_client,
+    latest_shift_number,
+)
 from product_tools.functions import ENVIRONMENTS, function_names
 from product_tools.rollback import is_unfinished, roll_back
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Roll back as the command line asks, and return the exit code: 0 when all is as it was."""
+    """Roll back, and return the exit code: 0 when every function is back on its old version."""
     options = _parser().parse_args(arguments)
     functions = options.functions or function_names(options.environment)
     try:
         aliases = Aliases(lambda_client())
         states = [aliases.read(function) for function in functions]
-        shift = latest_shift(states)
+        shift = latest_shift_number(states)
         if shift == 0:
             print(
-                "No shift is recorded on these functions, so there is no version before: to go to"
-                " another one, use `aws lambda update-alias --name live --function-version NUMBER"
+                "These functions record no shift, so the previous version is unknown: to choose"
+                " a version, use `aws lambda update-alias --name live --function-version NUMBER"
                 " --function-name FUNCTION`.",
                 file=sys.stderr,
             )
@@ -36,24 +42,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.unfinished_only and not is_unfinished(states):
             print(f"No shift is unfinished; the last one was number {shift}.")
             return 0
-        return roll_back(aliases, functions, shift)
-    except (AliasError, BotoCoreError) as error:
-        print(error if isinstance(error, AliasError) else explained(error), file=sys.stderr)
-        return 1
+        return 0 if roll_back(aliases, functions, shift) else 1
+    except AliasError as error:
+        print(error, file=sys.stderr)
+    except BotoCoreError as error:
+        print(aws_error_message(error), file=sys.stderr)
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Puts every function's alias `live` back to the version before the last shift.",
-        epilog="That version stands in the alias's description. A second run changes nothing.",
+        description="Returns the alias `live` of every function to the version before the shift.",
+        epilog="The alias's description records that version. A second run changes nothing.",
     )
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--environment", choices=ENVIRONMENTS, help="whose functions to roll back")
-    which.add_argument("--functions", nargs="+", metavar="NAME", help="functions to roll back")
+    selection = parser.add_mutually_exclusive_group(required=True)
+    selection.add_argument(
+        "--environment", choices=ENVIRONMENTS, help="roll back all functions of this environment"
+    )
+    selection.add_argument("--functions", nargs="+", metavar="NAME", help="functions to roll back")
     parser.add_argument(
         "--unfinished-only",
         action="store_true",
-        help="undo a shift only if it was interrupted before its end",
+        help="roll back only a shift that was interrupted before its end",
     )
     return parser
 

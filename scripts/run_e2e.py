@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Deploys to a local AWS of its own, runs the tests against the deployed URL, and takes all down.
+"""Deploys to a separate local AWS, runs the tests against the deployed URL, and removes everything.
 
-It disturbs no deployment of `deploy_local.py`: everything of it is in a folder of its own.
+A deployment of `deploy_local.py` stays as it is, since this command has its own folder.
 """
 
 import argparse
@@ -11,43 +11,43 @@ import sys
 
 import environment_check
 
-from deploy_local import EXIT_INTERRUPTED, steps
-from local.errors import LocalError
-from local.stack import (
-    LocalStack,
-    LocalStackError,
+from local.deployment import (
+    EXIT_INTERRUPTED,
+    one_line_per_step,
     one_run_at_a_time,
     write_description,
 )
+from local.errors import LocalError
+from local.stack import LocalStack
 from product_tools.packages import PackagingError
 from product_tools.repository import REPOSITORY
 from product_tools.terraform import TerraformError, find_terraform
 
 FOLDER = REPOSITORY / ".local" / "e2e"
-LOCK = REPOSITORY / ".local" / "e2e.lock"
+LOCK_FILE = REPOSITORY / ".local" / "e2e.lock"
 PROD_FOLDER = FOLDER / "prod"
 WORKERS = "2"
 
 
 def main() -> int:
-    """Deploy, test, take down; return the exit code of the tests."""
+    """Deploy, test and clean up, and return the exit code of the tests."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     try:
         find_terraform()
-        with one_run_at_a_time(LOCK):
-            return _tested(LocalStack(FOLDER / "dev"))
-    except (LocalError, LocalStackError, PackagingError, TerraformError) as error:
+        with one_run_at_a_time(LOCK_FILE):
+            return _run_tests(LocalStack(FOLDER / "dev"))
+    except (LocalError, PackagingError, TerraformError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted; what was deployed has been taken down.", file=sys.stderr)
+        print("Interrupted; the deployment has been removed.", file=sys.stderr)
         return EXIT_INTERRUPTED
 
 
-def _tested(stack: LocalStack) -> int:
-    _take_down(stack)
+def _run_tests(stack: LocalStack) -> int:
+    _clean_up(stack)
     try:
-        deployment = stack.deploy(steps(print))
+        deployment = stack.deploy(one_line_per_step(print))
         write_description(deployment, FOLDER / "deployment.json")
         return subprocess.run(
             [
@@ -65,11 +65,11 @@ def _tested(stack: LocalStack) -> int:
             check=False,
         ).returncode
     finally:
-        _take_down(stack)
+        _clean_up(stack)
 
 
-def _take_down(stack: LocalStack) -> None:
-    """Stop whatever a run left, the stacks that tests deploy themselves included."""
+def _clean_up(stack: LocalStack) -> None:
+    """Remove everything that a run has left, also the stacks that tests deploy."""
     stack.destroy()
     LocalStack(PROD_FOLDER, "prod").destroy()
     (FOLDER / "deployment.json").unlink(missing_ok=True)

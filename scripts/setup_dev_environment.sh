@@ -1,27 +1,27 @@
 #!/usr/bin/env bash
-# Prepares a developer's machine: the Python environments, the git hooks, and a word on the programs
-# that only some targets need. It installs nothing outside the repository; running it again is harmless.
+# Prepares a developer's machine: creates the Python environments, installs the git hooks, and lists
+# missing optional programs. It changes only this repository, and can run again at any time.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# line WHAT STATE: one row of the report.
-line() {
+# row NAME STATE: prints one row of the report.
+row() {
     printf '%-20s %s\n' "$1" "$2"
 }
 
-# missing WHAT STATE DEBIAN MACOS: a row on a program that is not there, and how to get it.
+# missing NAME STATE DEBIAN MACOS: prints the rows of a missing program, with how to install it.
 missing() {
-    line "$1" "$2"
-    line "" "  Debian: $3"
-    line "" "  macOS:  $4"
-    all_present=no
+    row "$1" "$2"
+    row "" "  Debian: $3"
+    row "" "  macOS:  $4"
+    all_installed=no
 }
 
 install_hooks() {
     local hooks
     if ! [ "$(git rev-parse --show-toplevel 2>&1)" -ef . ]; then
-        line "Git hooks" "not installed: this folder is no git repository"
+        row "Git hooks" "not installed: this folder is not a git repository"
         return
     fi
     if ! hooks=$(git config --get core.hooksPath); then
@@ -29,39 +29,42 @@ install_hooks() {
         hooks=tools/githooks
     fi
     if [ "$hooks" = tools/githooks ]; then
-        line "Git hooks" "installed: staged files are checked before each commit"
+        row "Git hooks" "installed: they check staged files before each commit"
     else
-        line "Git hooks" "yours in $hooks are kept; for this repository's, git config core.hooksPath tools/githooks"
+        row "Git hooks" "not installed: core.hooksPath is $hooks"
+        row "" "  To install: git config core.hooksPath tools/githooks"
     fi
 }
 
-look_for_java() {
+check_java() {
     local version
-    # macOS has a java that only says where to get one.
+    # On macOS, java can be a stub that only prints how to install Java.
     if version=$(java -version 2>&1); then
-        line "Java" "$(head -n 1 <<<"$version")"
+        row "Java" "$(head -n 1 <<<"$version")"
     else
-        missing "Java" "missing: without it, the tests on AWS's DynamoDB Local are skipped" \
-            "sudo apt-get install default-jre-headless" "brew install openjdk, and do what it says about PATH"
+        missing "Java" "missing: tests on AWS's DynamoDB Local are skipped without it" \
+            "sudo apt-get install default-jre-headless" \
+            "brew install openjdk, then add it to PATH as brew explains"
     fi
 }
 
-look_for_node() {
+check_node() {
     local node npm
     if node=$(node --version 2>&1) && npm=$(npm --version 2>&1); then
-        line "Node" "$node with npm $npm"
+        row "Node" "$node with npm $npm"
     else
-        missing "Node" "missing: it fetches DynamoDB Local for the tests, and the checks of workflows" \
+        missing "Node" "missing: it installs DynamoDB Local and checks the GitHub workflows" \
             "sudo apt-get install nodejs npm" "brew install node"
     fi
 }
 
-look_for_terraform() {
-    local version state need="1.11 or newer is needed by make deploy-local, make e2e and the checks of Terraform files"
+check_terraform() {
+    local version state
+    local need="make deploy-local, make e2e and the checks of Terraform files need 1.11 or newer"
     if version=$(CHECKPOINT_DISABLE=1 terraform version 2>/dev/null); then
         version=$(sed -n 's/^Terraform v\([0-9.]*\).*/\1/p' <<<"$version")
-        if terraform_is_new_enough "$version"; then
-            line "Terraform" "$version"
+        if is_supported_terraform "$version"; then
+            row "Terraform" "$version"
             return
         fi
         state="$version is too old: $need"
@@ -72,7 +75,7 @@ look_for_terraform() {
         "follow developer.hashicorp.com/terraform/install" "brew install hashicorp/tap/terraform"
 }
 
-terraform_is_new_enough() {
+is_supported_terraform() {
     local major minor
     IFS=. read -r major minor _ <<<"$1"
     [ "$major" -gt 1 ] || { [ "$major" -eq 1 ] && [ "$minor" -ge 11 ]; }
@@ -80,15 +83,15 @@ terraform_is_new_enough() {
 
 scripts/bootstrap.sh dev engine
 
-all_present=yes
-line "Python environments" "ready in .venv and .local/engine"
+all_installed=yes
+row "Python environments" "ready in .venv and .local/engine"
 install_hooks
-look_for_java
-look_for_node
-look_for_terraform
+check_java
+check_node
+check_terraform
 
-if [ "$all_present" = yes ]; then
-    echo "All is there: make lists what can be done."
+if [ "$all_installed" = yes ]; then
+    echo "Everything is installed: run make to list the targets."
 else
-    echo "make run and make test work without what is missing: make lists what can be done."
+    echo "make run and make test work without the missing programs: run make to list the targets."
 fi

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks a deployed product API from outside: every operation once, and the latency of reads.
+"""Checks a deployed product API over HTTP: every operation once, and the latency of reads.
 
-It changes no product except one of its own, which it deletes whatever happens, also when stopped;
-a deleted product is never shown again, and its item stays in the table.
+It changes only one product, which it creates itself and always deletes, even after a stop signal.
+Nobody can read a deleted product, but its item stays in the table.
 """
 
 import argparse
@@ -19,32 +19,24 @@ from rich.table import Table
 from rich.text import Text
 
 from product_tools.api_client import ApiClient
-from product_tools.validation import (
-    ATTEMPTS,
-    CLEAN_UP,
-    Report,
-    SmokeProduct,
-    StoppedError,
-    make_checks,
-    measure,
-    sentences,
-    stop_signals_raised_once,
-)
+from product_tools.validation import ATTEMPTS, Report, stop_signals_raised_once, validate
 
-EXIT_PASSED, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+EXIT_PASSED, EXIT_FAILED, EXIT_SIGNALLED = 0, 1, 128
+STYLES = {"passed": "green", "failed": "bold red", "not run": "yellow"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Validate a deployment.
 
     Args:
-        arguments: The command line after the program's name; that of this program when None.
+        arguments: The arguments of the command line; None means those of this program.
 
     Returns:
-        0 when every check passed, 1 when one failed, 128 and the signal's number when stopped.
+        0 when every check passed, 1 when one failed, 128 plus the signal's number after a stop
+        signal.
 
     Raises:
-        SystemExit: With 2, for arguments that cannot be used.
+        SystemExit: With 2, for invalid arguments.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -53,38 +45,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("an API key is needed to create a product: set API_KEY, or give --api-key.")
     try:
         api = ApiClient(options.base_url, api_key, attempts=ATTEMPTS)
-        # A wait between attempts must not count as latency.
-        impatient_api = ApiClient(options.base_url, api_key, attempts=1)
-    except ValueError as fault:
-        parser.error(str(fault))
+        latency_api = ApiClient(options.base_url, api_key, attempts=1)
+    except ValueError as error:
+        parser.error(str(error))
 
-    report, smoke_product = Report(api.base_url), SmokeProduct(api)
-    exit_code = EXIT_FAILED
+    report = Report(api.base_url)
     with stop_signals_raised_once():
-        try:
-            try:
-                make_checks(report, api, smoke_product)
-                measure(report, impatient_api, options.samples, options.budget_ms)
-            finally:
-                report.check(CLEAN_UP, smoke_product.clean_up)
-        except StoppedError as stop:
-            # The signal may have come while the first cleaning was at work; no other one comes.
-            report.check(CLEAN_UP, smoke_product.clean_up)
-            report.stopped_by = stop.signal.name
-            exit_code = 128 + stop.signal
+        validate(report, api, latency_api, options.samples, options.budget_ms)
         (_print_json if options.json else _print_table)(report)
-    return EXIT_PASSED if report.is_good else exit_code
+    if report.is_good:
+        return EXIT_PASSED
+    return EXIT_SIGNALLED + report.stopped_by if report.stopped_by else EXIT_FAILED
 
 
 def _print_json(report: Report) -> None:
     document = {
         "baseUrl": report.base_url,
         "passed": report.is_good,
-        "stoppedBy": report.stopped_by,
-        "checks": [
-            {"name": name, "result": result, "said": said}
-            for name, result, said in sentences(report)
-        ],
+        "stoppedBy": report.stopped_by.name if report.stopped_by else None,
+        "checks": [result._asdict() for result in report.results()],
         "latencies": [
             {
                 "operation": latency.operation,
@@ -101,19 +80,18 @@ def _print_json(report: Report) -> None:
 
 def _print_table(report: Report) -> None:
     table = Table()
-    for heading in ("Check", "Result", "What was found"):
+    for heading in ("Check", "Result", "Details"):
         table.add_column(heading, overflow="fold")
-    styles = {"passed": "green", "failed": "bold red", "not run": "yellow"}
-    for name, result, said in sentences(report):
-        table.add_row(name, Text(result, styles[result]), Text(said))
+    for name, result, message in report.results():
+        table.add_row(name, Text(result, STYLES[result]), Text(message))
     console = Console()
     console.print(table)
     if report.stopped_by:
-        verdict = f"Stopped by {report.stopped_by} before all was checked: run it again."
+        verdict = f"Stopped by {report.stopped_by.name} before the last check: run it again."
     elif report.is_good:
-        verdict = f"{report.base_url} works as it should."
+        verdict = f"{report.base_url} passed every check."
     else:
-        verdict = f"{report.base_url} does not work as it should: see what failed above."
+        verdict = f"{report.base_url} failed: see the failed checks above."
     console.print(Text(verdict), soft_wrap=True)
 
 
@@ -133,21 +111,33 @@ def _above_zero(text: str) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Checks a deployed product API: all operations, and the latency of reads.",
-        epilog="It makes a product of its own and deletes it, when it is stopped as well.",
+        description="Checks a deployed product API: every operation, and the latency of reads.",
+        epilog="It creates one product and deletes it again, even after a stop signal.",
     )
     parser.add_argument(
-        "--base-url", required=True, help="the API's address, up to just before /products"
+        "--base-url", required=True, help="address of the API, up to just before /products"
     )
     parser.add_argument(
-        "--api-key", default="", help="better given as API_KEY, which no process list shows"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON document instead")
-    parser.add_argument(
-        "--budget-ms", type=_above_zero, default=250, help="what p95 of reads may be (250)"
+        "--api-key",
+        default="",
+        help="key for writes; set API_KEY instead to keep it out of process lists",
     )
     parser.add_argument(
-        "--samples", type=_at_least_one, default=50, help="reads of each kind to measure (50)"
+        "--json", action="store_true", help="print one JSON document instead of a table"
+    )
+    parser.add_argument(
+        "--budget-ms",
+        type=_above_zero,
+        default=250,
+        metavar="MILLISECONDS",
+        help="largest allowed p95 of reads (default: 250)",
+    )
+    parser.add_argument(
+        "--samples",
+        type=_at_least_one,
+        default=50,
+        metavar="NUMBER",
+        help="measured reads of each kind (default: 50)",
     )
     return parser
 

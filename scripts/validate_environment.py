@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Validates a deployed environment: finds its address and key, then runs `validate_deployment.py`.
+"""Runs `validate_deployment.py` against an environment, with the URL and API key of its state.
 
-The key comes from Terraform's state and is never shown.
+The API key comes from Terraform's state and is never printed.
 """
 
 import argparse
@@ -13,36 +13,36 @@ import environment_check
 
 import validate_deployment
 from product_tools.functions import ENVIRONMENTS
-from product_tools.remote_terraform import RemoteTerraform, RemoteTerraformError
-from product_tools.terraform import TerraformError
+from product_tools.terraform import RemoteRoot, TerraformError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Validate as the command line asks, and return the exit code."""
+    """Validate an environment, and return the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        terraform = RemoteTerraform(options.environment)
+        terraform = RemoteRoot(options.environment)
         terraform.init()
-        address = terraform.output("api_url")
+        base_url = terraform.output("api_url")
         os.environ["API_KEY"] = terraform.output("api_key")
-    except (RemoteTerraformError, TerraformError) as error:
+    except TerraformError as error:
         print(error, file=sys.stderr)
         return 1
     return validate_deployment.main(
-        ["--base-url", address, "--budget-ms", str(options.budget_ms)],
+        ["--base-url", base_url, "--budget-ms", str(options.budget_ms)],
     )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description="Validates an environment at the address and with the key in its state."
+        description="Validates an environment with the URL and API key of its Terraform state."
     )
     parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
     parser.add_argument(
         "--budget-ms",
         type=float,
         default=250,
-        help="what p95 of reads may be, seen from here (250)",
+        metavar="MILLISECONDS",
+        help="largest allowed p95 of reads, measured from this machine (default: 250)",
     )
     return parser
 

@@ -1,15 +1,15 @@
-# The REST API itself: resources, methods, the answers that API Gateway gives on its own, stage, limits, key,
-# firewall and domain. What a method calls stands in api_gateway_integration.tf.
+# The REST API: resources, methods, gateway responses, stage, limits, API key, domain and firewall.
+# Integrations are in api_gateway_integration.tf.
 
 resource "aws_api_gateway_rest_api" "product" {
   name        = local.api_name
   description = "The product catalogue of the Customer Portal"
 
-  # The address that everyone may guess is closed once the custom domain, with its TLS policy, is the way in.
+  # Behind a custom domain, which has a TLS policy, the default endpoint is disabled.
   disable_execute_api_endpoint = var.custom_domain_name != null
 
-  # Bodies reach the functions byte for byte (as base64): as text, bytes that are not UTF-8 would arrive altered and
-  # could not be refused.
+  # Functions get each body as base64. As text, bytes outside UTF-8 would be replaced, and functions
+  # could not reject them.
   binary_media_types = ["application/json"]
 
   endpoint_configuration {
@@ -43,8 +43,8 @@ locals {
 }
 
 resource "aws_api_gateway_method" "function" {
-  #checkov:skip=CKV_AWS_59:The catalogue is public to read by design; writes need an API key
-  #checkov:skip=CKV2_AWS_53:The functions validate, since only they can name every fault of a request at once
+  #checkov:skip=CKV_AWS_59:Reads are public by design; writes need an API key
+  #checkov:skip=CKV2_AWS_53:The functions validate: only they can name all errors of a request
   for_each = local.functions
 
   rest_api_id      = aws_api_gateway_rest_api.product.id
@@ -54,29 +54,82 @@ resource "aws_api_gateway_method" "function" {
   api_key_required = each.value.writes
 }
 
-# --- Answers of API Gateway's own, as problem+json (RFC 9457) ---
+# --- Gateway responses as problem documents (RFC 9457) ---
 
 locals {
-  # A gateway response can hold a constant, or echo any origin, but not choose from a list. One allowed origin is
-  # named; several become *, which tells a page no more than the problem document, and lets each allowed page read it.
-  gateway_allowed_origin = length(var.cors_allowed_origins) == 1 ? var.cors_allowed_origins[0] : "*"
+  # A gateway response cannot choose an origin from a list. So several allowed origins become *;
+  # other pages can then read these problem documents, which hold nothing about a product.
+  gateway_allowed_origin = (
+    length(var.cors_allowed_origins) == 1 ? var.cors_allowed_origins[0] : "*"
+  )
 
   problems = {
-    bad_request       = { status = 400, type = "validation-error", title = "The request is not valid", detail = "Correct the fields listed under errors and send it again." }
-    forbidden         = { status = 403, type = "forbidden", title = "Forbidden", detail = "This operation needs a valid API key in the x-api-key header." }
-    blocked           = { status = 403, type = "forbidden", title = "Forbidden", detail = "The request was refused; check its content, or wait before sending more." }
-    not_found         = { status = 404, type = "route-not-found", title = "No such route", detail = "No such path or method; the API offers /products and /products/{productId}." }
-    too_large         = { status = 413, type = "payload-too-large", title = "The body is too large", detail = "The body must not be larger than 256 KiB." }
-    unsupported_media = { status = 415, type = "unsupported-media-type", title = "The body must be JSON", detail = "Send Content-Type: application/json." }
-    throttled         = { status = 429, type = "throttled", title = "Too many requests", detail = "Wait for the seconds in Retry-After, then send the request again." }
-    internal          = { status = 500, type = "internal-error", title = "The service has made a mistake", detail = "Report the value of instance to the team that runs this API." }
-    unavailable       = { status = 503, type = "service-unavailable", title = "The service is unavailable for the moment", detail = "Wait for the seconds in Retry-After, then send the request again." }
+    bad_request = {
+      status = 400
+      type   = "validation-error"
+      title  = "The request is not valid"
+      detail = "Correct the fields listed under errors and send it again."
+    }
+    forbidden = {
+      status = 403
+      type   = "forbidden"
+      title  = "Forbidden"
+      detail = "This operation needs a valid API key in the x-api-key header."
+    }
+    blocked = {
+      status = 403
+      type   = "forbidden"
+      title  = "Forbidden"
+      detail = "The firewall rejected the request; check its content, or wait before sending more."
+    }
+    not_found = {
+      status = 404
+      type   = "route-not-found"
+      title  = "No such route"
+      detail = "No such path or method; the API offers /products and /products/{productId}."
+    }
+    too_large = {
+      status = 413
+      type   = "payload-too-large"
+      title  = "The body is too large"
+      detail = "The body must not be larger than 256 KiB."
+    }
+    unsupported_media = {
+      status = 415
+      type   = "unsupported-media-type"
+      title  = "The body must be JSON"
+      detail = "Send Content-Type: application/json."
+    }
+    throttled = {
+      status = 429
+      type   = "throttled"
+      title  = "Too many requests"
+      detail = "Wait for the seconds in Retry-After, then send the request again."
+    }
+    internal = {
+      status = 500
+      type   = "internal-error"
+      title  = "Internal error"
+      detail = "Report the value of instance to the team that runs this API."
+    }
+    unavailable = {
+      status = 503
+      type   = "service-unavailable"
+      title  = "The service is temporarily unavailable"
+      detail = join(" ", [
+        "Send a read again. A change may have been made: read the product,",
+        "or repeat the change with If-Match or its Idempotency-Key.",
+      ])
+    }
   }
 
-  # A 400 tells what is wrong. The gateway checks no field, so all it can refuse is the request's form.
-  malformed = [{ field = "request", message = "send a well-formed HTTP request with a JSON body in UTF-8" }]
+  # A 400 lists errors. The gateway validates no field, so its 400 is always about the HTTP message.
+  malformed = [{
+    field   = "request"
+    message = "send a well-formed HTTP request with a JSON body in UTF-8"
+  }]
 
-  # Every type that API Gateway knows, so that none falls back to its own form.
+  # Every type of gateway response; a type that is not listed here would not be a problem document.
   gateway_responses = {
     ACCESS_DENIED                  = "forbidden"
     API_CONFIGURATION_ERROR        = "internal"
@@ -122,10 +175,12 @@ resource "aws_api_gateway_gateway_response" "problem" {
 
   response_parameters = merge(
     local.gateway_response_headers,
-    contains([429, 503], local.problems[each.value].status) ? { "gatewayresponse.header.Retry-After" = "'1'" } : {},
+    contains([429, 503], local.problems[each.value].status)
+    ? { "gatewayresponse.header.Retry-After" = "'1'" }
+    : {},
   )
 
-  # The template's key says which body fits, the header above which type is sent.
+  # API Gateway selects the template by this key, but sends the Content-Type from the headers above.
   response_templates = {
     "application/json" = jsonencode(merge(
       {
@@ -144,9 +199,9 @@ resource "aws_api_gateway_gateway_response" "problem" {
 
 resource "aws_api_gateway_deployment" "product" {
   rest_api_id = aws_api_gateway_rest_api.product.id
-  description = "Made by Terraform whenever the API's configuration changes"
+  description = "Created by Terraform at each change of the API's configuration"
 
-  # Only configuration is hashed: a computed attribute would replace the deployment at each plan.
+  # Only configuration: with a computed attribute, each plan would replace the deployment.
   triggers = {
     configuration = sha256(jsonencode([
       local.functions,
@@ -163,7 +218,7 @@ resource "aws_api_gateway_deployment" "product" {
     ]))
   }
 
-  # A deployment is a picture of the API at one moment: everything must be there before it is taken.
+  # A deployment is a snapshot of the API, so the whole API must exist first.
   depends_on = [
     aws_api_gateway_integration.function,
     aws_api_gateway_integration_response.preflight,
@@ -176,13 +231,13 @@ resource "aws_api_gateway_deployment" "product" {
 }
 
 resource "aws_api_gateway_stage" "live" {
-  #checkov:skip=CKV_AWS_120:API Gateway's cache would hide changes and cost by the hour; clients and CDNs revalidate by ETag instead
-  #checkov:skip=CKV2_AWS_51:Client certificates authenticate API Gateway to HTTP backends; there is none behind this API
-  #checkov:skip=CKV2_AWS_77:The web ACL holds the rules against Log4j (known bad inputs) wherever it is there
+  #checkov:skip=CKV_AWS_120:A cache would hide changes; clients and CDNs revalidate by ETag instead
+  #checkov:skip=CKV2_AWS_51:Client certificates are for HTTP backends; this API has none
+  #checkov:skip=CKV2_AWS_77:The web ACL, if there is one, has the rules against Log4j
   rest_api_id          = aws_api_gateway_rest_api.product.id
   deployment_id        = aws_api_gateway_deployment.product.id
   stage_name           = var.stage_name
-  description          = "The one stage of ${local.api_name}"
+  description          = "The only stage of ${local.api_name}"
   xray_tracing_enabled = true
 
   access_log_settings {
@@ -210,18 +265,18 @@ resource "aws_api_gateway_method_settings" "all" {
   }
 }
 
-# --- The key for writes ---
+# --- The API key for writes ---
 
 resource "aws_api_gateway_api_key" "writer" {
   name        = local.plan_name
-  description = "For administration and promotion scripts"
+  description = "For admins and promotion scripts"
   value       = var.api_key_value
   tags        = local.component.api
 }
 
 resource "aws_api_gateway_usage_plan" "writes" {
   name        = local.plan_name
-  description = "Who may write, and how fast"
+  description = "The API key for writes, and its rate limit"
 
   api_stages {
     api_id = aws_api_gateway_rest_api.product.id
@@ -242,7 +297,7 @@ resource "aws_api_gateway_usage_plan_key" "writer" {
   usage_plan_id = aws_api_gateway_usage_plan.writes.id
 }
 
-# --- API Gateway's role for CloudWatch: one for each account and region, so only on demand ---
+# --- API Gateway's role for CloudWatch: one for each account and region, so optional ---
 
 data "aws_iam_policy_document" "assume_by_api_gateway" {
   statement {
@@ -267,8 +322,12 @@ resource "aws_iam_role" "api_gateway_logs" {
 resource "aws_iam_role_policy_attachment" "api_gateway_logs" {
   count = var.manage_api_gateway_account ? 1 : 0
 
-  role       = aws_iam_role.api_gateway_logs[0].name
-  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+  role = aws_iam_role.api_gateway_logs[0].name
+  policy_arn = join("/", [
+    "arn:${data.aws_partition.current.partition}:iam::aws:policy",
+    "service-role",
+    "AmazonAPIGatewayPushToCloudWatchLogs",
+  ])
 }
 
 resource "aws_api_gateway_account" "this" {
@@ -279,7 +338,7 @@ resource "aws_api_gateway_account" "this" {
   depends_on = [aws_iam_role_policy_attachment.api_gateway_logs]
 }
 
-# --- The custom domain, which exists already ---
+# --- The custom domain, which must exist ---
 
 data "aws_api_gateway_domain_name" "custom" {
   count = var.custom_domain_name == null ? 0 : 1
@@ -288,8 +347,11 @@ data "aws_api_gateway_domain_name" "custom" {
 
   lifecycle {
     postcondition {
-      condition     = self.security_policy != "TLS_1_0"
-      error_message = "Domain ${self.domain_name} accepts TLS 1.0: set its security policy to TLS_1_2 before the API is put on it."
+      condition = self.security_policy != "TLS_1_0"
+      error_message = join(" ", [
+        "Domain ${self.domain_name} accepts TLS 1.0: set its security policy to TLS_1_2,",
+        "then plan again.",
+      ])
     }
   }
 }
@@ -306,11 +368,11 @@ resource "aws_api_gateway_base_path_mapping" "custom" {
 # --- The firewall ---
 
 resource "aws_wafv2_web_acl" "api" {
-  #checkov:skip=CKV2_AWS_31:The access log has each request with what the firewall said of it; WAF's own samples show the rest
+  #checkov:skip=CKV2_AWS_31:The access log has WAF's result for each request
   count = var.waf_enabled ? 1 : 0
 
   name        = local.api_name
-  description = "AWS's managed rules and a rate limit before the product API"
+  description = "AWS managed rules and a rate limit for the product API" # WAF allows no apostrophe
   scope       = "REGIONAL"
 
   default_action {
@@ -330,7 +392,7 @@ resource "aws_wafv2_web_acl" "api" {
         name        = "AWSManagedRulesCommonRuleSet"
         vendor_name = "AWS"
 
-        # Its limit is 8 KiB; a valid product is larger, and the functions enforce 256 KiB.
+        # The rule allows 8 KiB, but a valid product may be larger; the functions allow 256 KiB.
         rule_action_override {
           name = "SizeRestrictions_BODY"
 

@@ -1,4 +1,4 @@
-# What each method calls: the alias of its function, or, for a CORS preflight, nothing (a MOCK answer).
+# Integrations: each method calls the alias of its function; a CORS preflight is a MOCK.
 
 resource "aws_api_gateway_integration" "function" {
   for_each = local.functions
@@ -16,21 +16,24 @@ resource "aws_api_gateway_integration" "function" {
 
 locals {
   preflight_methods = {
-    for route in keys(local.resource_ids) :
-    route => join(", ", concat(sort([for f in local.functions : f.method if f.route == route]), ["OPTIONS"]))
+    for route in keys(local.resource_ids) : route => join(", ", concat(
+      sort([for f in local.functions : f.method if f.route == route]), ["OPTIONS"]
+    ))
   }
 
-  # Constants. The template then adds what depends on the request: its id and, where several origins are allowed, the
-  # caller's. Everyone else is answered with the first one, which their browser refuses, as it should.
+  # Constants. The template adds the request id and, if the caller's origin is another allowed one,
+  # that origin. All other callers get the first origin, and their browsers reject the response.
   preflight_headers = {
     "method.response.header.Access-Control-Allow-Origin"   = "'${var.cors_allowed_origins[0]}'"
-    "method.response.header.Access-Control-Allow-Headers"  = "'content-type, x-api-key, if-match, if-none-match, idempotency-key'"
+    "method.response.header.Access-Control-Allow-Headers"  = "'${local.request_headers}'"
     "method.response.header.Access-Control-Expose-Headers" = "'${local.exposed_headers}'"
     "method.response.header.Access-Control-Max-Age"        = "'600'"
     "method.response.header.Cache-Control"                 = "'no-store'"
     "method.response.header.Vary"                          = "'Origin'"
     "method.response.header.X-Content-Type-Options"        = "'nosniff'"
   }
+
+  request_headers = "content-type, x-api-key, if-match, if-none-match, idempotency-key"
 
   preflight_template = templatefile("${path.module}/templates/preflight.vtl", {
     origins = slice(var.cors_allowed_origins, 1, length(var.cors_allowed_origins))
@@ -72,17 +75,17 @@ resource "aws_api_gateway_integration" "preflight" {
   http_method = aws_api_gateway_method.preflight[each.key].http_method
   type        = "MOCK"
 
-  # The template below is text, whatever media types the API takes as binary.
+  # The template is text, although application/json is a binary media type of the API.
   content_handling = "CONVERT_TO_TEXT"
 
   request_templates = {
     "application/json" = jsonencode({ statusCode = 204 })
   }
 
-  # Both change the same method, one after the other.
+  # Both change the same method, so they must not run at once.
   depends_on = [aws_api_gateway_method_response.preflight]
 
-  # A MOCK calls nothing, so it has no method of its own; an API that reports one all the same changes nothing.
+  # A MOCK has no method, but an API may report one, which must not appear as a change.
   lifecycle {
     ignore_changes = [integration_http_method]
   }

@@ -1,5 +1,5 @@
-# Where the state lives. Bucket and region differ between environments: see environments/*.s3.tfbackend.
-# The lock is a file beside the state (S3 conditional writes), so no lock table is needed.
+# The state's place in S3. Bucket and region of each environment: environments/*.s3.tfbackend.
+# The lock is an object beside the state (S3 conditional writes), so there is no lock table.
 
 terraform {
   backend "s3" {

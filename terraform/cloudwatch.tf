@@ -1,17 +1,17 @@
-# What is seen of the running service: the access log, metric filters, alarms, their topic, and the dashboard.
-# Each alarm has a section of its own name in docs/runbooks/product_lambda_operations.md.
+# Observability: access log, metric filters, alarms, their topic, and the dashboard.
+# Each alarm has a section with its name in docs/runbooks/product_lambda_operations.md.
 
 # --- Access log ---
 
 resource "aws_cloudwatch_log_group" "access" {
-  #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts at rest with its own key; the lines hold no body and no API key
+  #checkov:skip=CKV_AWS_158:CloudWatch Logs' own key is enough: lines hold no body and no API key
   name              = "/aws/apigateway/${local.api_name}"
   retention_in_days = var.log_retention_days
   tags              = local.component.monitoring
 }
 
 locals {
-  # Every variable is one that AWS documents for access logs; none of them is a secret (the key's id is not the key).
+  # Only variables that AWS documents for access logs. None is a secret: apiKeyId is not the key.
   access_log_format = jsonencode({
     requestId          = "$context.requestId"
     extendedRequestId  = "$context.extendedRequestId"
@@ -40,20 +40,15 @@ locals {
 locals {
   metric_namespace = "BBWS/Product/${var.environment}"
 
-  # A replayed create made nothing, and a repeated delete answers 204 as the first one did: it counts as asked for.
+  # A replayed creation is not counted, since it created nothing. A repeated deletion is counted,
+  # since its response is 204 as well.
   metric_filters = {
     ProductsCreated = {
       function = "create_product"
-      pattern  = "{ ($.message = \"request completed\") && ($.operation = \"create_product\") && ($.status = 201) && ($.replayed IS FALSE) }"
+      outcome  = "($.status = 201) && ($.replayed IS FALSE)"
     }
-    ProductsUpdated = {
-      function = "update_product"
-      pattern  = "{ ($.message = \"request completed\") && ($.operation = \"update_product\") && ($.status = 200) }"
-    }
-    ProductsDeleted = {
-      function = "delete_product"
-      pattern  = "{ ($.message = \"request completed\") && ($.operation = \"delete_product\") && ($.status = 204) }"
-    }
+    ProductsUpdated = { function = "update_product", outcome = "($.status = 200)" }
+    ProductsDeleted = { function = "delete_product", outcome = "($.status = 204)" }
   }
 }
 
@@ -62,7 +57,11 @@ resource "aws_cloudwatch_log_metric_filter" "product" {
 
   name           = each.key
   log_group_name = aws_cloudwatch_log_group.function[each.value.function].name
-  pattern        = each.value.pattern
+  pattern = format(
+    "{ ($.message = \"request completed\") && ($.operation = \"%s\") && %s }",
+    each.value.function,
+    each.value.outcome,
+  )
 
   metric_transformation {
     name          = each.key
@@ -73,10 +72,10 @@ resource "aws_cloudwatch_log_metric_filter" "product" {
   }
 }
 
-# --- Where alarms go ---
+# --- The topic for alarms ---
 
 resource "aws_sns_topic" "alerts" {
-  #checkov:skip=CKV_AWS_26:CloudWatch cannot publish to a topic under the key that AWS manages, and a key of ours would guard only the names of alarms
+  #checkov:skip=CKV_AWS_26:CloudWatch cannot publish under AWS's key; messages are not secret
   name = local.topic_name
   tags = local.component.monitoring
 }
@@ -117,33 +116,51 @@ resource "aws_sns_topic_subscription" "email" {
 locals {
   api_dimensions = { ApiName = local.api_name, Stage = var.stage_name }
 
-  # DynamoDB counts faults for each operation, so an alarm adds up those that the functions use.
+  runbook = "see the runbook product_lambda_operations, section"
+
+  # DynamoDB reports these metrics for each operation, so an alarm adds up the operations in use.
   table_operations = ["GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"]
 
   function_alarms = merge([
     for key, name in local.function_names : {
-      "${name}-errors"    = { function = name, metric = "Errors", threshold = var.alarm_function_errors }
-      "${name}-throttles" = { function = name, metric = "Throttles", threshold = var.alarm_function_throttles }
+      "${name}-errors" = {
+        function  = name
+        metric    = "Errors"
+        threshold = var.alarm_function_errors
+      }
+      "${name}-throttles" = {
+        function  = name
+        metric    = "Throttles"
+        threshold = var.alarm_function_throttles
+      }
     }
   ]...)
 
-  # The Average of these counts is the share of requests that they happened in.
+  # The Average of these metrics is the share of requests with such a response.
   api_share_alarms = {
     "${local.api_name}-5xx" = { metric = "5XXError", percent = var.alarm_5xx_percent }
     "${local.api_name}-4xx" = { metric = "4XXError", percent = var.alarm_4xx_percent }
   }
 
   table_alarms = {
-    "bbws-product-table-${var.environment}-throttles"     = { metric = "ThrottledRequests", threshold = var.alarm_table_throttles }
-    "bbws-product-table-${var.environment}-system-errors" = { metric = "SystemErrors", threshold = var.alarm_table_system_errors }
+    "bbws-product-table-${var.environment}-throttles" = {
+      metric    = "ThrottledRequests"
+      threshold = var.alarm_table_throttles
+    }
+    "bbws-product-table-${var.environment}-system-errors" = {
+      metric    = "SystemErrors"
+      threshold = var.alarm_table_system_errors
+    }
   }
 }
 
 resource "aws_cloudwatch_metric_alarm" "function" {
   for_each = local.function_alarms
 
-  alarm_name          = each.key
-  alarm_description   = "${each.value.metric} of ${each.value.function}: see the runbook product_lambda_operations, section ${each.key}"
+  alarm_name = each.key
+  alarm_description = join(" ", [
+    "${each.value.metric} of ${each.value.function}:", local.runbook, each.key,
+  ])
   namespace           = "AWS/Lambda"
   metric_name         = each.value.metric
   dimensions          = { FunctionName = each.value.function }
@@ -163,8 +180,12 @@ resource "aws_cloudwatch_metric_alarm" "function" {
 resource "aws_cloudwatch_metric_alarm" "api_share" {
   for_each = local.api_share_alarms
 
-  alarm_name          = each.key
-  alarm_description   = "More than ${each.value.percent} % of answers are ${each.value.metric}: see the runbook product_lambda_operations, section ${each.key}"
+  alarm_name = each.key
+  alarm_description = join(" ", [
+    "More than ${each.value.percent} % of responses are ${each.value.metric}:",
+    local.runbook,
+    each.key,
+  ])
   namespace           = "AWS/ApiGateway"
   metric_name         = each.value.metric
   dimensions          = local.api_dimensions
@@ -180,8 +201,11 @@ resource "aws_cloudwatch_metric_alarm" "api_share" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "api_latency" {
-  alarm_name          = "${local.api_name}-latency-p95"
-  alarm_description   = "5 % of answers take longer than ${var.alarm_latency_p95_ms} ms: see the runbook product_lambda_operations, section ${local.api_name}-latency-p95"
+  alarm_name = "${local.api_name}-latency-p95"
+  alarm_description = join(" ", [
+    "5 % of responses take longer than ${var.alarm_latency_p95_ms} ms:",
+    "${local.runbook} ${local.api_name}-latency-p95",
+  ])
   namespace           = "AWS/ApiGateway"
   metric_name         = "Latency"
   dimensions          = local.api_dimensions
@@ -199,8 +223,10 @@ resource "aws_cloudwatch_metric_alarm" "api_latency" {
 resource "aws_cloudwatch_metric_alarm" "table" {
   for_each = local.table_alarms
 
-  alarm_name          = each.key
-  alarm_description   = "${each.value.metric} of table ${local.table_name}: see the runbook product_lambda_operations, section ${each.key}"
+  alarm_name = each.key
+  alarm_description = join(" ", [
+    "${each.value.metric} of table ${local.table_name}:", local.runbook, each.key,
+  ])
   evaluation_periods  = 1
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = each.value.threshold
@@ -209,11 +235,13 @@ resource "aws_cloudwatch_metric_alarm" "table" {
   ok_actions          = [aws_sns_topic.alerts.arn]
   tags                = local.component.monitoring
 
-  # An operation without a fault reports nothing, and a sum with nothing in it would be nothing: FILL makes it 0.
+  # An operation without errors reports no value, and a sum needs all values, so FILL sets 0.
   metric_query {
-    id          = "total"
-    label       = "${each.value.metric} over all operations"
-    expression  = join(" + ", [for operation in local.table_operations : "FILL(${lower(operation)}, 0)"])
+    id    = "total"
+    label = "${each.value.metric} over all operations"
+    expression = join(" + ", [
+      for operation in local.table_operations : "FILL(${lower(operation)}, 0)"
+    ])
     return_data = true
   }
 
@@ -237,19 +265,21 @@ resource "aws_cloudwatch_metric_alarm" "table" {
 # --- Dashboard ---
 
 locals {
-  api_metrics = [for k, v in local.api_dimensions : [k, v]]
+  api_dimension_list = flatten([for name, value in local.api_dimensions : [name, value]])
 
   dashboard_widgets = [
     {
       title = "Requests and errors of the API", period = 60, stat = "Sum"
       metrics = [
-        for metric in ["Count", "4XXError", "5XXError"] : concat(["AWS/ApiGateway", metric], flatten(local.api_metrics))
+        for metric in ["Count", "4XXError", "5XXError"] :
+        concat(["AWS/ApiGateway", metric], local.api_dimension_list)
       ]
     },
     {
       title = "Latency of the API in ms", period = 60, stat = "p95"
       metrics = [
-        for metric in ["Latency", "IntegrationLatency"] : concat(["AWS/ApiGateway", metric], flatten(local.api_metrics))
+        for metric in ["Latency", "IntegrationLatency"] :
+        concat(["AWS/ApiGateway", metric], local.api_dimension_list)
       ]
     },
     {
@@ -257,24 +287,33 @@ locals {
       metrics = [for name in keys(local.metric_filters) : [local.metric_namespace, name]]
     },
     {
-      title   = "Invocations of the functions", period = 60, stat = "Sum"
-      metrics = [for name in values(local.function_names) : ["AWS/Lambda", "Invocations", "FunctionName", name]]
+      title = "Invocations of the functions", period = 60, stat = "Sum"
+      metrics = [
+        for name in values(local.function_names) :
+        ["AWS/Lambda", "Invocations", "FunctionName", name]
+      ]
     },
     {
       title = "Errors and throttles of the functions", period = 60, stat = "Sum"
       metrics = flatten([
         for metric in ["Errors", "Throttles"] : [
-          for name in values(local.function_names) : { row = ["AWS/Lambda", metric, "FunctionName", name] }
+          for name in values(local.function_names) :
+          { row = ["AWS/Lambda", metric, "FunctionName", name] }
         ]
       ])[*].row
     },
     {
-      title   = "Duration of the functions in ms", period = 60, stat = "p95"
-      metrics = [for name in values(local.function_names) : ["AWS/Lambda", "Duration", "FunctionName", name]]
+      title = "Duration of the functions in ms", period = 60, stat = "p95"
+      metrics = [
+        for name in values(local.function_names) : ["AWS/Lambda", "Duration", "FunctionName", name]
+      ]
     },
     {
-      title   = "Concurrent executions of the functions", period = 60, stat = "Maximum"
-      metrics = [for name in values(local.function_names) : ["AWS/Lambda", "ConcurrentExecutions", "FunctionName", name]]
+      title = "Concurrent executions of the functions", period = 60, stat = "Maximum"
+      metrics = [
+        for name in values(local.function_names) :
+        ["AWS/Lambda", "ConcurrentExecutions", "FunctionName", name]
+      ]
     },
     {
       title = "Throttles and system errors of the table", period = 60, stat = "Sum"

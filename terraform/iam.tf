@@ -1,19 +1,29 @@
-# One role for each function, with the actions and resources it needs and no more.
-# The only resource written as a lone * is X-Ray's, which offers no narrower one.
+# One role for each function, with the actions and resources that the function needs.
+# Only X-Ray's actions have the resource *: X-Ray has no narrower one.
 
 locals {
   table_arn = data.aws_dynamodb_table.products.arn
   index_arn = "${local.table_arn}/index/${local.index_name}"
 
-  # A transaction needs the right to each write inside it. Reads beside a write explain a condition that failed.
-  # dynamodb:LeadingKeys could narrow the rows too, but no emulator evaluates it, and a right that is not proved
-  # before it meets an account is a right that may be missing there.
+  # A transaction needs the right for each write in it. Writes need GetItem too: after a failed
+  # condition the function reads the item to choose the response. A condition on
+  # dynamodb:LeadingKeys is left out, because no emulator evaluates it, so no test could show that
+  # the functions still work with it.
   table_rights = {
-    list_products  = { actions = ["dynamodb:Query"], resource = local.index_arn }
-    get_product    = { actions = ["dynamodb:GetItem"], resource = local.table_arn }
-    create_product = { actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resource = local.table_arn }
-    update_product = { actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resource = local.table_arn }
-    delete_product = { actions = ["dynamodb:GetItem", "dynamodb:UpdateItem"], resource = local.table_arn }
+    list_products = { actions = ["dynamodb:Query"], resource = local.index_arn }
+    get_product   = { actions = ["dynamodb:GetItem"], resource = local.table_arn }
+    create_product = {
+      actions  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      resource = local.table_arn
+    }
+    update_product = {
+      actions  = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resource = local.table_arn
+    }
+    delete_product = {
+      actions  = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resource = local.table_arn
+    }
   }
 }
 
@@ -36,7 +46,7 @@ data "aws_iam_policy_document" "function" {
     resources = [local.table_rights[each.key].resource]
   }
 
-  # The group is made by Terraform, so the function may not make one; :* stands for the group's own streams.
+  # Terraform creates the log group, so the function needs no right to; :* means its streams.
   statement {
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
     resources = ["${aws_cloudwatch_log_group.function[each.key].arn}:*"]
@@ -51,9 +61,9 @@ data "aws_iam_policy_document" "function" {
 resource "aws_iam_role" "function" {
   for_each = local.functions
 
-  # Roles are global in an account: the region keeps the recovery region's apart.
+  # Roles are global in an account, so the region is part of the name.
   name               = "${local.function_names[each.key]}-${var.aws_region}"
-  description        = "What the function ${local.function_names[each.key]} may do"
+  description        = "Rights of the function ${local.function_names[each.key]}"
   assume_role_policy = data.aws_iam_policy_document.assume_by_lambda.json
   tags               = local.component.functions
 }

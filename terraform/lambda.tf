@@ -1,9 +1,9 @@
 # The five functions, their log groups, and the alias `live` that API Gateway calls.
-# An apply publishes a new version and never moves the alias: traffic is shifted afterwards, by weights and under
-# watch, so Terraform ignores what the alias points to once it exists.
+# An apply publishes new versions but moves no traffic: scripts/shift_traffic.py moves the alias
+# afterwards, while it watches the alarms. So Terraform ignores the alias's version and weights.
 
 resource "aws_cloudwatch_log_group" "function" {
-  #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts at rest with its own key; the lines hold no personal field, so a key of ours would add cost and a way to lock out the logs
+  #checkov:skip=CKV_AWS_158:CloudWatch Logs' own key is enough: lines hold no personal fields
   for_each = local.functions
 
   name              = "/aws/lambda/${local.function_names[each.key]}"
@@ -12,10 +12,10 @@ resource "aws_cloudwatch_log_group" "function" {
 }
 
 resource "aws_lambda_function" "function" {
-  #checkov:skip=CKV_AWS_116:A dead-letter queue takes failed asynchronous events; every call here is synchronous and its caller gets the error
-  #checkov:skip=CKV_AWS_117:The functions talk to DynamoDB only, by its public TLS endpoint and IAM; a VPC would add cold-start time and an endpoint to pay for, and guard nothing
-  #checkov:skip=CKV_AWS_272:Code signing needs a signing profile in each account; the pipeline checks the deployed code's SHA-256 against the packaged zips instead
-  #checkov:skip=CKV_AWS_173:The variables hold names and switches, no secret; Lambda encrypts them at rest with its own key
+  #checkov:skip=CKV_AWS_116:A dead-letter queue is for asynchronous calls; all are synchronous
+  #checkov:skip=CKV_AWS_117:A VPC protects nothing here: functions call only DynamoDB, over TLS
+  #checkov:skip=CKV_AWS_272:Instead of signing, the pipeline checks the deployed code's SHA-256
+  #checkov:skip=CKV_AWS_173:The environment variables hold no secret; Lambda's own key is enough
   for_each = local.functions
 
   function_name = local.function_names[each.key]
@@ -40,8 +40,8 @@ resource "aws_lambda_function" "function" {
       LOG_LEVEL            = var.log_level
       READ_CACHE_CONTROL   = var.read_cache_control
       READ_ONLY            = tostring(var.read_only)
-      # A function serves one request at a time: one arena of memory (glibc) and one network thread
-      # (the DynamoDB client's) are enough. `make bench` measures with both.
+      # A function serves one request at a time, so one memory arena (glibc) and one network thread
+      # (of the DynamoDB client) are enough. `make bench` measures with both settings.
       MALLOC_ARENA_MAX     = "1"
       TOKIO_WORKER_THREADS = "1"
     }
@@ -64,13 +64,16 @@ resource "aws_lambda_function" "function" {
 
   tags = local.component.functions
 
-  # Without its rights, the first request of a new function would fail.
+  # A new function must have its rights before the first request.
   depends_on = [aws_iam_role_policy.function]
 
   lifecycle {
     precondition {
-      condition     = fileexists("${var.package_dir}/${each.key}.zip")
-      error_message = "${var.package_dir}/${each.key}.zip is missing: run `make package` first, or point package_dir at the folder with the zips."
+      condition = fileexists("${var.package_dir}/${each.key}.zip")
+      error_message = join(" ", [
+        "${var.package_dir}/${each.key}.zip is missing: run `make package` first,",
+        "or set package_dir to the folder of the zips.",
+      ])
     }
   }
 }
@@ -84,7 +87,7 @@ resource "aws_lambda_alias" "live" {
   function_version = aws_lambda_function.function[each.key].version
 
   lifecycle {
-    # The description records what the last shift did: a roll-back reads the version before from it.
+    # The last shift writes the previous version into the description, for a roll-back.
     ignore_changes = [description, function_version, routing_config]
   }
 }
@@ -98,7 +101,7 @@ resource "aws_lambda_permission" "api" {
   qualifier     = aws_lambda_alias.live[each.key].name
   principal     = "apigateway.amazonaws.com"
 
-  # This stage, this method and this path only; a path parameter stands for any value.
+  # Only this stage, method and path; * matches any value of a path parameter.
   source_arn = join("/", [
     aws_api_gateway_rest_api.product.execution_arn,
     var.stage_name,

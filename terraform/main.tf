@@ -1,5 +1,5 @@
-# The product API's root module: versions, the provider, and the names that every other file uses.
-# It must not hold resources; each kind of them has a file of its own.
+# Root module of the product API: versions, the provider, and the names that the other files use.
+# Resources are in the other files, one file for each concern.
 
 terraform {
   required_version = ">= 1.11"
@@ -15,7 +15,7 @@ terraform {
 provider "aws" {
   region = var.aws_region
 
-  # Credentials of another account stop the plan instead of changing that account.
+  # With credentials of another account the plan fails, so that account stays unchanged.
   allowed_account_ids = [var.aws_account_id]
 
   default_tags {
@@ -37,7 +37,7 @@ locals {
   topic_name     = "bbws-product-alerts-${var.environment}"
   dashboard_name = "bbws-product-${var.environment}"
 
-  # One entry for each function. `route` is the API resource it answers.
+  # The same list as ROUTES in src/product_tools/functions.py; a test compares them.
   functions = {
     list_products  = { method = "GET", route = "/products", writes = false }
     get_product    = { method = "GET", route = "/products/{productId}", writes = false }
@@ -50,7 +50,7 @@ locals {
     for key in keys(local.functions) : key => "bbws-${replace(key, "_", "-")}-${var.environment}"
   }
 
-  # Provider 5's default_tags cannot differ between resources, so each resource adds the one tag that does.
+  # default_tags are the same for all resources, so each resource adds its own Component.
   component = {
     api        = { Component = "Api" }
     functions  = { Component = "Functions" }

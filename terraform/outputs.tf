@@ -1,4 +1,4 @@
-# What the pipeline, the scripts and people need to know of a deployment.
+# Facts of a deployment for the pipeline, the scripts and people.
 
 output "api_id" {
   description = "Id of the REST API."
@@ -11,7 +11,7 @@ output "stage_name" {
 }
 
 output "api_url" {
-  description = "Address of the API up to, but without, /products: the custom domain's where there is one, else the stage's."
+  description = "URL of the API without /products, on the custom domain or else on the stage."
   value = (
     var.custom_domain_name == null
     ? aws_api_gateway_stage.live.invoke_url
@@ -20,18 +20,18 @@ output "api_url" {
 }
 
 output "api_key" {
-  description = "The key for writes, sent as x-api-key."
+  description = "API key for writes, sent in the header x-api-key."
   value       = aws_api_gateway_api_key.writer.value
   sensitive   = true
 }
 
 output "api_key_id" {
-  description = "Id of the key for writes, as it stands in access logs and in the products' updatedBy."
+  description = "Id of the API key for writes, as in access logs and in the products' updatedBy."
   value       = aws_api_gateway_api_key.writer.id
 }
 
 output "functions" {
-  description = "For each function: its name, the version this apply published, and the alias that API Gateway calls."
+  description = "Name, published version and alias of each function."
   value = {
     for key, function in aws_lambda_function.function : key => {
       name    = function.function_name
@@ -42,7 +42,7 @@ output "functions" {
 }
 
 output "log_group_names" {
-  description = "Log groups: one for each function, and `access` for the API's access log."
+  description = "Log group of each function, and of the API's access log under `access`."
   value = merge(
     { for key, group in aws_cloudwatch_log_group.function : key => group.name },
     { access = aws_cloudwatch_log_group.access.name },
@@ -50,12 +50,12 @@ output "log_group_names" {
 }
 
 output "table_name" {
-  description = "Name of the products table in use."
+  description = "Name of the products table."
   value       = data.aws_dynamodb_table.products.name
 }
 
 output "alarm_names" {
-  description = "Names of all alarms; a traffic shift watches them."
+  description = "Names of all alarms, which a traffic shift watches."
   value = sort(concat(
     keys(local.function_alarms),
     keys(local.api_share_alarms),
@@ -65,16 +65,19 @@ output "alarm_names" {
 }
 
 output "alert_topic_arn" {
-  description = "ARN of the SNS topic that alarms are published to."
+  description = "ARN of the SNS topic for alarms."
   value       = aws_sns_topic.alerts.arn
 }
 
 output "dashboard_url" {
-  description = "The dashboard in the CloudWatch console."
-  value       = "https://${var.aws_region}.console.aws.amazon.com/cloudwatch/home?region=${var.aws_region}#dashboards/dashboard/${aws_cloudwatch_dashboard.product.dashboard_name}"
+  description = "URL of the dashboard in the CloudWatch console."
+  value = join("", [
+    "https://${var.aws_region}.console.aws.amazon.com/cloudwatch/home?region=${var.aws_region}",
+    "#dashboards/dashboard/${aws_cloudwatch_dashboard.product.dashboard_name}",
+  ])
 }
 
 output "web_acl_arn" {
-  description = "ARN of the WAF web ACL before the stage; null where waf_enabled is false."
+  description = "ARN of the stage's WAF web ACL; null if waf_enabled is false."
   value       = one(aws_wafv2_web_acl.api[*].arn)
 }

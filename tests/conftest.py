@@ -1,4 +1,4 @@
-"""What tests run against: the API over HTTP, and two engines that speak DynamoDB's protocol.
+"""The API over HTTP and the two engines with DynamoDB's protocol, for all tests.
 
 Each worker of a parallel run starts its own of each, at first use.
 """
@@ -22,7 +22,8 @@ from local.engine import Engine
 from tests.support.product_api import ProductApi
 from tests.support.waiting import eventually
 
-# A run started in the background or by nohup ignores these, and so would every program it starts.
+# A shell that starts pytest in the background or by nohup makes it ignore these signals, and its
+# child processes would inherit that.
 for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.SIG_DFL)
@@ -31,7 +32,7 @@ _ROOT = Path(__file__).parent.parent
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell once, with the number of tests, each reason why tests were skipped."""
+    """Print each reason for skipped tests once, with the number of tests."""
     skipped: list[pytest.TestReport] = terminalreporter.stats.get("skipped", [])
     reasons = Counter(str(report.longrepr[2]) for report in skipped if report.longrepr)  # type: ignore[index]
     for reason, tests in reasons.items():
@@ -40,7 +41,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductApi]:
-    """The API: the one that PRODUCT_API_BASE_URL and PRODUCT_API_KEY name, else a local server."""
+    """The API of PRODUCT_API_BASE_URL and PRODUCT_API_KEY if they are set, else a local server."""
     if base_url := os.environ.get("PRODUCT_API_BASE_URL"):
         yield ProductApi(base_url, os.environ["PRODUCT_API_KEY"])
         return
@@ -54,7 +55,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductApi]:
 
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint URL of the embedded engine: the one PRODUCT_ENGINE_URL names, else a new one."""
+    """The endpoint URL of the engine: PRODUCT_ENGINE_URL if it is set, else a new engine."""
     if "PRODUCT_ENGINE_URL" in os.environ:
         yield os.environ["PRODUCT_ENGINE_URL"]
         return
@@ -64,7 +65,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def dynamodb_local() -> Iterator[str]:
-    """The endpoint URL of AWS's DynamoDB Local; without Java these tests are skipped, not in CI."""
+    """The endpoint URL of DynamoDB Local; without Java its tests are skipped, and fail in CI."""
     if missing := missing_requirement():
         if os.environ.get("CI") == "true":
             pytest.fail(f"These tests need {missing}.")
@@ -88,7 +89,7 @@ def _running(
     url: str,
     log_folder: Path,
 ) -> Iterator[None]:
-    """Keep a server running; it is ready once it answers at `url`, whatever it answers."""
+    """Run a server; it is ready when `url` sends any response."""
     log = log_folder / "output.txt"
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -109,7 +110,7 @@ def _running(
         return True
 
     try:
-        eventually(response, f"{url} to answer", seconds=60)
+        eventually(response, f"a response from {url}", seconds=60)
         yield
     finally:
         server.terminate()

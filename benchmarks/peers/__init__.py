@@ -1,4 +1,5 @@
-"""The same operations as common stacks would have them, to measure against.
+"""The same five operations on common stacks, for comparison.
 
-They answer as ours do where both answer with success; they make no other promise of ours.
+Their successful responses equal those of this service. They have no idempotency keys, no
+preconditions and no deadline.
 """

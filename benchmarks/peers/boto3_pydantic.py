@@ -1,4 +1,4 @@
-"""Peer (a): plain handlers with boto3's resource and Pydantic models on every path."""
+"""Peer (a): plain handlers with boto3's resource; Pydantic models in every operation."""
 
 import json
 import logging
@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from benchmarks.peers.boto3_catalogue import Boto3Catalogue
-from benchmarks.peers.catalogue import (
+from benchmarks.peers.boto3_store import Boto3Store
+from benchmarks.peers.common import (
     COMMON_HEADERS,
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -25,7 +25,7 @@ from benchmarks.peers.catalogue import (
 
 _LOGGER = logging.getLogger("products")
 _LOGGER.setLevel(logging.INFO)
-_PRODUCTS = Products(Boto3Catalogue())
+_PRODUCTS = Products(Boto3Store())
 _PRODUCT_ID = re.compile(PRODUCT_ID_PATTERN)
 
 type Event = dict[str, Any]
@@ -33,13 +33,13 @@ type Response = dict[str, Any]
 type Handler = Callable[[Event, object], Response]
 
 
-def _logged(answer_to: Handler) -> Handler:
+def _logged(operation: Handler) -> Handler:
     def handler(event: Event, context: object) -> Response:
         started = time.perf_counter()
-        response = answer_to(event, context)
+        response = operation(event, context)
         product_id = (event["pathParameters"] or {}).get("productId")
         fields = log_fields(
-            answer_to.__name__, event["resource"], response["statusCode"], started, product_id
+            operation.__name__, event["resource"], response["statusCode"], started, product_id
         )
         _LOGGER.info("request completed", extra=fields)
         return response
@@ -73,10 +73,10 @@ def list_page(event: Event, _context: object) -> Response:
 @_logged
 def create(event: Event, _context: object) -> Response:
     """POST /products."""
-    wanted = _body(event, CreateProduct)
-    if wanted is None:
+    body = _body(event, CreateProduct)
+    if body is None:
         return _problem(400, "not a product")
-    product = _PRODUCTS.create(wanted)
+    product = _PRODUCTS.create(body)
     headers = {
         "ETag": version_tag(product),
         "Location": f"/v1.0/products/{product.product_id}",
@@ -88,10 +88,10 @@ def create(event: Event, _context: object) -> Response:
 @_logged
 def update(event: Event, _context: object) -> Response:
     """PUT /products/{productId}."""
-    wanted = _body(event, UpdateProduct)
-    if wanted is None:
+    body = _body(event, UpdateProduct)
+    if body is None:
         return _problem(400, "not a change")
-    product = _PRODUCTS.update(event["pathParameters"]["productId"], wanted)
+    product = _PRODUCTS.update(event["pathParameters"]["productId"], body)
     if product is None:
         return _problem(404, "no such product")
     headers = {"ETag": version_tag(product), "Cache-Control": "no-store"}

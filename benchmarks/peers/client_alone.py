@@ -1,4 +1,4 @@
-"""The client alone: one read as strong as ours, and nothing of it in the answer."""
+"""The DynamoDB client only: one strongly consistent read and an empty response."""
 
 import logging
 import os
@@ -6,8 +6,8 @@ from typing import Any
 
 from pydynox import DynamoDBClient
 
-logging.getLogger("pydynox").setLevel(logging.WARNING)  # as ours: no line for each call
-# Settings and key are written out: to import what the peers share would be to load Pydantic.
+logging.getLogger("pydynox").setLevel(logging.WARNING)  # no line for each call, as in this service
+# Settings and key are repeated here: importing the code that peers share would load Pydantic.
 _TABLE = os.environ["TABLE_NAME"]
 _CLIENT = DynamoDBClient(
     region=os.environ["AWS_REGION"],
@@ -19,7 +19,7 @@ _CLIENT = DynamoDBClient(
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Read the product, and answer with an empty document."""
+    """Read the product and return an empty document."""
     key = {"PK": f"PRODUCT#{event['pathParameters']['productId']}", "SK": "METADATA"}
     _CLIENT.sync_get_item(_TABLE, key, consistent_read=True)
     return {"statusCode": 200, "headers": {}, "body": "{}", "isBase64Encoded": False}

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Path, Query, Response
 from mangum import Mangum
 
-from benchmarks.peers.boto3_catalogue import Boto3Catalogue
-from benchmarks.peers.catalogue import (
+from benchmarks.peers.boto3_store import Boto3Store
+from benchmarks.peers.common import (
     COMMON_HEADERS,
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -28,7 +28,7 @@ Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 
 _LOGGER = logging.getLogger("products")
 _LOGGER.setLevel(logging.INFO)
-_PRODUCTS = Products(Boto3Catalogue())
+_PRODUCTS = Products(Boto3Store())
 
 app = FastAPI()
 
@@ -39,7 +39,7 @@ def get(productId: ProductId, response: Response) -> Product:  # noqa: N803 (the
     product = _PRODUCTS.get(productId)
     if product is None:
         raise HTTPException(404, "no such product")
-    _finish(response, {"ETag": version_tag(product)})
+    _set_headers(response, {"ETag": version_tag(product)})
     return product
 
 
@@ -47,7 +47,7 @@ def get(productId: ProductId, response: Response) -> Product:  # noqa: N803 (the
 def list_page(response: Response, limit: Limit = DEFAULT_LIMIT) -> ProductList:
     """GET /products."""
     page = _PRODUCTS.page(limit)
-    _finish(response, {"ETag": digest_tag(page.model_dump_json(by_alias=True))})
+    _set_headers(response, {"ETag": digest_tag(page.model_dump_json(by_alias=True))})
     return page
 
 
@@ -57,7 +57,7 @@ def create(body: CreateProduct, response: Response) -> Product:
     product = _PRODUCTS.create(body)
     location = f"/v1.0/products/{product.product_id}"
     headers = {"ETag": version_tag(product), "Location": location}
-    _finish(response, {**headers, "Cache-Control": "no-store"})
+    _set_headers(response, {**headers, "Cache-Control": "no-store"})
     return product
 
 
@@ -71,7 +71,7 @@ def update(
     product = _PRODUCTS.update(productId, body)
     if product is None:
         raise HTTPException(404, "no such product")
-    _finish(response, {"ETag": version_tag(product), "Cache-Control": "no-store"})
+    _set_headers(response, {"ETag": version_tag(product), "Cache-Control": "no-store"})
     return product
 
 
@@ -80,10 +80,10 @@ def delete(productId: ProductId, response: Response) -> None:  # noqa: N803 (the
     """DELETE /products/{productId}."""
     if not _PRODUCTS.delete(productId):
         raise HTTPException(404, "no such product")
-    _finish(response, {"Cache-Control": "no-store"})
+    _set_headers(response, {"Cache-Control": "no-store"})
 
 
-def _finish(response: Response, headers: dict[str, str]) -> None:
+def _set_headers(response: Response, headers: dict[str, str]) -> None:
     response.headers.update({**COMMON_HEADERS, **headers})
 
 
@@ -91,7 +91,7 @@ _adapter = Mangum(app, lifespan="off")
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """What Lambda calls."""
+    """Handle an event of API Gateway."""
     started = time.perf_counter()
     response: dict[str, Any] = _adapter(event, context)
     product_id = (event["pathParameters"] or {}).get("productId")

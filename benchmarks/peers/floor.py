@@ -1,8 +1,8 @@
-"""The floor: a function that does nothing, under the same runtime client."""
+"""The floor: an empty function under the same runtime client."""
 
 from typing import Any
 
 
 def handler(_event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer with an empty document."""
+    """Return an empty document."""
     return {"statusCode": 200, "headers": {}, "body": "{}", "isBase64Encoded": False}

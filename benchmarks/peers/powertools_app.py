@@ -1,4 +1,4 @@
-"""Peers (b) and (c): Powertools' resolver with validation, its logger and its metrics."""
+"""Peers (b) and (c): the resolver of Powertools with validation, its logger and its metrics."""
 
 import time
 from typing import Annotated, Any
@@ -11,16 +11,16 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from benchmarks.peers.catalogue import (
+from benchmarks.peers.common import (
     COMMON_HEADERS,
     DEFAULT_LIMIT,
     MAX_LIMIT,
     PRODUCT_ID_PATTERN,
-    Catalogue,
     CreateProduct,
     Product,
     ProductList,
     Products,
+    ProductStore,
     UpdateProduct,
     digest_tag,
     log_fields,
@@ -32,10 +32,10 @@ Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 
 
 class PowertoolsApplication:
-    """The application around a catalogue; `handler` is what Lambda calls."""
+    """The application on a store; `handler` is its Lambda handler."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._products = Products(catalogue)
+    def __init__(self, store: ProductStore) -> None:
+        self._products = Products(store)
         self._metrics = Metrics()
         app = APIGatewayRestResolver(enable_validation=True)
         app.get("/products/<productId>")(self.get)
@@ -67,19 +67,19 @@ class PowertoolsApplication:
         product = self._products.get(productId)
         if product is None:
             raise NotFoundError("no such product")
-        return self._answer(200, product, {"ETag": version_tag(product)})
+        return self._respond(200, product, {"ETag": version_tag(product)})
 
     def list_page(self, limit: Limit = DEFAULT_LIMIT) -> Response[ProductList]:
         """GET /products."""
         page = self._products.page(limit)
-        return self._answer(200, page, {"ETag": digest_tag(page.model_dump_json(by_alias=True))})
+        return self._respond(200, page, {"ETag": digest_tag(page.model_dump_json(by_alias=True))})
 
     def create(self, body: CreateProduct) -> Response[Product]:
         """POST /products."""
         product = self._products.create(body)
         location = f"/v1.0/products/{product.product_id}"
         headers = {"ETag": version_tag(product), "Location": location}
-        return self._answer(201, product, {**headers, "Cache-Control": "no-store"})
+        return self._respond(201, product, {**headers, "Cache-Control": "no-store"})
 
     def update(
         self,
@@ -91,7 +91,7 @@ class PowertoolsApplication:
         if product is None:
             raise NotFoundError("no such product")
         headers = {"ETag": version_tag(product), "Cache-Control": "no-store"}
-        return self._answer(200, product, headers)
+        return self._respond(200, product, headers)
 
     def delete(self, productId: ProductId) -> Response[None]:  # noqa: N803 (the API's name)
         """DELETE /products/{productId}."""
@@ -100,6 +100,6 @@ class PowertoolsApplication:
         self._metrics.add_metric(name="Requests", unit=MetricUnit.Count, value=1)
         return Response(204, None, None, {**COMMON_HEADERS, "Cache-Control": "no-store"})
 
-    def _answer[Body](self, status: int, body: Body, headers: dict[str, str]) -> Response[Body]:
+    def _respond[Body](self, status: int, body: Body, headers: dict[str, str]) -> Response[Body]:
         self._metrics.add_metric(name="Requests", unit=MetricUnit.Count, value=1)
         return Response(status, content_types.APPLICATION_JSON, body, {**COMMON_HEADERS, **headers})

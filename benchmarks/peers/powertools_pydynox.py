@@ -1,6 +1,6 @@
 """Peer (c): Powertools, Pydantic and pydynox."""
 
 from benchmarks.peers.powertools_app import PowertoolsApplication
-from benchmarks.peers.pydynox_catalogue import PydynoxCatalogue
+from benchmarks.peers.pydynox_store import PydynoxStore
 
-handler = PowertoolsApplication(PydynoxCatalogue()).handler
+handler = PowertoolsApplication(PydynoxStore()).handler

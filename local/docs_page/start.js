@@ -1,4 +1,4 @@
-// Shows this server's description; every operation can be tried at once, the key is asked for once.
+// Shows this server's API. Each operation opens ready to try, and the page keeps the API key.
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",

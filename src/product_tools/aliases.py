@@ -1,6 +1,6 @@
-"""The alias `live` of each function: where it points, and what the last shift did to it.
+"""The alias `live` of each function: its versions, their weights, and a record of the last shift.
 
-It moves one alias at a time; when to move which is for `shift_traffic.py` and `rollback.py` to say.
+Moves one alias at a time. `product_tools.traffic` and `product_tools.rollback` decide when.
 """
 
 import os
@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import boto3
 from botocore.config import Config
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 
 ALIAS = "live"
 
-# The description is the one part of an alias that Lambda changes together with its version and
-# weights, in one call: what it says is true whenever a script is killed.
-_NOTE = re.compile(
-    r"(?P<phase>shifting|shifted|rolled back) from (?P<before>\d+) to (?P<to>\d+)"
-    r" \(shift (?P<shift>\d+)\)"
+# AWS stores descriptions in this format, so old aliases depend on it. Lambda changes the
+# description, version and weights of an alias in one call, so a crash leaves the record valid.
+_DESCRIPTION = re.compile(
+    r"(?P<phase>shifting|shifted|rolled back) from (?P<source>\d+) to (?P<target>\d+)"
+    r" \(shift (?P<number>\d+)\)"
 )
-_PATIENCE = Config(
+_CLIENT_CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 6}, connect_timeout=5, read_timeout=20
 )
 
 
 class AliasError(Exception):
-    """An alias cannot be read or moved; the text is a sentence that says why and what to do."""
+    """An alias cannot be read or moved; the message is one sentence with the next step."""
 
 
 class AliasMovedError(AliasError):
-    """Something else has moved an alias since it was read."""
+    """Another program has moved the alias since it was read."""
 
 
 class Phase(StrEnum):
-    """How far a shift came."""
+    """Progress of a shift."""
 
     SHIFTING = "shifting"
     SHIFTED = "shifted"
@@ -48,150 +48,162 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """What an alias's description records of the last shift.
+class ShiftRecord:
+    """Record of the last shift, stored in the description of an alias.
 
     Attributes:
-        shift: the shift's number, the same for all functions that it moves.
-        before: the version that the shift began from.
-        to: the version that it leads to.
+        old_version: the version before the shift.
+        new_version: the version after the shift.
+        number: the number of the shift; all functions of one shift have the same number.
     """
 
     phase: Phase
-    before: str
-    to: str
-    shift: int
+    old_version: str
+    new_version: str
+    number: int
+
+    @classmethod
+    def from_description(cls, description: str) -> Self | None:
+        """Parse the description of an alias; return None when it records no shift."""
+        match = _DESCRIPTION.fullmatch(description)
+        if match is None:
+            return None
+        phase = Phase(match["phase"])
+        old_version, new_version = match["source"], match["target"]
+        if phase is Phase.ROLLED_BACK:
+            old_version, new_version = new_version, old_version
+        return cls(phase, old_version, new_version, int(match["number"]))
 
     def __str__(self) -> str:
-        versions = (self.before, self.to)
+        source, target = self.old_version, self.new_version
         if self.phase is Phase.ROLLED_BACK:
-            versions = (self.to, self.before)
-        return f"{self.phase} from {versions[0]} to {versions[1]} (shift {self.shift})"
-
-
-def note_from(description: str) -> Note | None:
-    """Read a description; None when no shift wrote it."""
-    match = _NOTE.fullmatch(description)
-    if match is None:
-        return None
-    phase = Phase(match["phase"])
-    before, to = match["before"], match["to"]
-    if phase is Phase.ROLLED_BACK:
-        before, to = to, before
-    return Note(phase, before, to, int(match["shift"]))
+            source, target = target, source
+        return f"{self.phase} from {source} to {target} (shift {self.number})"
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """Where one function's alias points.
+    """State of the alias of one function.
 
     Attributes:
-        version: the version that gets what `weights` leaves.
-        weights: the share of requests, from 0 to 1, that each further version gets.
-        note: what the last shift did; None when none has touched it.
-        revision: changes with each change of the alias.
+        version: the main version; it gets the requests that `weights` leaves.
+        weights: the share of requests, from 0 to 1, of each additional version.
+        last_shift: record of the last shift; None before the first shift.
+        revision: changes with every update of the alias.
     """
 
     function: str
     version: str
     weights: Mapping[str, float] = field(default_factory=dict)
-    note: Note | None = None
+    last_shift: ShiftRecord | None = None
     revision: str = ""
 
     @property
     def shares(self) -> dict[str, float]:
-        """The share of requests, from 0 to 1, that each version gets."""
+        """The share of requests, from 0 to 1, of each version."""
         rest = round(1 - sum(self.weights.values()), 4)
         return {self.version: rest, **self.weights}
+
+    @property
+    def is_shifting(self) -> bool:
+        """Whether the last shift is neither complete nor rolled back."""
+        return self.last_shift is not None and self.last_shift.phase is Phase.SHIFTING
 
     def __str__(self) -> str:
         shares = (f"{share:.0%} to version {version}" for version, share in self.shares.items())
         return f"{self.function}: {', '.join(shares)}"
 
 
-def routing(before: str, to: str, percent: int) -> tuple[str, dict[str, float]]:
-    """Return the version and weights of an alias that sends `percent` of requests to `to`."""
-    if percent == 100:  # noqa: PLR2004 -- all of it
-        return to, {}
-    return before, {to: percent / 100}
+def routing(old_version: str, new_version: str, percent: int) -> tuple[str, dict[str, float]]:
+    """Return the main version and the weights that send `percent` of requests to the new one."""
+    if percent == 100:  # noqa: PLR2004 -- all requests
+        return new_version, {}
+    return old_version, {new_version: percent / 100}
 
 
-def latest_shift(aliases: Iterable[Alias]) -> int:
-    """Return the number of the last shift that any of the aliases records; 0 for none."""
-    return max((alias.note.shift for alias in aliases if alias.note), default=0)
+def latest_shift_number(aliases: Iterable[Alias]) -> int:
+    """Return the highest shift number that the aliases record; 0 without a record."""
+    return max((alias.last_shift.number for alias in aliases if alias.last_shift), default=0)
 
 
 def lambda_client() -> "LambdaClient":
-    """Return a client for the region and credentials that the environment variables give."""
-    return boto3.client("lambda", region_name=os.environ.get("AWS_REGION"), config=_PATIENCE)
+    """Return a Lambda client with the region and credentials of the environment variables."""
+    return boto3.client("lambda", region_name=os.environ.get("AWS_REGION"), config=_CLIENT_CONFIG)
 
 
 def cloudwatch_client() -> "CloudWatchClient":
-    """Return a client for the region and credentials that the environment variables give."""
-    return boto3.client("cloudwatch", region_name=os.environ.get("AWS_REGION"), config=_PATIENCE)
+    """Return a CloudWatch client with the region and credentials of the environment variables."""
+    return boto3.client(
+        "cloudwatch", region_name=os.environ.get("AWS_REGION"), config=_CLIENT_CONFIG
+    )
 
 
-def explained(error: BotoCoreError | ClientError) -> str:
-    """Return one sentence for a call to AWS that failed."""
-    said = " ".join(str(error).split()).rstrip(".")
-    return f"AWS refused ({said}): check the region, the credentials and their rights."
+def aws_error_message(error: BotoCoreError | ClientError) -> str:
+    """Return one sentence about a failed call to AWS."""
+    reason = " ".join(str(error).split()).rstrip(".")
+    return (
+        f"The call to AWS failed ({reason}): check the region, the credentials and their"
+        " permissions."
+    )
 
 
 class Aliases:
     """Reads and moves the alias `live` of functions.
 
     Raises:
-        AliasError: AWS refuses a call, in any method.
+        AliasError: a call to AWS fails, in any method.
     """
 
     def __init__(self, client: "LambdaClient") -> None:
         self._client = client
 
     def read(self, function: str) -> Alias:
-        """Look up where a function's alias points."""
+        """Read the alias of a function."""
         try:
-            found = self._client.get_alias(FunctionName=function, Name=ALIAS)
+            response = self._client.get_alias(FunctionName=function, Name=ALIAS)
         except self._client.exceptions.ResourceNotFoundException:
             raise AliasError(
                 f"{function} has no alias {ALIAS}: check the environment and the region, and that"
-                " the service has been deployed there."
+                " the service is deployed there."
             ) from None
         except (BotoCoreError, ClientError) as error:
-            raise AliasError(explained(error)) from error
+            raise AliasError(aws_error_message(error)) from error
         return Alias(
             function,
-            found["FunctionVersion"],
-            dict(found.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})),
-            note_from(found.get("Description", "")),
-            found["RevisionId"],
+            response["FunctionVersion"],
+            dict(response.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})),
+            ShiftRecord.from_description(response.get("Description", "")),
+            response["RevisionId"],
         )
 
-    def move(self, current: Alias, version: str, weights: Mapping[str, float], note: Note) -> Alias:
-        """Point an alias elsewhere, at once and as a whole, if it is still as `current` says.
+    def move(
+        self, current: Alias, version: str, weights: Mapping[str, float], record: ShiftRecord
+    ) -> Alias:
+        """Change version, weights and record of an alias atomically, unless it has changed.
 
         Raises:
-            AliasMovedError: it is not.
+            AliasMovedError: the alias is no longer as in `current`.
         """
         try:
-            moved = self._client.update_alias(
+            response = self._client.update_alias(
                 FunctionName=current.function,
                 Name=ALIAS,
                 FunctionVersion=version,
                 RoutingConfig={"AdditionalVersionWeights": dict(weights)},
-                Description=str(note),
+                Description=str(record),
                 RevisionId=current.revision,
             )
         except self._client.exceptions.PreconditionFailedException:
             raise AliasMovedError(
                 f"Something else has just moved the alias of {current.function}: "
-                "see who did, then run the command again."
+                "find out who did, then run the command again."
             ) from None
         except (BotoCoreError, ClientError) as error:
-            raise AliasError(explained(error)) from error
-        return Alias(current.function, version, dict(weights), note, moved["RevisionId"])
+            raise AliasError(aws_error_message(error)) from error
+        return Alias(current.function, version, dict(weights), record, response["RevisionId"])
 
     def newest_version(self, function: str) -> str:
-        """Return the highest number that has been published of a function, once it can run."""
+        """Return the highest published version of a function, after waiting until it is active."""
         try:
             pages = self._client.get_paginator("list_versions_by_function").paginate(
                 FunctionName=function
@@ -203,7 +215,7 @@ class Aliases:
                 if published["Version"] != "$LATEST"
             ]
             newest = str(max(numbers, default=0))
-            # A version that starts from a snapshot is ready after a minute or two.
+            # A version with a SnapStart snapshot needs a minute or two to become active.
             self._client.get_waiter("published_version_active").wait(
                 FunctionName=function,
                 Qualifier=newest,
@@ -215,5 +227,5 @@ class Aliases:
                 " state in the Lambda console, then deploy again."
             ) from error
         except (BotoCoreError, ClientError) as error:
-            raise AliasError(explained(error)) from error
+            raise AliasError(aws_error_message(error)) from error
         return newest

@@ -1,4 +1,4 @@
-"""The scripts' one HTTP client: exact decimals, and patience with an API that is throttled or down.
+"""The commands' HTTP client for the product API: it keeps decimals exact and retries.
 
 It knows HTTP and problem documents (RFC 9457), but no rule of the catalogue.
 """
@@ -15,11 +15,12 @@ import urllib3
 from urllib3 import exceptions
 
 RETRIED_STATUSES = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-# Six attempts ride out a throttle or a short outage: waits of about 1, 2, 4 and 8 s, or as told.
-PATIENT = 6
+# Six attempts outlast a throttle or a short outage. The waits between them are about 1, 2, 4 and
+# 8 s, or as long as Retry-After says.
+DEFAULT_ATTEMPTS = 6
 LONGEST_RETRY_AFTER_SECONDS = 30
 
-# A function may take 10 s, and API Gateway adds its own: less would give up on a live request.
+# A function may run for 10 s, and API Gateway adds time: a shorter time-out ends live requests.
 CONNECT_SECONDS = 5
 READ_SECONDS = 15
 
@@ -29,18 +30,18 @@ PRODUCT_NOT_FOUND = "tag:kimmyai.io,2026:product-not-found"
 
 
 class ApiUnavailableError(Exception):
-    """No useful answer was to be had; the text is one sentence that says why and what to do."""
+    """No usable response came; the text is one sentence with the cause and the next step."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """One answer of the API.
+    """A response of the API.
 
     Attributes:
         status: The HTTP status.
-        headers: By lower-case name.
-        body: The decoded JSON, with numbers exact; None where there is none or it is not JSON.
-        milliseconds: From sending to the last byte, waits between attempts included.
+        headers: The headers, by lower-case name.
+        body: The decoded JSON, with exact numbers; None for an empty body or one that is not JSON.
+        milliseconds: From sending to the last byte, including waits between attempts.
     """
 
     status: int
@@ -48,56 +49,58 @@ class ApiResponse:
     body: object
     milliseconds: float
 
-    def member(self, name: str) -> object:
-        """Give a member of the JSON object, or None when the answer has no such member."""
+    def field(self, name: str) -> object:
+        """Return a field of the JSON object, or None when the body has no such field."""
         return self.body.get(name) if isinstance(self.body, dict) else None
 
     def reason(self) -> str:
-        """Say in one line what the API objects to, in its own words where it gave any."""
-        errors = self.member("errors")
+        """Describe an error response in one line, with the API's own text where it has one."""
+        errors = self.field("errors")
         if isinstance(errors, list) and errors:
-            said = "; ".join(f"{error['field']}: {error['message']}" for error in errors)
+            text = "; ".join(f"{error['field']}: {error['message']}" for error in errors)
         else:
-            # API Gateway's default bodies say "message" where a problem document says "detail".
-            said = str(self.member("detail") or self.member("message") or "no reason given")
+            # API Gateway's default bodies have "message" where a problem document has "detail".
+            text = str(self.field("detail") or self.field("message") or "no reason given")
         request_id = self.headers.get("x-request-id")
-        return f"HTTP {self.status}: {said}" + (f" (request {request_id})" if request_id else "")
+        return f"HTTP {self.status}: {text}" + (f" (request {request_id})" if request_id else "")
 
 
 class ApiClient:
     """Sends requests to one product API.
 
     Args:
-        base_url: Where the API is, up to just before ``/products``.
-        api_key: The value of ``x-api-key``; empty where only reads are sent.
-        attempts: How often a request is sent while the API answers 429 or 503, or not at all.
+        base_url: The API's address, up to just before ``/products``.
+        api_key: The value of ``x-api-key``; empty for a client that only reads.
+        attempts: How often a request is sent in total when the response is 429 or 503, or missing.
 
     Raises:
-        ValueError: The URL or the key cannot be used; the text is a sentence for the user.
+        ValueError: The URL or the key is invalid; the text is a sentence for the user.
     """
 
-    def __init__(self, base_url: str, api_key: str, *, attempts: int = PATIENT) -> None:
+    def __init__(self, base_url: str, api_key: str, *, attempts: int = DEFAULT_ATTEMPTS) -> None:
         self.base_url = base_url.strip().rstrip("/")
         try:
             url = urllib3.util.parse_url(self.base_url)
         except exceptions.LocationParseError:
             url = urllib3.util.Url()
         if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
-            raise ValueError(f"{base_url!r} is no API address: give one like https://host/v1.0.")
+            raise ValueError(
+                f"{base_url!r} is not an API address: give one like https://host/v1.0."
+            )
         if self.base_url.endswith("/products"):
             raise ValueError("The API address ends just before /products: leave that part out.")
         key = api_key.strip()
         if not (key.isascii() and key.isprintable()):
-            raise ValueError("The API key holds characters that no key has: copy it again.")
+            raise ValueError("The API key contains invalid characters: copy it again.")
         self._headers = {"accept": "application/json"} | ({"x-api-key": key} if key else {})
         self._attempts = attempts
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
             retries=urllib3.Retry(
                 total=attempts - 1,
-                connect=1,  # a wrong address should be told at once
+                connect=1,  # a wrong address should fail at once
                 status_forcelist=RETRIED_STATUSES,
-                # Safe for all: creations carry an Idempotency-Key, updates an If-Match.
+                # Safe for every method: creations carry an Idempotency-Key, updates an If-Match.
                 allowed_methods=None,
                 backoff_factor=0.5,
                 backoff_max=8,
@@ -116,17 +119,17 @@ class ApiClient:
         body: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> ApiResponse:
-        """Send one request, again and again while the API is throttled or out of service.
+        """Send one request, and retry while the API is throttled or out of service.
 
         Args:
             method: The HTTP method.
-            path: What follows the base URL, such as ``/products``.
+            path: The part after the base URL, such as ``/products``.
             query: Query parameters.
             body: A JSON object to send; its ``Decimal`` values keep every digit.
-            headers: Headers besides the client's own.
+            headers: Headers besides those of the client.
 
         Raises:
-            ApiUnavailableError: No answer came, or none that a product API gives.
+            ApiUnavailableError: No response came, or none that a product API sends.
         """
         started = time.perf_counter()
         try:
@@ -139,8 +142,8 @@ class ApiClient:
                 | dict(headers or {}),
                 redirect=False,  # the key must not follow a redirect to another host
             )
-        except exceptions.HTTPError as fault:
-            raise ApiUnavailableError(self._explain(fault)) from fault
+        except exceptions.HTTPError as error:
+            raise ApiUnavailableError(self._explain(error)) from error
         response = ApiResponse(
             status=raw.status,
             headers={name.lower(): value for name, value in raw.headers.items()},
@@ -149,30 +152,30 @@ class ApiClient:
         )
         if response.status in RETRIED_STATUSES:
             raise ApiUnavailableError(
-                f"The API turned {method} {path} down {self._attempts} times"
+                f"{method} {path} failed {self._attempts} times"
                 f" ({response.reason()}): try again later."
             )
         if response.status < HTTPStatus.BAD_REQUEST and raw.data and response.body is None:
             raise ApiUnavailableError(
-                f"{self.base_url} does not answer as the product API does"
+                f"{self.base_url} is not the product API"
                 f" (HTTP {response.status}, not JSON): check the address."
             )
         return response
 
-    def _explain(self, fault: exceptions.HTTPError) -> str:
-        cause = fault.reason if isinstance(fault, exceptions.MaxRetryError) else fault
+    def _explain(self, error: exceptions.HTTPError) -> str:
+        cause = error.reason if isinstance(error, exceptions.MaxRetryError) else error
         match cause:
             case exceptions.NameResolutionError():
-                return f"The host of {self.base_url} is not known: check the address."
+                return f"The host of {self.base_url} is unknown: check the address."
             case exceptions.NewConnectionError():
-                return f"Nothing answers at {self.base_url}: start the API, or check the address."
+                return f"No server listens at {self.base_url}: start the API, or check the address."
             case exceptions.TimeoutError():
                 return (
-                    f"{self.base_url} did not answer within {READ_SECONDS} s: check the address"
+                    f"{self.base_url} sent no response within {READ_SECONDS} s: check the address"
                     " and the network, then the API's logs."
                 )
             case exceptions.SSLError():
-                return f"No secure way to {self.base_url}: check the address ({cause})."
+                return f"No secure connection to {self.base_url}: check the address ({cause})."
             case _:
                 return f"The connection to {self.base_url} broke: try again ({cause})."
 

@@ -1,6 +1,6 @@
-"""Reads and writes catalogue files, YAML or JSON by their ending, with every number exact.
+"""Reads and writes catalogue files, YAML or JSON by file extension, with exact numbers.
 
-It checks the shape of a file alone; whether a price or a name is acceptable, the API says.
+It checks only the structure of a file. The API validates the values, such as prices and names.
 """
 
 import re
@@ -13,7 +13,7 @@ import simplejson
 import yaml
 
 type Product = Mapping[str, Any]
-"""The fields a client may write, by their JSON names; amounts exact, no set-up fee is None."""
+"""The writable fields of a product by JSON name; amounts are Decimal, setupFee may be None."""
 
 FLOAT_TAG, INT_TAG = "tag:yaml.org,2002:float", "tag:yaml.org,2002:int"
 JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?\Z")
@@ -22,41 +22,45 @@ DEFAULT_CURRENCY = "ZAR"
 
 
 class CatalogueFileError(Exception):
-    """A catalogue file cannot be used; the text names the file and everything wrong with it."""
+    """A catalogue file is unusable; the text names the file and all of its errors."""
 
 
 def read(path: Path) -> list[Product]:
     """Read the products of a catalogue file.
 
-    Texts come trimmed, and a currency or set-up fee left out is filled in, as the API does.
+    Strings are trimmed, and a missing currency or set-up fee gets its default, as in the API.
 
     Raises:
-        CatalogueFileError: The file is not there, is neither YAML nor JSON, or is not of the
-            form ``{"products": [...]}``.
+        CatalogueFileError: The file is missing, is neither YAML nor JSON, or does not have the
+            structure ``{"products": [...]}``.
     """
     load = _format_of(path).load
     try:
         document: Any = load(path.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise CatalogueFileError(f"{path} cannot be read: {fault.strerror}.") from fault
-    except UnicodeDecodeError as fault:
-        raise CatalogueFileError(f"{path} is not UTF-8: save it in that encoding.") from fault
-    except (yaml.YAMLError, ValueError, RecursionError) as fault:
-        reason = " ".join(str(fault).split())
-        raise CatalogueFileError(f"{path} cannot be understood: {reason}.") from fault
-    faults = list(_faults_of(document))
-    if faults:
+    except OSError as error:
         raise CatalogueFileError(
-            "\n  - ".join([f"{path} was not loaded; put this right and try again:", *faults])
+            f"{path} cannot be read ({error.strerror}): check the path."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CatalogueFileError(f"{path} is not UTF-8: save it as UTF-8.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise CatalogueFileError(
+            f"{path} cannot be parsed; correct this and try again: {reason}."
+        ) from error
+    errors = list(_document_errors(document))
+    if errors:
+        raise CatalogueFileError(
+            "\n  - ".join([f"{path} was not loaded; correct these errors and try again:", *errors])
         )
     return [writable_fields(entry) for entry in document["products"]]
 
 
 def write(path: Path, products: Iterable[Product]) -> None:
-    """Write a catalogue file: by product id, the same bytes for the same products.
+    """Write a catalogue file, sorted by product id; the same products give the same bytes.
 
     Raises:
-        CatalogueFileError: The file cannot be written there.
+        CatalogueFileError: The file cannot be written.
     """
     dump = _format_of(path).dump
     ordered = sorted(products, key=lambda product: str(product["productId"]))
@@ -66,30 +70,36 @@ def write(path: Path, products: Iterable[Product]) -> None:
     ]
     try:
         path.write_text(dump({"products": entries}), encoding="utf-8", newline="\n")
-    except OSError as fault:
-        raise CatalogueFileError(f"{path} cannot be written: {fault.strerror}.") from fault
+    except OSError as error:
+        raise CatalogueFileError(
+            f"{path} cannot be written ({error.strerror}): check the path."
+        ) from error
 
 
-def check_ending(path: Path) -> None:
-    """Raise CatalogueFileError when the file's ending names no known format."""
+def check_extension(path: Path) -> None:
+    """Check that the file's extension is that of a known format.
+
+    Raises:
+        CatalogueFileError: It is not.
+    """
     _format_of(path)
 
 
 def writable_fields(entry: Mapping[str, Any]) -> Product:
-    """Give the fields a client may write, of a file's entry or an answer, in their usual order."""
+    """Return the writable fields of a file's entry or of a response, in their usual order."""
     fields = {field: entry.get(field) for field in FIELDS}
     fields["currency"] = entry.get("currency", DEFAULT_CURRENCY)
     return {
         field: (
             value.strip()
             if isinstance(value, str)
-            else [text.strip() for text in value] if isinstance(value, list) else value
+            else [item.strip() for item in value] if isinstance(value, list) else value
         )
         for field, value in fields.items()
     }
 
 
-def _is_text(value: object) -> bool:
+def _is_string(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
@@ -101,60 +111,61 @@ def _is_number_or_none(value: object) -> bool:
     return value is None or _is_number(value)
 
 
-def _is_list_of_texts(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
+def _is_list_of_strings(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_string, value))
 
 
-TEXT = (_is_text, "a text (in quotes where it looks like a number, a date or a yes)")
+STRING = (_is_string, "a text, in quotes if it looks like a number, a date, yes or no")
 NUMBER = (_is_number, "a number such as 1500 or 19.99, without quotes")
 FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "productId": TEXT,
-    "name": TEXT,
-    "description": TEXT,
+    "productId": STRING,
+    "name": STRING,
+    "description": STRING,
     "price": NUMBER,
     "setupFee": (_is_number_or_none, NUMBER[1]),
-    "currency": TEXT,
-    "period": TEXT,
-    "features": (_is_list_of_texts, "a list of texts"),
+    "currency": STRING,
+    "period": STRING,
+    "features": (_is_list_of_strings, "a list of texts"),
 }
 OPTIONAL_FIELDS = frozenset({"setupFee", "currency"})
 
 
-def _faults_of(document: object) -> Iterable[str]:
+def _document_errors(document: object) -> Iterable[str]:
     entries = document.get("products") if isinstance(document, _Mapping) else None
     if not isinstance(document, _Mapping) or not isinstance(entries, list):
         yield "the file must hold one mapping with a list named products"
         return
     yield from (f"unknown field {key} beside products" for key in document if key != "products")
     yield from (f"{key} is given twice" for key in document.repeated)
-    first_places: dict[str, str] = {}
+    first_labels: dict[str, str] = {}
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, _Mapping):
             yield f"product {number} must be a mapping of fields"
             continue
         product_id = entry.get("productId")
-        place = f"product {number} ({product_id})" if _is_text(product_id) else f"product {number}"
-        yield from (f"{place}: {fault}" for fault in _faults_of_entry(entry))
-        if _is_text(product_id):
-            first = first_places.setdefault(str(product_id).strip(), place)
-            if first != place:
-                yield f"{place}: its productId is already that of {first}"
+        has_id = _is_string(product_id)
+        label = f"product {number} ({product_id})" if has_id else f"product {number}"
+        yield from (f"{label}: {error}" for error in _entry_errors(entry))
+        if has_id:
+            first = first_labels.setdefault(str(product_id).strip(), label)
+            if first != label:
+                yield f"{label}: productId is already used by {first}"
 
 
-def _faults_of_entry(entry: "_Mapping") -> Iterable[str]:
+def _entry_errors(entry: "_Mapping") -> Iterable[str]:
     yield from (f"{field} is given twice" for field in entry.repeated)
-    for field, (is_right, wanted) in FIELDS.items():
+    for field, (is_valid, expected) in FIELDS.items():
         if field not in entry:
             if field not in OPTIONAL_FIELDS:
                 yield f"{field} is missing"
-        elif not is_right(entry[field]):
-            yield f"{field} must be {wanted}"
+        elif not is_valid(entry[field]):
+            yield f"{field} must be {expected}"
     known = ", ".join(FIELDS)
     yield from (f"unknown field {key} (known: {known})" for key in entry if key not in FIELDS)
 
 
 class _Mapping(dict[str, Any]):
-    """A mapping that remembers which keys its file repeats, where dict would keep the last."""
+    """A mapping that also lists the repeated keys of its file; a dict would drop them."""
 
     def __init__(self, pairs: Iterable[tuple[object, Any]]) -> None:
         super().__init__()
@@ -166,7 +177,7 @@ class _Mapping(dict[str, Any]):
 
 
 class _ExactLoader(yaml.SafeLoader):
-    """Reads JSON's numbers as Decimal; what else YAML 1.1 takes for one (010, 1:30) is text."""
+    """Loads JSON numbers as Decimal, and YAML 1.1's other numbers (010, 1:30) as strings."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the name and type are PyYAML's
         first: [(tag, form) for tag, form in resolvers if tag not in (FLOAT_TAG, INT_TAG)]
@@ -187,14 +198,14 @@ class _ExactLoader(yaml.SafeLoader):
 
 
 class _ExactDumper(yaml.SafeDumper):
-    """Writes Decimal as a plain number, and quotes what any reader would take for a number."""
+    """Dumps Decimal as a plain number, and quotes every string that a reader takes for a number."""
 
     def plain_number(self, amount: Decimal) -> yaml.ScalarNode:
         digits = f"{amount:f}"
         return self.represent_scalar(FLOAT_TAG if "." in digits else INT_TAG, digits)
 
-    def text(self, text: str) -> yaml.ScalarNode:
-        # Outside double quotes PyYAML folds Unicode's own line breaks away.
+    def string(self, text: str) -> yaml.ScalarNode:
+        # Outside double quotes PyYAML folds Unicode line breaks, which loses them.
         style = '"' if UNICODE_LINE_BREAK.search(text) else "|" if "\n" in text else None
         return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
@@ -203,7 +214,7 @@ _ExactLoader.add_constructor(FLOAT_TAG, _ExactLoader.exact_number)
 _ExactLoader.add_constructor(INT_TAG, _ExactLoader.exact_number)
 _ExactLoader.add_constructor("tag:yaml.org,2002:map", _ExactLoader.mapping)
 _ExactDumper.add_representer(Decimal, _ExactDumper.plain_number)
-_ExactDumper.add_representer(str, _ExactDumper.text)
+_ExactDumper.add_representer(str, _ExactDumper.string)
 for yaml_class in (_ExactLoader, _ExactDumper):
     yaml_class.add_implicit_resolver(FLOAT_TAG, JSON_NUMBER, list("-0123456789"))
 
@@ -239,4 +250,4 @@ def _format_of(path: Path) -> type[_Yaml] | type[_Json]:
         case ".json":
             return _Json
         case _:
-            raise CatalogueFileError(f"{path} must end in .yaml, .yml or .json, to tell its form.")
+            raise CatalogueFileError(f"{path} must end in .yaml, .yml or .json: rename it.")

@@ -1,6 +1,6 @@
-"""The Lambda functions of this service: the one list in Python of their names and routes.
+"""Names and routes of the Lambda functions: the only list in Python.
 
-Terraform has its own (`functions` in terraform/main.tf); a test compares the two.
+Terraform has a second list (`functions` in terraform/main.tf); a test compares the two.
 """
 
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 
 
 class Route(NamedTuple):
-    """The route of a function, as API Gateway writes it.
+    """HTTP method and path of a function, in the format of API Gateway.
 
     Attributes:
         method: the HTTP method.
-        path: the path below the API's base path, with its parameters in braces.
+        path: the path below the API's base path, with parameters in braces.
     """
 
     method: str
@@ -27,7 +27,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "update_product": Route("PUT", "/products/{productId}"),
     "delete_product": Route("DELETE", "/products/{productId}"),
 }
-"""The route of each function, by the name of its module in `product_lambda.handlers`."""
+"""Routes by the names of the modules in `product_lambda.handlers`."""
 
 
 def function_name(function: str, environment: str) -> str:
@@ -36,5 +36,5 @@ def function_name(function: str, environment: str) -> str:
 
 
 def function_names(environment: str) -> list[str]:
-    """Return the deployed names of an environment's functions."""
+    """Return the deployed names of all functions of an environment."""
     return [function_name(function, environment) for function in ROUTES]

@@ -1,4 +1,4 @@
-"""The zips' checksums, as `make package` writes them to SHA256SUMS and Lambda tells them."""
+"""Checks the zips against SHA256SUMS, which `make package` writes, and converts for Lambda."""
 
 import base64
 import hashlib
@@ -10,17 +10,17 @@ PACKAGES = REPOSITORY / "dist"
 
 
 class PackageSumsError(Exception):
-    """The zips are not what their checksums say; the text is a sentence with the next step."""
+    """The zips differ from their checksums; the text is a sentence with the next step."""
 
 
 def checked_packages(folder: Path) -> dict[str, str]:
     """Check each zip in a folder against SHA256SUMS.
 
     Returns:
-        The SHA-256 of each zip, hexadecimal, by the zip's name without its ending.
+        The SHA-256 of each zip in hexadecimal, by the zip's name without its suffix.
 
     Raises:
-        PackageSumsError: a zip is missing, changed, or not on the list.
+        PackageSumsError: a zip is missing, changed, or not listed.
     """
     try:
         lines = (folder / "SHA256SUMS").read_text(encoding="ascii").splitlines()
@@ -36,13 +36,13 @@ def checked_packages(folder: Path) -> dict[str, str]:
     if wrong:
         raise PackageSumsError(
             f"{', '.join(wrong)} in {folder} and SHA256SUMS do not agree: run make package again,"
-            " or fetch the packages again."
+            " or download the packages again."
         )
     return {name.removesuffix(".zip"): digest for name, digest in listed.items()}
 
 
-def as_lambda_tells(digest: str) -> str:
-    """Return a hexadecimal SHA-256 in the Base64 of Lambda's CodeSha256.
+def lambda_checksum(digest: str) -> str:
+    """Convert a hexadecimal SHA-256 to Base64, the format of Lambda's CodeSha256.
 
     Source: AWS Lambda API Reference, "FunctionConfiguration".
     """

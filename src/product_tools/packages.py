@@ -1,7 +1,7 @@
 """Builds the zip of each Lambda function: its handler, the modules it imports, and their packages.
 
-The contents follow from the imports and from the packages' own metadata; there is no list to keep.
-Nothing local, test-only or machine-dependent may get into a zip.
+The imports and the metadata of the packages decide what a zip contains; no list has to be kept.
+A zip contains nothing that is local, for tests only, or dependent on this machine.
 """
 
 import ast
@@ -32,32 +32,36 @@ CACHE = REPOSITORY / ".local" / "packages"
 PACKAGE = "product_lambda"
 HANDLERS = f"{PACKAGE}.handlers"
 # Where Lambda unpacks a function (AWS Lambda Developer Guide, "Working with .zip file archives for
-# Python Lambda functions"). Bytecode that names its file so needs no correction when it is loaded.
+# Python Lambda functions"). Bytecode with this path needs no correction when Python loads it.
 TASK_ROOT = "/var/task"
-# What each architecture is called in wheel names. Lambda's Python 3.12 runs on Amazon Linux 2023,
-# whose glibc 2.34 runs wheels made for 2.17 and 2.28.
+# The architectures, and their names in wheels. Lambda's Python 3.12 runs on Amazon Linux 2023,
+# whose glibc 2.34 runs wheels for 2.17 and 2.28.
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 GLIBC_TAGS = ("manylinux2014", "manylinux_2_17", "manylinux_2_28")
-# Zip's earliest time: the same whenever the zip is built.
+# The earliest time that a zip can hold, so that each build gives the same bytes.
 TIMESTAMP = (1980, 1, 1, 0, 0, 0)
-# What functions never read of their packages, as patterns of paths; a test fails when one of them
-# matches nothing.
+# Patterns of package files that functions never read; a test fails when a pattern matches nothing.
 UNUSED = (
     "*.pyi",  # types, for type checkers
     "*/py.typed",
     "*/tests/*",
     "pydantic/mypy.py",  # a plugin of mypy
-    "pydantic/v1/*",  # Pydantic 1, for models that are still written for it
-    "pydynox/testing/*",  # doubles for tests
+    "pydantic/v1/*",  # Pydantic 1, for old models
+    "pydynox/testing/*",  # test doubles
 )
 
 
 class PackagingError(Exception):
-    """A reason why the zips cannot be built, as one sentence for the person at the terminal."""
+    """The zips cannot be built; the text is a sentence with the reason and the next step."""
 
 
 class Needs(NamedTuple):
-    """What one function needs: modules of ours, and top-level names that others provide."""
+    """The imports of one function.
+
+    Attributes:
+        modules: modules of this repository.
+        imports: top-level names that packages provide.
+    """
 
     modules: frozenset[str]
     imports: frozenset[str]
@@ -76,17 +80,17 @@ def handler_names(graph: grimp.ImportGraph) -> list[str]:
 
 
 def source_of(module: str, root: Path = SOURCES) -> Path:
-    """Return the file of a module of ours, below a folder that holds the package."""
+    """Return the file of a module of this repository, below the folder of its package."""
     path = root / module.replace(".", "/")
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def needs_of(handler: str, graph: grimp.ImportGraph) -> Needs:
-    """Follow the imports of a handler, those inside functions and of parent packages included.
+    """Return all imports of a handler, also those inside functions and of parent packages.
 
     Args:
-        handler: the function's name, as in `get_product`.
-        graph: the imports of `product_lambda`, without those made for type checking alone.
+        handler: the name of the function, for example `get_product`.
+        graph: the imports of `product_lambda`, without those for type checking only.
     """
     modules: set[str] = set()
     imports: set[str] = set()
@@ -106,12 +110,12 @@ def needs_of(handler: str, graph: grimp.ImportGraph) -> Needs:
 def distributions_for(
     imports: Iterable[str], packages: Path, arch: str
 ) -> list[importlib.metadata.Distribution]:
-    """Find the packages that provide the imported names, and what those declare to need in turn.
+    """Return the packages that provide the imported names, and the packages that those require.
 
     Args:
-        imports: top-level names, as in `pydynox`.
-        packages: the folder that the locked packages are unpacked in.
-        arch: the architecture that markers of requirements are evaluated for.
+        imports: top-level names, for example `pydynox`.
+        packages: the folder of the unpacked, locked packages.
+        arch: the architecture for the markers of requirements.
 
     Raises:
         PackagingError: no locked package provides one of the names.
@@ -155,41 +159,44 @@ def distributions_for(
 
 
 def compile_tree(folder: Path, *, beside_source: bool) -> None:
-    """Compile a folder's modules to bytecode that Lambda loads without looking at their sources.
+    """Compile a folder's modules to bytecode that Lambda loads without a check of the sources.
 
-    The interpreter that compiles is a bare one with fixed hashing: what else it has loaded would
-    show in the bytecode.
+    A bare interpreter with fixed hashing compiles them, since other loaded modules would change
+    the bytecode.
 
     Args:
-        folder: what becomes the function's root.
-        beside_source: put `x.pyc` beside `x.py`, where it is found without its source, instead of
-            into `__pycache__`.
+        folder: the future root folder of the function.
+        beside_source: write `x.pyc` beside `x.py` instead of into `__pycache__`, so that Python
+            loads it without its source.
 
     Raises:
         PackagingError: a module does not compile.
     """
     command = [sys.executable, "-S", "-s", "-P"]
-    # A traceback names lines; its marks below them would make every module larger to load.
+    # Without column positions, which tracebacks show and which make each module larger.
     command += ["-X", "no_debug_ranges", "-m", "compileall", "-q", "-f"]
     command += ["--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", TASK_ROOT]
     if beside_source:
         command.append("-b")
-    outcome = subprocess.run(
+    completed = subprocess.run(
         [*command, str(folder)],
         env={"PYTHONHASHSEED": "0"},
         capture_output=True,
         text=True,
         check=False,
     )
-    if outcome.returncode != 0:
-        raise PackagingError(f"A module could not be compiled: {outcome.stdout.strip()}")
+    if completed.returncode != 0:
+        raise PackagingError(f"A module could not be compiled: {completed.stdout.strip()}")
 
 
 def fetch_packages(arch: str) -> Path:
-    """Unpack the locked packages for an architecture and compile them, or find that done already.
+    """Download, unpack and compile the locked packages for an architecture, once.
+
+    Returns:
+        The folder of the packages.
 
     Raises:
-        PackagingError: the packages are neither on this machine nor to be had.
+        PackagingError: the packages cannot be downloaded.
     """
     made_by = Path(__file__).read_bytes() + platform.python_version().encode()
     key = hashlib.sha256(REQUIREMENTS.read_bytes() + made_by)
@@ -197,7 +204,7 @@ def fetch_packages(arch: str) -> Path:
     if folder.exists():
         return folder
 
-    print(f"Fetching the packages of requirements.txt for {arch} ...", flush=True)
+    print(f"Downloading the packages of requirements.txt for {arch} ...", flush=True)
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as unfinished:
         unpacked = Path(unfinished) / "packages"
@@ -207,27 +214,30 @@ def fetch_packages(arch: str) -> Path:
         command += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", "3.12"]
         for tag in GLIBC_TAGS:
             command += ["--platform", f"{tag}_{MACHINES[arch]}"]
-        outcome = subprocess.run(
+        completed = subprocess.run(
             [*command, "--target", str(unpacked)], capture_output=True, text=True, check=False
         )
-        if outcome.returncode != 0:
+        if completed.returncode != 0:
             log = CACHE / f"{arch}.log"
-            log.write_text(outcome.stdout + outcome.stderr, encoding="utf-8")
+            log.write_text(completed.stdout + completed.stderr, encoding="utf-8")
             raise PackagingError(
-                f"The packages of requirements.txt for {arch} could not be had: check the network,"
-                f" then try again (the details are in {os.path.relpath(log)})."
+                f"The packages of requirements.txt for {arch} could not be downloaded: check the"
+                f" network, then try again (the details are in {os.path.relpath(log)})."
             )
         compile_tree(unpacked, beside_source=True)
         try:
             unpacked.rename(folder)
         except OSError:
-            if not folder.exists():  # else another build has just made the same
+            if not folder.exists():  # otherwise another build has just made the same folder
                 raise
     return folder
 
 
-def our_files(modules: Iterable[str], staged: Path) -> Iterator[tuple[str, Path]]:
-    """Pair names in the zip with files, for our modules: bytecode, and source for tracebacks."""
+def module_files(modules: Iterable[str], staged: Path) -> Iterator[tuple[str, Path]]:
+    """Pair names in the zip with files, for modules of this repository.
+
+    Bytecode goes into the zip, and the source for tracebacks.
+    """
     for module in modules:
         source = source_of(module, staged)
         bytecode = (
@@ -240,45 +250,45 @@ def our_files(modules: Iterable[str], staged: Path) -> Iterator[tuple[str, Path]
 def package_files(
     distribution: importlib.metadata.Distribution, packages: Path
 ) -> Iterator[tuple[str, Path]]:
-    """Pair names in the zip with files, for a package: bytecode instead of sources, no tests.
+    """Pair names in the zip with files, for a package: bytecode without sources and tests.
 
-    Their sources would add half a megabyte to a zip, for lines of other people's code in a
-    traceback. Of the metadata, `METADATA` alone is shipped: packages look their version up
-    there, and Amazon Inspector what to report.
+    The sources of packages would add half a megabyte to a zip, only for lines in tracebacks. Of
+    the metadata only `METADATA` goes into the zip: packages read their version there, and Amazon
+    Inspector reads what to report.
     """
-    for path in distribution.files or ():
-        inside = PurePosixPath(path)
-        in_metadata = inside.parts[0].endswith(".dist-info")
+    for listed in distribution.files or ():
+        path = PurePosixPath(listed)
+        is_metadata = path.parts[0].endswith(".dist-info")
         if (
-            ".." in inside.parts  # a command, outside the packages
-            or "__pycache__" in inside.parts  # what the installing machine compiled
-            or (in_metadata and inside.name != "METADATA")
-            or any(fnmatchcase(str(inside), pattern) for pattern in UNUSED)
+            ".." in path.parts  # a command, outside the packages
+            or "__pycache__" in path.parts  # bytecode of the installing machine
+            or (is_metadata and path.name != "METADATA")
+            or any(fnmatchcase(str(path), pattern) for pattern in UNUSED)
         ):
             continue
-        if inside.suffix == ".py":
-            inside = inside.with_suffix(".pyc")
-        yield inside.as_posix(), packages / inside
+        if path.suffix == ".py":
+            path = path.with_suffix(".pyc")
+        yield path.as_posix(), packages / path
 
 
 def write_zip(destination: Path, files: Mapping[str, Path]) -> None:
-    """Write a zip whose bytes depend on the files' names and contents alone."""
+    """Write a zip whose bytes depend only on the names and contents of the files."""
     unfinished = destination.with_suffix(".part")
     with zipfile.ZipFile(unfinished, "w") as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, TIMESTAMP)
-            entry.create_system = 3  # Unix, on which the mode below is meant
+            entry.create_system = 3  # Unix, which defines the mode below
             entry.external_attr = (0o100755 if name.endswith(".so") else 0o100644) << 16
             archive.writestr(entry, files[name].read_bytes(), zipfile.ZIP_DEFLATED, 9)
     unfinished.replace(destination)
 
 
 def build(arch: str, out: Path) -> list[Path]:
-    """Build the zip of every function and a `SHA256SUMS` file that lists them.
+    """Build the zip of every function, and a `SHA256SUMS` file of the zips.
 
     Args:
         arch: `arm64` or `x86_64`.
-        out: the folder to write to; it is made when missing.
+        out: the folder to write to; it is created when missing.
 
     Returns:
         The zips, in the order of their names.
@@ -304,7 +314,7 @@ def build(arch: str, out: Path) -> list[Path]:
 
         def pack(handler: str) -> Path:
             needs = needs_of(handler, graph)
-            files = dict(our_files(needs.modules, staged))
+            files = dict(module_files(needs.modules, staged))
             for distribution in distributions_for(needs.imports, packages, arch):
                 files.update(package_files(distribution, packages))
             destination = out / f"{handler}.zip"
@@ -313,7 +323,7 @@ def build(arch: str, out: Path) -> list[Path]:
 
         zips: list[Path] = []
         sums: list[str] = []
-        # Threads, since the compressor works outside Python's lock.
+        # Threads are enough: the compressor releases Python's global lock.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for built in pool.map(pack, handler_names(graph)):
                 digest = hashlib.sha256(built.read_bytes()).hexdigest()

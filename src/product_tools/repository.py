@@ -1,4 +1,4 @@
-"""Where this repository is on the disk."""
+"""The root folder of this repository."""
 
 from pathlib import Path
 from typing import Final

@@ -1,64 +1,68 @@
-"""Puts aliases back on the version before a shift."""
+"""Rollback of a shift: every alias goes back to the version before it."""
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
-from product_tools.aliases import (
-    Alias,
-    AliasError,
-    Aliases,
-    AliasMovedError,
-    Note,
-    Phase,
-)
+from product_tools.aliases import Alias, AliasError, Aliases, AliasMovedError, Phase
 
-ATTEMPTS_AGAINST_A_RUNNING_SHIFT = 5
+ATTEMPTS_AGAINST_RUNNING_SHIFT = 5
 
 
 def is_unfinished(states: Sequence[Alias]) -> bool:
-    """Tell whether the last shift was neither completed nor undone on each of its functions."""
-    return any(alias.note and alias.note.phase is Phase.SHIFTING for alias in states)
+    """Return whether the last shift of any function is neither complete nor rolled back."""
+    return any(alias.is_shifting for alias in states)
 
 
-def roll_back(aliases: Aliases, functions: Sequence[str], shift: int) -> int:
-    """Undo one shift on each function that it moved, and say what was done.
+def roll_back(aliases: Aliases, functions: Sequence[str], shift: int) -> bool:
+    """Roll back one shift on every function, and print one line for each.
 
-    One function that cannot be moved does not keep the others from it.
+    An error on one function does not stop the rollback of the others.
+
+    Args:
+        aliases: reads and moves the aliases.
+        functions: the names of the functions; those outside the shift do not change.
+        shift: the number of the shift.
 
     Returns:
-        The exit code: 1 when a function is not back.
+        Whether every function of the shift is back on its old version.
     """
-    exit_code = 0
+    is_complete = True
     for function in functions:
         try:
-            print(_undo(aliases, function, shift), flush=True)
+            print(_roll_back_function(aliases, function, shift), flush=True)
         except AliasError as error:
             print(f"{function} is not rolled back: {error}", file=sys.stderr, flush=True)
-            exit_code = 1
-    return exit_code
+            is_complete = False
+    return is_complete
 
 
-def _undo(aliases: Aliases, function: str, shift: int) -> str:
-    """Undo a shift on one function, also against a shift that still runs and moves it on."""
+def _roll_back_function(aliases: Aliases, function: str, shift: int) -> str:
+    """Roll back one function, even while a running shift moves its alias."""
     attempt = 1
     while True:
         current = aliases.read(function)
-        note = current.note
-        if note is None or note.shift != shift:
-            return f"{function}: stays on version {current.version}, which shift {shift} left alone"
-        if note.phase is Phase.ROLLED_BACK:
-            return f"{function}: is on version {current.version} since shift {shift} was undone"
-        if current.version not in (note.before, note.to):
-            raise AliasError(
-                f"somebody has pointed it at version {current.version} since shift {shift}, which"
-                f" led from {note.before} to {note.to}; move it by hand if that is wrong."
+        record = current.last_shift
+        if record is None or record.number != shift:
+            return f"{function}: stays on version {current.version}; shift {shift} did not move it"
+        if record.phase is Phase.ROLLED_BACK:
+            return (
+                f"{function}: is on version {current.version}; shift {shift} is already rolled back"
             )
-        undone = Note(Phase.ROLLED_BACK, note.before, note.to, note.shift)
+        if current.version not in (record.old_version, record.new_version):
+            raise AliasError(
+                f"after shift {shift} from version {record.old_version} to {record.new_version},"
+                f" someone moved it to version {current.version}; if that is wrong, move it back"
+                " with `aws lambda update-alias`."
+            )
         try:
-            aliases.move(current, note.before, {}, undone)
+            aliases.move(current, record.old_version, {}, replace(record, phase=Phase.ROLLED_BACK))
         except AliasMovedError:
-            if attempt == ATTEMPTS_AGAINST_A_RUNNING_SHIFT:
+            if attempt == ATTEMPTS_AGAINST_RUNNING_SHIFT:
                 raise
             attempt += 1
         else:
-            return f"{function}: back from version {note.to} on {note.before}, for all requests"
+            return (
+                f"{function}: rolled back from version {record.new_version} to"
+                f" {record.old_version}, for all requests"
+            )

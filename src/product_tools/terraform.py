@@ -1,8 +1,9 @@
-"""Runs Terraform on a copy of one of the roots, with a state in a folder of this machine.
+"""Runs Terraform: on a copy of a root module with a local state, or on an environment's state.
 
-It knows Terraform's commands and their output; it knows no resource and no emulator.
+It knows Terraform's commands and their output. It knows no resource and no emulator.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,12 +16,15 @@ from typing import Any, TextIO
 
 from product_tools.repository import REPOSITORY
 
-OLDEST = (1, 11)  # the first whose S3 backend locks without a table
+TERRAFORM_FOLDER = REPOSITORY / "terraform"
+PLAN_FOLDER = REPOSITORY / ".local" / "plan"
+OLDEST_VERSION = (1, 11)  # the first version whose S3 backend locks without a table
 
-_PLUGINS = REPOSITORY / ".local" / "terraform-plugins"
+_PLUGIN_CACHE = REPOSITORY / ".local" / "terraform-plugins"
 _INSTALL = "install Terraform 1.11 or newer (developer.hashicorp.com/terraform/install)"
-_BACKEND_OVERRIDE = 'terraform {\n  backend "local" {\n    path = "terraform.tfstate"\n  }\n}\n'
-# What a run may take from its caller: a profile, a workspace or a TF_VAR_* could point elsewhere.
+_LOCAL_BACKEND = 'terraform {\n  backend "local" {\n    path = "terraform.tfstate"\n  }\n}\n'
+# A local run takes only these from its caller. Others, such as AWS_PROFILE, TF_WORKSPACE or
+# TF_VAR_*, could lead it to a real account.
 _INHERITED = (
     "PATH",
     "HOME",
@@ -29,22 +33,23 @@ _INHERITED = (
     "HTTPS_PROXY",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
+    "TF_CLI_CONFIG_FILE",
 )
 
 
 class TerraformError(Exception):
-    """Terraform cannot do what it should; the text is a sentence that says why and what to do."""
+    """Terraform fails; the text is a sentence with the reason and the next step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a plan would do to one resource.
+    """A planned change of one resource.
 
     Attributes:
-        address: Its address, for example ``aws_lambda_function.function["get_product"]``.
-        kind: Its type, for example ``aws_lambda_function``.
+        address: the resource, for example ``aws_lambda_function.function["get_product"]``.
+        kind: the type of the resource, for example ``aws_lambda_function``.
         actions: ``("create",)``, ``("update",)``, ``("delete", "create")`` and so on.
-        attributes: The attributes that an update would change.
+        attributes: the names of the attributes that change.
     """
 
     address: str
@@ -57,39 +62,78 @@ def find_terraform() -> str:
     """Return the path of the Terraform program.
 
     Raises:
-        TerraformError: There is none, or it is too old.
+        TerraformError: the program is missing or too old.
     """
     program = shutil.which("terraform")
     if program is None:
         raise TerraformError(f"Terraform was not found: {_INSTALL}, then try again.")
-    response = subprocess.run(
+    completed = subprocess.run(
         [program, "version", "-json"],
         capture_output=True,
         text=True,
         check=False,
-        env=_environment(),
+        env=_terraform_environment(_inherited()),
     )
     try:
-        version = str(json.loads(response.stdout)["terraform_version"])
+        version = str(json.loads(completed.stdout)["terraform_version"])
     except (ValueError, KeyError):
-        raise TerraformError(f"{program} does not tell its version: {_INSTALL}.") from None
-    if tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".")[:2]) < OLDEST:
+        raise TerraformError(f"{program} does not report its version: {_INSTALL}.") from None
+    if (
+        tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".")[:2])
+        < OLDEST_VERSION
+    ):
         raise TerraformError(f"Terraform {version} is too old: {_INSTALL}.")
     return program
 
 
-class Root:
-    """A root module at work in `folder`: a copy of the files of `source`, its plan and its state.
-
-    Args:
-        source: The tracked folder; it is read only.
-        folder: Where to work; made when missing, private to the user, since a state holds secrets.
-        variables: Values by name, written to a file that Terraform reads by itself.
-        environment: Environment variables for the provider, beside what a run inherits.
-        var_file: A further file of values, which yields to `variables`.
+class _Program:
+    """The Terraform program in one working directory, with one set of environment variables.
 
     Raises:
-        TerraformError: Terraform fails, in any method; `folder/terraform.log` has all it said.
+        TerraformError: the program is missing or too old.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._path = find_terraform()
+        self._folder = folder
+        self._environment = _terraform_environment(environment)
+
+    @contextlib.contextmanager
+    def running(
+        self, arguments: Iterable[str], *, stdout: int | None, stderr: int | None
+    ) -> Iterator[subprocess.Popen[str]]:
+        """Run a command; on Ctrl-C, wait for its end."""
+        with subprocess.Popen(
+            [self._path, *arguments],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            umask=0o077,  # plans and states hold secrets
+        ) as process:
+            try:
+                yield process
+            except KeyboardInterrupt:
+                # Terraform gets the signal too, and writes its state before it ends.
+                process.communicate()
+                raise
+
+
+class LocalRoot:
+    """A copy of a root module in a folder, with its own plan and state.
+
+    Args:
+        source: the tracked folder of the root module; it is only read.
+        folder: the folder of the copy. It is created when missing, and only the user can read it,
+            since a state holds secrets.
+        variables: values by name; they override those of `var_file`.
+        environment: environment variables for the provider.
+        var_file: a further file of values.
+
+    Raises:
+        TerraformError: Terraform fails, in any method; `folder/terraform.log` holds its output.
     """
 
     def __init__(
@@ -101,69 +145,54 @@ class Root:
         var_file: Path | None = None,
     ) -> None:
         self.folder = folder
-        self._program = find_terraform()
+        self._program = _Program(folder, {**_isolated_environment(), **environment})
         self._log = folder / "terraform.log"
         self._plan = folder / "planned.tfplan"
         self._lock = folder / ".terraform.lock.hcl"
-        self._ready = folder / "initialised.lock.hcl"
+        self._initialised_lock = folder / "initialised.lock.hcl"
         self._applied = folder / "applied.sha256"
-        self._environment = {**_environment(), **environment}
-        self._lay_out(source, variables, var_file)
+        self._copy_files(source, variables, var_file)
 
     def init(self) -> None:
-        """Bring the provider in, once: from TF_PLUGIN_DIR where set, else from the registry."""
-        if self._ready.exists() and self._ready.read_bytes() == self._lock.read_bytes():
+        """Install the provider once: from TF_PLUGIN_DIR where it is set, else from the registry."""
+        done = self._initialised_lock
+        if done.exists() and done.read_bytes() == self._lock.read_bytes():
             return
-        mirror = os.environ.get("TF_PLUGIN_DIR")
-        if mirror and not Path(mirror).is_dir():
-            raise TerraformError(
-                f"TF_PLUGIN_DIR is {mirror}, which is no folder: "
-                "name one that mirrors the provider, or unset it."
-            )
-        arguments = ["init", "-input=false", "-no-color", "-lockfile=readonly"]
-        if mirror:
-            arguments.append(f"-plugin-dir={Path(mirror).resolve()}")
-        if self._run(arguments).returncode:
-            raise TerraformError(
-                "Terraform's AWS provider could not be had: check the network, or set "
-                f"TF_PLUGIN_DIR to a folder that mirrors it (the details are in {self._log})."
-            )
-        shutil.copyfile(self._lock, self._ready)
+        failure = (
+            "Terraform's AWS provider could not be installed: check the network, or set "
+            f"TF_PLUGIN_DIR to a folder that mirrors it (the details are in {self._log})."
+        )
+        self._output_of(_init_command("-no-color"), failure)
+        shutil.copyfile(self._lock, done)
 
     def plan(self) -> list[Change]:
-        """Plan, keep the plan for `apply`, and return what it would change."""
-        self._narrate(
-            ["plan", "-input=false", "-json", f"-out={self._plan}"], lambda _address: None
-        )
-        shown = self._run(["show", "-json", str(self._plan)])
-        if shown.returncode:
-            raise TerraformError(
-                f"Terraform cannot read its own plan: the end of {self._log} says why."
-            )
-        changes = json.loads(shown.stdout).get("resource_changes", [])
+        """Plan, keep the plan for `apply`, and return its changes."""
+        self._run_with_events(["plan", "-input=false", "-json", f"-out={self._plan}"])
+        failure = f"Terraform cannot read its own plan: see the end of {self._log}."
+        shown = self._output_of(["show", "-json", str(self._plan)], failure)
         return [
-            _change(entry) for entry in changes if entry["mode"] == "managed" and not _idle(entry)
+            _change(entry)
+            for entry in json.loads(shown).get("resource_changes", [])
+            if entry["mode"] == "managed"
+            and entry["change"]["actions"] not in (["no-op"], ["read"])
         ]
 
-    def apply(self, done: Callable[[str], None]) -> None:
-        """Carry out the last plan; `done` hears the address of each resource that is finished."""
-        self._narrate(["apply", "-input=false", "-json", str(self._plan)], done)
+    def apply(self, report_resource: Callable[[str], None]) -> None:
+        """Apply the last plan, and report the address of each resource when it is finished."""
+        self._run_with_events(["apply", "-input=false", "-json", str(self._plan)], report_resource)
         self._applied.write_text(self._fingerprint())
 
     def has_applied_these_files(self) -> bool:
-        """Whether the last complete apply was of the same files and values."""
+        """Return whether the last complete apply used the same files and values."""
         return self._applied.exists() and self._applied.read_text() == self._fingerprint()
 
     def outputs(self) -> dict[str, Any]:
-        """Return the outputs by name, the sensitive ones too."""
-        response = self._run(["output", "-json"])
-        if response.returncode:
-            raise TerraformError(
-                f"Terraform cannot read its state: the end of {self._log} says why."
-            )
-        return {name: output["value"] for name, output in json.loads(response.stdout).items()}
+        """Return the outputs by name, including the sensitive ones."""
+        failure = f"Terraform cannot read its state: see the end of {self._log}."
+        shown = self._output_of(["output", "-json"], failure)
+        return {name: output["value"] for name, output in json.loads(shown).items()}
 
-    def _lay_out(
+    def _copy_files(
         self, source: Path, variables: Mapping[str, object], var_file: Path | None
     ) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -173,8 +202,8 @@ class Root:
             shutil.copyfile(entry, self.folder / entry.name)
         if (source / "templates").is_dir():
             shutil.copytree(source / "templates", self.folder / "templates", dirs_exist_ok=True)
-        (self.folder / "backend_override.tf").write_text(_BACKEND_OVERRIDE)
-        # Terraform reads these in the order of their names, and the later one wins.
+        (self.folder / "backend_override.tf").write_text(_LOCAL_BACKEND)
+        # Terraform reads these files in the order of their names, and the later value wins.
         if var_file is not None:
             shutil.copyfile(var_file, self.folder / "1.auto.tfvars")
         values = self.folder / "2.auto.tfvars.json"
@@ -191,77 +220,171 @@ class Root:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
         return digest.hexdigest()
 
-    def _read(self, arguments: list[str]) -> dict[str, Any]:
-        response = self._run(arguments)
-        if response.returncode:
-            raise TerraformError(f"Terraform cannot read what it wrote: {self._log} says why.")
-        document: dict[str, Any] = json.loads(response.stdout)
-        return document
+    def _output_of(self, arguments: list[str], failure: str) -> str:
+        """Run a command and return its output.
 
-    def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        response = subprocess.run(
-            [self._program, *arguments],
-            cwd=self.folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-        if response.returncode:
+        Raises:
+            TerraformError: the command fails; the text is `failure`.
+        """
+        pipe = subprocess.PIPE
+        with self._program.running(arguments, stdout=pipe, stderr=pipe) as process:
+            stdout, stderr = process.communicate()
+        if process.returncode:
             with self._log.open("a") as log:
-                log.write(response.stdout + response.stderr)
-        return response
+                log.write(stdout + stderr)
+            raise TerraformError(failure)
+        return stdout
 
-    def _narrate(self, arguments: list[str], done: Callable[[str], None]) -> None:
-        """Run a command that tells what it does as JSON lines; on Ctrl-C, wait for its end too."""
-        faults: list[str] = []
+    def _run_with_events(
+        self, arguments: list[str], report_resource: Callable[[str], None] | None = None
+    ) -> None:
+        """Run a command that writes its progress as JSON lines.
+
+        Raises:
+            TerraformError: the command fails; the text holds its first error.
+        """
+        errors: list[str] = []
         with (
             self._log.open("w") as log,
-            subprocess.Popen(
-                [self._program, *arguments],
-                cwd=self.folder,
-                env=self._environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                stdin=subprocess.DEVNULL,
+            self._program.running(
+                arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             ) as process,
         ):
-            assert process.stdout is not None  # noqa: S101 (it was asked for)
-            try:
-                for event in _events(process.stdout, log):
-                    if event.get("type") == "apply_complete" and event["hook"]["action"] != "read":
-                        done(event["hook"]["resource"]["addr"])
-                    if event.get("@level") == "error":
-                        faults.append(_fault(event))
-            except KeyboardInterrupt:
-                # Terraform got the signal as well; it writes its state before it ends.
-                process.wait()
-                raise
+            assert process.stdout is not None  # noqa: S101 (it is a pipe)
+            for event in _events(process.stdout, log):
+                is_applied = event.get("type") == "apply_complete"
+                if is_applied and report_resource and event["hook"]["action"] != "read":
+                    report_resource(event["hook"]["resource"]["addr"])
+                if event.get("@level") == "error":
+                    errors.append(_error_text(event))
         if process.returncode:
-            said = faults[0] if faults else "it gave no reason"
-            raise TerraformError(f"Terraform stopped: {said} (the details are in {self._log}).")
+            reason = errors[0] if errors else "it gave no reason"
+            raise TerraformError(f"Terraform stopped: {reason} (the details are in {self._log}).")
 
 
-def _environment() -> dict[str, str]:
-    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    # A file that is gone would make each command begin with a warning.
-    settings = os.environ.get("TF_CLI_CONFIG_FILE", "")
-    if Path(settings).is_file():
-        environment["TF_CLI_CONFIG_FILE"] = settings
-    if "TF_PLUGIN_DIR" not in os.environ:
-        _PLUGINS.mkdir(parents=True, exist_ok=True)
-        environment["TF_PLUGIN_CACHE_DIR"] = str(_PLUGINS)  # one download serves every root
+class RemoteRoot:
+    """The service's root module on the remote state of an environment.
+
+    Its commands write to the terminal. They take credentials, a profile and TF_VAR_* from the
+    caller's environment variables.
+
+    Args:
+        environment: the name of the environment, as in the files of terraform/environments.
+
+    Attributes:
+        plan_file: the plan. It holds the state, and so the API key.
+        text_file: the plan as text, without sensitive values.
+        checksum_file: the SHA-256 of the plan.
+
+    Raises:
+        TerraformError: Terraform fails, in any method.
+    """
+
+    def __init__(self, environment: str) -> None:
+        self._environment = environment
+        PLAN_FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.plan_file = PLAN_FOLDER / f"{environment}.tfplan"
+        self.text_file = PLAN_FOLDER / "plan.txt"
+        self.checksum_file = PLAN_FOLDER / "plan.sha256"
+        self._program = _Program(
+            TERRAFORM_FOLDER, {**os.environ, "TF_DATA_DIR": str(PLAN_FOLDER / "terraform")}
+        )
+
+    def init(self) -> None:
+        """Install the provider and connect to the state."""
+        backend = f"-backend-config=environments/{self._environment}.s3.tfbackend"
+        self._run(*_init_command("-reconfigure", backend))
+
+    def validate(self) -> None:
+        """Check the files against the provider's schema."""
+        self._run("validate")
+
+    def plan(self) -> None:
+        """Plan, and write the plan to `plan_file`.
+
+        The state is not locked, since a plan writes nothing to it. Terraform rejects the plan at
+        its apply when the state has changed since.
+        """
+        values = f"-var-file=environments/{self._environment}.tfvars"
+        self._run("plan", "-input=false", "-lock=false", values, f"-out={self.plan_file}")
+
+    def apply(self) -> None:
+        """Apply the plan in `plan_file`."""
+        self._run("apply", "-input=false", "-lock-timeout=5m", str(self.plan_file))
+
+    def plan_as_text(self) -> str:
+        """Return the plan as text for people; Terraform leaves sensitive values out."""
+        return self._output_of("show", "-no-color", str(self.plan_file))
+
+    def plan_as_json(self) -> str:
+        """Return the whole plan, including sensitive values."""
+        return self._output_of("show", "-json", str(self.plan_file))
+
+    def output(self, name: str) -> str:
+        """Return an output of the last apply."""
+        return self._output_of("output", "-raw", name)
+
+    def _run(self, *arguments: str) -> None:
+        self._complete(arguments, stdout=None)
+
+    def _output_of(self, *arguments: str) -> str:
+        return self._complete(arguments, stdout=subprocess.PIPE)
+
+    def _complete(self, arguments: tuple[str, ...], *, stdout: int | None) -> str:
+        with self._program.running(arguments, stdout=stdout, stderr=None) as process:
+            output, _ = process.communicate()
+        if process.returncode:
+            raise TerraformError(
+                f"terraform {arguments[0]} failed for {self._environment}: correct what its output"
+                " above names, then try again."
+            )
+        return output or ""
+
+
+def _init_command(*arguments: str) -> list[str]:
+    """Return the arguments of `terraform init`.
+
+    Raises:
+        TerraformError: TF_PLUGIN_DIR is not a folder.
+    """
+    command = ["init", "-input=false", "-lockfile=readonly", *arguments]
+    mirror = os.environ.get("TF_PLUGIN_DIR")
+    if mirror and not Path(mirror).is_dir():
+        raise TerraformError(
+            f"TF_PLUGIN_DIR is {mirror}, which is not a folder: "
+            "set it to a folder that mirrors the provider, or unset it."
+        )
+    if mirror:
+        command.append(f"-plugin-dir={Path(mirror).resolve()}")
+    return command
+
+
+def _terraform_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Add Terraform's own settings to environment variables."""
+    settings = {**environment, "TF_IN_AUTOMATION": "true", "CHECKPOINT_DISABLE": "true"}
+    # Terraform begins the output of each command with a warning when this file is missing.
+    if not Path(settings.get("TF_CLI_CONFIG_FILE", "")).is_file():
+        settings.pop("TF_CLI_CONFIG_FILE", None)
+    if not os.environ.get("TF_PLUGIN_DIR"):
+        _PLUGIN_CACHE.mkdir(parents=True, exist_ok=True)
+        settings.setdefault("TF_PLUGIN_CACHE_DIR", str(_PLUGIN_CACHE))  # one download for all roots
+    return settings
+
+
+def _isolated_environment() -> dict[str, str]:
+    """Return environment variables that lead the provider to no real account."""
+    no_proxy = filter(None, [os.environ.get("NO_PROXY", ""), "127.0.0.1"])
     return {
-        **environment,
-        "TF_IN_AUTOMATION": "true",
-        "CHECKPOINT_DISABLE": "true",
+        **_inherited(),
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY", ""), "127.0.0.1"])),
+        "NO_PROXY": ",".join(no_proxy),
     }
+
+
+def _inherited() -> dict[str, str]:
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
 
 
 def _events(lines: Iterable[str], log: TextIO) -> Iterator[dict[str, Any]]:
@@ -270,19 +393,15 @@ def _events(lines: Iterable[str], log: TextIO) -> Iterator[dict[str, Any]]:
         try:
             event = json.loads(line)
         except ValueError:
-            continue  # a warning from before Terraform writes JSON
+            continue  # Terraform may write a warning before its first JSON line
         if isinstance(event, dict):
             yield event
 
 
-def _fault(event: Mapping[str, Any]) -> str:
+def _error_text(event: Mapping[str, Any]) -> str:
     diagnostic = event.get("diagnostic", {})
     summary = diagnostic.get("summary") or event.get("@message", "")
     return " ".join(f"{summary}: {diagnostic.get('detail', '')}".split()).rstrip(" .:")
-
-
-def _idle(entry: Mapping[str, Any]) -> bool:
-    return entry["change"]["actions"] in (["no-op"], ["read"])
 
 
 def _change(entry: Mapping[str, Any]) -> Change:

@@ -1,16 +1,16 @@
-"""Moves requests to the newest version of every function, in steps, while it watches the alarms.
+"""Traffic shifts: moves requests to the newest versions in steps, and watches the alarms.
 
-It rolls nothing back itself: it raises, and the caller decides.
+This module never rolls back: it raises an error, and the caller decides.
 """
 
-import argparse
 import shlex
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Self
 
@@ -20,10 +20,10 @@ from product_tools.aliases import (
     Alias,
     AliasError,
     Aliases,
-    Note,
     Phase,
-    explained,
-    latest_shift,
+    ShiftRecord,
+    aws_error_message,
+    latest_shift_number,
     routing,
 )
 from product_tools.functions import function_names
@@ -32,40 +32,53 @@ if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
 
 ALL = 100  # per cent
-SECONDS_BETWEEN_LOOKS = 10.0
-SECONDS_TO_CLEAN_UP = 20.0  # for a validation that is stopped
+SECONDS_BETWEEN_ALARM_CHECKS = 10.0
+SECONDS_BETWEEN_VALIDATION_CHECKS = 0.1
+SECONDS_TO_CLEAN_UP = 20.0  # for a validation command after a stop signal
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ShiftError(Exception):
-    """The new version must not take over; the text is a sentence that says why."""
+    """The shift must not continue; the message is one sentence with the reason."""
 
 
-class Stop:
-    """Remembers that a signal asked to stop, so that a call under way is finished first."""
+class StopRequest:
+    """Remembers stop signals, so that the current call to AWS finishes first.
+
+    Attributes:
+        signal: the last stop signal; None before the first one.
+    """
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
         self._event = threading.Event()
 
     def __enter__(self) -> Self:
-        self._replaced = {number: signal.signal(number, self._heed) for number in STOP_SIGNALS}
+        self._replaced = {number: signal.signal(number, self._remember) for number in STOP_SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._replaced.items():
             signal.signal(number, handler)
 
-    def pause(self, seconds: float) -> None:
-        """Wait, but not on when a signal has come.
+    def check(self) -> None:
+        """Raise an error after a stop signal.
 
         Raises:
-            ShiftError: one has.
+            ShiftError: a stop signal has arrived.
+        """
+        self.wait(0)
+
+    def wait(self, seconds: float) -> None:
+        """Wait; a stop signal ends the wait.
+
+        Raises:
+            ShiftError: a stop signal has arrived.
         """
         if self._event.wait(seconds):
             raise ShiftError("The shift was interrupted.")
 
-    def _heed(self, number: int, _frame: FrameType | None) -> None:
+    def _remember(self, number: int, _frame: FrameType | None) -> None:
         self.signal = signal.Signals(number)
         self._event.set()
 
@@ -73,182 +86,238 @@ class Stop:
 class Alarms:
     """The alarms of an environment.
 
+    Args:
+        prefixes: the prefixes of the alarm names.
+
     Raises:
-        ShiftError: CloudWatch refuses to tell, in any method.
+        ShiftError: no alarm has one of the prefixes, or a call to AWS fails, in any method.
     """
 
     def __init__(self, client: "CloudWatchClient", prefixes: Sequence[str]) -> None:
         self._client = client
-        self._names = [name for prefix in prefixes for name in self._named(prefix)]
+        self._names = [name for prefix in prefixes for name in self._find(prefix)]
+        self._tolerated: set[str] = set()
         if not self._names:
             raise ShiftError(
-                f"There is no alarm named {prefixes[0]}… to watch, so a fault of the new version"
-                " would go unnoticed: deploy the alarms with Terraform first."
+                f"There is no alarm named {prefixes[0]}… to watch, so errors of the new version"
+                " would stay unnoticed: deploy the alarms with Terraform first."
             )
 
     def __len__(self) -> int:
         return len(self._names)
 
     def firing(self) -> list[str]:
-        """Return the names of those in the state ALARM."""
+        """Return the names of the alarms in the state ALARM."""
         try:
             response = self._client.describe_alarms(
                 AlarmNames=self._names, StateValue="ALARM", MaxRecords=100
             )
         except (BotoCoreError, ClientError) as error:
-            raise ShiftError(explained(error)) from error
+            raise ShiftError(aws_error_message(error)) from error
         return sorted(alarm["AlarmName"] for alarm in response["MetricAlarms"])
 
-    def _named(self, prefix: str) -> list[str]:
+    def tolerate(self, names: Iterable[str]) -> None:
+        """Ignore these firing alarms until they recover."""
+        self._tolerated = set(names)
+
+    def firing_untolerated(self) -> list[str]:
+        """Return the firing alarms without the tolerated ones.
+
+        A tolerated alarm that recovers is no longer tolerated.
+        """
+        firing = self.firing()
+        self._tolerated &= set(firing)
+        return [name for name in firing if name not in self._tolerated]
+
+    def _find(self, prefix: str) -> list[str]:
         try:
             pages = self._client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
             return [alarm["AlarmName"] for page in pages for alarm in page["MetricAlarms"]]
         except (BotoCoreError, ClientError) as error:
-            raise ShiftError(explained(error)) from error
+            raise ShiftError(aws_error_message(error)) from error
 
 
 class Shift:
     """One shift of several functions to their newest versions.
 
+    It continues an unfinished shift when there is one.
+
     Args:
-        aliases: reads and moves them.
-        functions: their names.
+        aliases: reads and moves the aliases.
+        functions: the names of the functions.
+
+    Attributes:
+        number: the number of the shift.
 
     Raises:
-        AliasError: AWS refuses, or an earlier shift is in the way.
+        AliasError: a call to AWS fails, or an earlier shift is in the way.
     """
 
     def __init__(self, aliases: Aliases, functions: Sequence[str]) -> None:
         self._aliases = aliases
         states = [aliases.read(function) for function in functions]
         newest = {function: aliases.newest_version(function) for function in functions}
-        latest = latest_shift(states)
-        resumed = [alias for alias in states if _is_shifting(alias)]
-        for alias in resumed:
-            if alias.note and alias.note.to != newest[alias.function]:
-                raise AliasError(
-                    f"Shift {alias.note.shift} of {alias.function} to version {alias.note.to} was"
-                    " not finished, and a newer one exists: run scripts/rollback.py first."
-                )
-        for alias in states:
-            if alias.weights and not _is_shifting(alias):
-                raise AliasError(
-                    f"The alias of {alias.function} has weights that no shift of this script gave"
-                    " it: see who did, and take them off."
-                )
-        self.number = latest if resumed else latest + 1
-        self._members = [
+        _check_earlier_shifts(states, newest)
+        latest = latest_shift_number(states)
+        is_continued = any(alias.is_shifting for alias in states)
+        self.number = latest if is_continued else latest + 1
+        self._moving = [
             alias
             for alias in states
-            if alias.version != newest[alias.function]
-            or (resumed and alias.note and alias.note.shift == latest)
+            if alias.version != newest[alias.function] or self._includes(alias)
         ]
-        self._notes = {
-            alias.function: self._note_for(alias, newest[alias.function]) for alias in self._members
+        self._records = {
+            alias.function: ShiftRecord(
+                Phase.SHIFTING, self._old_version(alias), newest[alias.function], self.number
+            )
+            for alias in self._moving
         }
 
     @property
     def functions(self) -> list[str]:
-        """The functions that it moves."""
-        return [alias.function for alias in self._members]
+        """The functions that the shift moves."""
+        return [alias.function for alias in self._moving]
 
     @property
     def reached(self) -> int:
-        """The percentage that a killed run of this shift had come to on any function."""
-        shares = (alias.shares.get(self._notes[alias.function].to, 0.0) for alias in self._members)
+        """The highest percentage that the new version of any function already gets."""
+        shares = (
+            alias.shares.get(self._records[alias.function].new_version, 0.0)
+            for alias in self._moving
+        )
         return round(ALL * max(shares, default=0.0))
 
-    def step(self, percent: int, pause: Callable[[float], None]) -> None:
-        """Send `percent` of each function's requests to its new version, which `note` tells."""
-        for position, alias in enumerate(self._members):
-            pause(0)
-            note = self._notes[alias.function]
-            version, weights = routing(note.before, note.to, percent)
-            self._members[position] = self._aliases.move(alias, version, weights, note)
-            print(self._members[position], flush=True)
+    def step(self, percent: int, check_stop: Callable[[], None]) -> None:
+        """Send a share of the requests of each function to its new version.
+
+        Args:
+            percent: the share, in per cent.
+            check_stop: runs before each function; its errors end the step.
+        """
+        for position, alias in enumerate(self._moving):
+            check_stop()
+            record = self._records[alias.function]
+            version, weights = routing(record.old_version, record.new_version, percent)
+            self._moving[position] = self._aliases.move(alias, version, weights, record)
+            print(self._moving[position], flush=True)
 
     def finish(self) -> None:
-        """Record that the new versions have proved themselves."""
-        for position, alias in enumerate(self._members):
-            note = self._notes[alias.function]
-            done = Note(Phase.SHIFTED, note.before, note.to, note.shift)
-            self._members[position] = self._aliases.move(alias, note.to, {}, done)
+        """Record on every alias that the shift is complete."""
+        for position, alias in enumerate(self._moving):
+            record = replace(self._records[alias.function], phase=Phase.SHIFTED)
+            self._moving[position] = self._aliases.move(alias, record.new_version, {}, record)
 
-    def _note_for(self, alias: Alias, newest: str) -> Note:
-        if alias.note and alias.note.shift == self.number:
-            return Note(Phase.SHIFTING, alias.note.before, newest, self.number)
-        return Note(Phase.SHIFTING, alias.version, newest, self.number)
+    def _includes(self, alias: Alias) -> bool:
+        """Return whether an interrupted run of this shift has already moved the alias."""
+        return alias.last_shift is not None and alias.last_shift.number == self.number
+
+    def _old_version(self, alias: Alias) -> str:
+        if alias.last_shift is not None and self._includes(alias):
+            return alias.last_shift.old_version
+        return alias.version
 
 
-def _is_shifting(alias: Alias) -> bool:
-    return alias.note is not None and alias.note.phase is Phase.SHIFTING
+def _check_earlier_shifts(states: Sequence[Alias], newest: Mapping[str, str]) -> None:
+    """Check that no earlier shift is in the way of a new one.
+
+    Raises:
+        AliasError: an unfinished shift has another target, or weights have an unknown origin.
+    """
+    for alias in states:
+        record = alias.last_shift
+        if record and alias.is_shifting and record.new_version != newest[alias.function]:
+            raise AliasError(
+                f"Shift {record.number} of {alias.function} to version {record.new_version} was"
+                " not finished, and a newer version exists: run scripts/rollback.py first."
+            )
+    for alias in states:
+        if alias.weights and not alias.is_shifting:
+            raise AliasError(
+                f"The alias of {alias.function} has weights that no shift has set: find out who"
+                " set them, and remove them."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Steps of a shift, and the checks after each step.
+
+    Attributes:
+        steps: rising percentages of requests for the new versions; the last one is 100.
+        wait_seconds: how long to watch the alarms after each step; 0 means one look.
+        validation_command: a command that runs after each step; None means no validation.
+    """
+
+    steps: Sequence[int]
+    wait_seconds: float = 0.0
+    validation_command: str | None = None
 
 
 def alarm_prefixes(environment: str) -> list[str]:
-    """Return what an environment's alarms are called (terraform/cloudwatch.tf) up to the fault."""
-    owners = [f"bbws-product-api-{environment}", f"bbws-product-table-{environment}"]
-    return [f"{owner}-" for owner in (*owners, *function_names(environment))]
+    """Return the prefixes of all alarm names of an environment (terraform/cloudwatch.tf)."""
+    resources = [f"bbws-product-api-{environment}", f"bbws-product-table-{environment}"]
+    return [f"{name}-" for name in (*resources, *function_names(environment))]
 
 
-def carry_out(
-    shift: Shift, alarms: Alarms, tolerated: set[str], options: argparse.Namespace, stop: Stop
-) -> None:
-    """Take the steps that are left, each validated and watched.
+def carry_out(shift: Shift, alarms: Alarms, schedule: Schedule, stop: StopRequest) -> None:
+    """Make the remaining steps; after each step, run the validation and watch the alarms.
 
     Raises:
-        ShiftError, AliasError: the new versions must not take over.
+        ShiftError: the validation fails, an alarm fires, or a stop signal arrives.
+        AliasError: an alias cannot be moved.
     """
     if not shift.functions:
         print("Every function is on its newest version: there is nothing to shift.", flush=True)
-        if options.validate:
-            _validate(options.validate, stop)
+        if schedule.validation_command:
+            _run_validation(schedule.validation_command, stop)
         return
     print(f"Shift {shift.number}: watching {len(alarms)} alarms.", flush=True)
-    for percent in options.steps:
+    for percent in schedule.steps:
         if percent < shift.reached:
             continue
-        shift.step(percent, stop.pause)
-        if options.validate:
-            _validate(options.validate, stop)
-        _watch(alarms, tolerated, options.wait, stop)
+        shift.step(percent, stop.check)
+        if schedule.validation_command:
+            _run_validation(schedule.validation_command, stop)
+        _watch(alarms, schedule.wait_seconds, stop)
     shift.finish()
     print(f"Shift {shift.number} is complete: all requests go to the new versions.", flush=True)
 
 
-def _watch(alarms: Alarms, tolerated: set[str], seconds: float, stop: Stop) -> None:
-    """Look at the alarms until `seconds` have passed, and at least once.
-
-    An alarm that fired before the shift is tolerated until it has once recovered.
+def _watch(alarms: Alarms, seconds: float, stop: StopRequest) -> None:
+    """Check the alarms for `seconds`, and at least once.
 
     Raises:
-        ShiftError: one fires, or a signal came.
+        ShiftError: an alarm fires that is not tolerated, or a stop signal arrives.
     """
     deadline = time.monotonic() + seconds
     while True:
-        firing = set(alarms.firing())
-        tolerated &= firing
-        if firing - tolerated:
-            raise ShiftError(f"The new version must not take over: {listed(firing - tolerated)}.")
+        if firing := alarms.firing_untolerated():
+            raise ShiftError(
+                "The new version must not take over: these alarms are firing:"
+                f" {', '.join(firing)}."
+            )
         left = deadline - time.monotonic()
-        stop.pause(max(0.0, min(left, SECONDS_BETWEEN_LOOKS)))
+        stop.wait(max(0.0, min(left, SECONDS_BETWEEN_ALARM_CHECKS)))
         if left <= 0:
             return
 
 
-def _validate(command: str, stop: Stop) -> None:
-    """Run the validation.
+def _run_validation(command: str, stop: StopRequest) -> None:
+    """Run the validation command.
+
+    After a stop signal, the command gets SIGTERM and time to clean up.
 
     Raises:
-        ShiftError: it failed, cannot be run, or a signal came; then it has time to clean up.
+        ShiftError: the command fails or cannot start, or a stop signal arrives.
     """
     with ExitStack() as stack:
         try:
             child = stack.enter_context(subprocess.Popen(shlex.split(command)))
         except OSError as error:
-            raise ShiftError(f"The validation cannot be run ({error}).") from error
+            raise ShiftError(f"The validation command cannot start ({error}).") from error
         try:
             while child.poll() is None:
-                stop.pause(0.1)
+                stop.wait(SECONDS_BETWEEN_VALIDATION_CHECKS)
         except ShiftError:
             child.terminate()
             try:
@@ -258,9 +327,3 @@ def _validate(command: str, stop: Stop) -> None:
             raise
         if child.returncode:
             raise ShiftError(f"The validation failed (exit code {child.returncode}).")
-
-
-def listed(alarms: Sequence[str] | set[str]) -> str:
-    """Return part of a sentence that names alarms."""
-    names = sorted(alarms)
-    return f"these alarms fire: {', '.join(names)}"

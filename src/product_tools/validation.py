@@ -1,6 +1,6 @@
-"""Checks a deployed product API from outside: every operation once, and the latency of reads.
+"""Checks of a deployed product API over HTTP: every operation once, and the latency of reads.
 
-It changes no product except one of its own, which it deletes whatever happens.
+They change only one product, which they create themselves and always delete.
 """
 
 import math
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from http import HTTPStatus
 from types import FrameType
+from typing import NamedTuple
 
 from product_tools.api_client import KEY_IN_FLIGHT, ApiClient, ApiResponse, ApiUnavailableError
 
@@ -22,16 +23,16 @@ KNOWN_PRODUCT = "/products/PROD-001"
 ATTEMPTS = 3
 ROUNDS_TO_SETTLE = 5
 SECONDS_BETWEEN_ROUNDS = 0.5
-# At most 20 reads a second: the throttle of the stage, 100 a second, is there for everybody.
+# At most 20 reads a second: all users share the limit of the stage, 100 a second.
 SECONDS_BETWEEN_READS = 0.05
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LIST, READ, CREATE, READ_BACK, UPDATE, DELETE, LIST_LATENCY, READ_LATENCY = CHECKS = (
     "list products",
     "read PROD-001",
     "create a product",
-    "read it back at once",
-    "update it",
-    "delete it",
+    "read the new product",
+    "update the new product",
+    "delete the new product",
     "latency of the list",
     "latency of a read by id",
 )
@@ -40,16 +41,19 @@ ADVICE: dict[int, str] = {
     HTTPStatus.FORBIDDEN: "check the API key, and the address, which ends just before /products",
     HTTPStatus.NOT_FOUND: "check the address, which ends just before /products",
 }
-ADVICE_ON_OUR_FAULT = "look for the request in the functions' logs"
-ADVICE_OTHERWISE = "check that the deployed version is the one that this repository describes"
+SERVER_ERROR_ADVICE = "look for the request in the functions' logs"
+DEFAULT_ADVICE = "check that the deployed version is the one that this repository describes"
 
 
 class CheckFailedError(Exception):
-    """The API did not do what it should; the text is a sentence with the next step."""
+    """A check failed; the message is one sentence with the next step."""
 
 
 class StoppedError(BaseException):
-    """A signal asked this program to stop; a BaseException, so that it is no failed check."""
+    """A stop signal has arrived.
+
+    It derives from BaseException, so that no handler of failed checks catches it.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -58,7 +62,7 @@ class StoppedError(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Times of one kind of read, in milliseconds."""
+    """Latency of one kind of read, in milliseconds."""
 
     operation: str
     samples: int
@@ -67,33 +71,57 @@ class Latency:
     budget: float
 
 
+class CheckResult(NamedTuple):
+    """Result of one check: "passed", "failed" or "not run", and a message."""
+
+    name: str
+    result: str
+    message: str
+
+
 @dataclass
 class Report:
-    """What was found: sentences by check, for those that passed and those that failed."""
+    """Results of a validation.
+
+    Attributes:
+        passed: the messages of the passed checks, by name.
+        failed: the messages of the failed checks, by name.
+        stopped_by: the stop signal that ended the validation early; None without one.
+    """
 
     base_url: str
     passed: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     latencies: list[Latency] = field(default_factory=list)
-    stopped_by: str | None = None
+    stopped_by: signal.Signals | None = None
 
     @property
     def is_good(self) -> bool:
-        """Whether every check was made and passed."""
+        """Whether every check has passed."""
         return not self.failed and self.stopped_by is None and set(CHECKS) <= set(self.passed)
 
-    def check(self, name: str, look: Callable[[], str]) -> bool:
-        """Make one check, keep what it says, and tell whether it passed."""
+    def check(self, name: str, run: Callable[[], str]) -> bool:
+        """Run one check, keep its message, and return whether it passed."""
         self.failed.pop(name, None)
         try:
-            self.passed[name] = look()
-        except (CheckFailedError, ApiUnavailableError) as fault:
-            self.failed[name] = str(fault)
+            self.passed[name] = run()
+        except (CheckFailedError, ApiUnavailableError) as error:
+            self.failed[name] = str(error)
         return name in self.passed
+
+    def results(self) -> Iterator[CheckResult]:
+        """Return the result of every check, in their order."""
+        for name in (*CHECKS, CLEAN_UP):
+            if name in self.failed:
+                yield CheckResult(name, "failed", self.failed[name])
+            elif name in self.passed:
+                yield CheckResult(name, "passed", self.passed[name])
+            else:
+                yield CheckResult(name, "not run", "")
 
 
 class SmokeProduct:
-    """The one product that a validation makes, and its way from creation to deletion."""
+    """The product that a validation creates, reads, updates and deletes."""
 
     def __init__(self, api: ApiClient) -> None:
         self.product_id = f"PROD-SMOKE-{secrets.token_hex(6).upper()}"
@@ -101,51 +129,50 @@ class SmokeProduct:
         self._path = f"/products/{self.product_id}"
         self._idempotency_key = str(uuid.uuid4())
         self._may_exist = False
-        self._creation_was_answered = False
+        self._creation_is_settled = False
 
     def create(self) -> str:
-        """Create the product, and check the answer's status, Location and ETag."""
+        """Create the product, and check status, Location and ETag of the response."""
         response = self._post()
         _expect(response, "POST /products", HTTPStatus.CREATED)
         location, etag = response.headers.get("location", ""), response.headers.get("etag")
         if not location.endswith(self._path) or etag != '"1"':
             raise CheckFailedError(
-                f"POST /products answered with Location {location!r} and ETag {etag}:"
-                f" {ADVICE_OTHERWISE}."
+                f"POST /products returned Location {location!r} and ETag {etag}: {DEFAULT_ADVICE}."
             )
         return f"{self.product_id} was created"
 
     def read_back(self) -> str:
-        """Read the product just created: a read by id is strongly consistent."""
+        """Read the new product at once: a read by id is strongly consistent."""
         self._expect_price(self._api.send("GET", self._path), "GET", "1.23", '"1"')
-        return "the product was there at once, its amount exact"
+        return "the product was readable at once, with the exact price"
 
     def update(self) -> str:
-        """Change the price on the condition that the version is the one created."""
+        """Change the price of the version that was created."""
         response = self._api.send(
             "PUT", self._path, body={"price": Decimal("4.56")}, headers={"if-match": '"1"'}
         )
         self._expect_price(response, "PUT", "4.56", '"2"')
-        return "the price was changed, and the version with it"
+        return "the price and the version changed"
 
     def delete(self) -> str:
-        """Delete the product, and check that it can no longer be read."""
+        """Delete the product, and check that a read no longer finds it."""
         _expect(self._api.send("DELETE", self._path), f"DELETE {self._path}", HTTPStatus.NO_CONTENT)
         self._may_exist = False
         _expect(self._api.send("GET", self._path), f"GET {self._path}", HTTPStatus.NOT_FOUND)
-        return "the product was deleted, and is no longer shown"
+        return "the product was deleted and is no longer readable"
 
     def clean_up(self) -> str:
-        """Delete the product if it may exist; doing so again is harmless."""
-        if self._may_exist and not self._creation_was_answered:
+        """Delete the product if it may exist; a second call is harmless."""
+        if self._may_exist and not self._creation_is_settled:
             self._settle_creation()
         if not self._may_exist:
-            return "nothing is left behind"
+            return "no product is left behind"
         try:
             response = self._api.send("DELETE", self._path)
-        except ApiUnavailableError as fault:
-            raise self._left_behind(str(fault)) from fault
-        never_existed = response.status == HTTPStatus.NOT_FOUND and self._creation_was_answered
+        except ApiUnavailableError as error:
+            raise self._left_behind(str(error)) from error
+        never_existed = response.status == HTTPStatus.NOT_FOUND and self._creation_is_settled
         if response.status != HTTPStatus.NO_CONTENT and not never_existed:
             raise self._left_behind(response.reason())
         self._may_exist = False
@@ -158,12 +185,12 @@ class SmokeProduct:
         )
 
     def _settle_creation(self) -> None:
-        # A creation that was not answered may be done after a deletion that comes too early. Asked
-        # for again under its key, it is done once, now or then, and certainly before the answer.
+        # A creation without a response may still run, and create the product after its deletion.
+        # A retry with the same idempotency key succeeds only when the creation is complete.
         with suppress(ApiUnavailableError):
             for _ in range(ROUNDS_TO_SETTLE):
                 self._post()
-                if self._creation_was_answered:
+                if self._creation_is_settled:
                     return
                 time.sleep(SECONDS_BETWEEN_ROUNDS)
 
@@ -175,105 +202,60 @@ class SmokeProduct:
             body={
                 "productId": self.product_id,
                 "name": "Deployment check",
-                "description": "Made and deleted at once by the check after a deployment.",
+                "description": "Created and deleted by the check after a deployment.",
                 "price": Decimal("1.23"),
                 "period": "once-off",
                 "features": ["Not for sale"],
             },
             headers={"idempotency-key": self._idempotency_key},
         )
-        self._creation_was_answered = response.member("type") != KEY_IN_FLIGHT
-        rejected = HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        self._may_exist = not (rejected and self._creation_was_answered)
+        self._creation_is_settled = response.field("type") != KEY_IN_FLIGHT
+        is_rejected = HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        self._may_exist = not (is_rejected and self._creation_is_settled)
         return response
 
     def _expect_price(self, response: ApiResponse, method: str, price: str, etag: str) -> None:
         _expect(response, f"{method} {self._path}", HTTPStatus.OK)
-        found = (response.member("price"), response.headers.get("etag"))
+        found = (response.field("price"), response.headers.get("etag"))
         if found != (Decimal(price), etag):
             raise CheckFailedError(
-                f"{method} {self._path} answered with price {found[0]} and ETag {found[1]}, where"
-                f" {price} and {etag} were due: {ADVICE_OTHERWISE}."
+                f"{method} {self._path} returned price {found[0]} and ETag {found[1]} instead of"
+                f" {price} and {etag}: {DEFAULT_ADVICE}."
             )
 
 
-def make_checks(report: Report, api: ApiClient, smoke_product: SmokeProduct) -> None:
-    """Call every operation once."""
-    if not report.check(LIST, lambda: _list_products(api)):
-        return
-    report.check(READ, lambda: _read_known_product(api))
-    if report.check(CREATE, smoke_product.create):
-        report.check(READ_BACK, smoke_product.read_back)
-        report.check(UPDATE, smoke_product.update)
-        report.check(DELETE, smoke_product.delete)
+def validate(
+    report: Report, api: ApiClient, latency_api: ApiClient, samples: int, budget: float
+) -> None:
+    """Call every operation once, measure the latency of reads, and always delete the product.
 
+    A stop signal ends the checks, but not the deletion; call this in `stop_signals_raised_once`.
 
-def _list_products(api: ApiClient) -> str:
-    response = api.send("GET", "/products")
-    _expect(response, "GET /products", HTTPStatus.OK)
-    products = response.member("products")
-    if not isinstance(products, list):
-        raise CheckFailedError(
-            f"GET /products answered without a list of products: {ADVICE[HTTPStatus.NOT_FOUND]}."
-        )
-    return f"products on the first page: {len(products)}"
-
-
-def _read_known_product(api: ApiClient) -> str:
-    response = api.send("GET", KNOWN_PRODUCT)
-    _expect(response, f"GET {KNOWN_PRODUCT}", HTTPStatus.OK, HTTPStatus.NOT_FOUND)
-    return "it is there" if response.status == HTTPStatus.OK else "it is not there, which is fine"
-
-
-def measure(report: Report, api: ApiClient, samples: int, budget: float) -> None:
-    """Measure the latency of reads."""
-    if LIST in report.failed:
-        return
-    report.check(LIST_LATENCY, lambda: _measure_reads(report, api, "/products", samples, budget))
-    report.check(READ_LATENCY, lambda: _measure_reads(report, api, KNOWN_PRODUCT, samples, budget))
-
-
-def _measure_reads(report: Report, api: ApiClient, path: str, samples: int, budget: float) -> str:
-    times = []
-    for _ in range(samples + 1):
-        time.sleep(SECONDS_BETWEEN_READS)
-        response = api.send("GET", path)
-        _expect(response, f"GET {path}", HTTPStatus.OK, HTTPStatus.NOT_FOUND)
-        times.append(response.milliseconds)
-    del times[0]  # it opened the connection
-    latency = Latency(f"GET {path}", samples, statistics.median(times), _p95(times), budget)
-    report.latencies.append(latency)
-    found = f"p50 {latency.p50:.1f} ms, p95 {latency.p95:.1f} ms of {samples} reads"
-    if latency.p95 > budget:
-        raise CheckFailedError(
-            f"GET {path} is too slow: {found}, where p95 may be {budget:g} ms: measure again from"
-            " near the region, then look at the functions' durations on the dashboard."
-        )
-    return f"{found}, within {budget:g} ms"
-
-
-def _p95(times: Sequence[float]) -> float:
-    return sorted(times)[math.ceil(0.95 * len(times)) - 1]
-
-
-def _expect(response: ApiResponse, request: str, *statuses: HTTPStatus) -> None:
-    if response.status in statuses:
-        return
-    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        advice = ADVICE_ON_OUR_FAULT
-    else:
-        advice = ADVICE.get(response.status, ADVICE_OTHERWISE)
-    wanted = " or ".join(str(int(status)) for status in statuses)
-    raise CheckFailedError(
-        f"{request} should answer {wanted}, but came back with {response.reason()}: {advice}."
-    )
+    Args:
+        report: gets the results.
+        api: a client with retries.
+        latency_api: a client without retries, since waits between attempts are not latency.
+        samples: the number of measured reads of each kind.
+        budget: the largest allowed p95 of reads, in milliseconds.
+    """
+    smoke_product = SmokeProduct(api)
+    try:
+        try:
+            _check_operations(report, api, smoke_product)
+            _check_latencies(report, latency_api, samples, budget)
+        finally:
+            report.check(CLEAN_UP, smoke_product.clean_up)
+    except StoppedError as stop:
+        # The signal may have interrupted the first clean-up; no second signal is raised.
+        report.check(CLEAN_UP, smoke_product.clean_up)
+        report.stopped_by = stop.signal
 
 
 @contextmanager
 def stop_signals_raised_once() -> Iterator[None]:
-    """Raise StoppedError where the program is when it is first asked to stop, then heed no more.
+    """Raise StoppedError at the first stop signal, and ignore all later ones.
 
-    A signal that the caller has this program ignore, as nohup does, stays ignored.
+    A signal that this program already ignores, as under nohup, stays ignored.
     """
     is_stopped = False
 
@@ -291,18 +273,88 @@ def stop_signals_raised_once() -> Iterator[None]:
     for number in previous:
         signal.signal(number, stop)
     try:
-        with suppress(StoppedError):  # one that comes when all is done but the showing
+        with suppress(StoppedError):  # a signal after the last check, while the report is printed
             yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def sentences(report: Report) -> Iterator[tuple[str, str, str]]:
-    """Give each check's name, result and sentence."""
-    for name in (*CHECKS, CLEAN_UP):
-        if name in report.failed:
-            yield name, "failed", report.failed[name]
-        else:
-            said = report.passed.get(name)
-            yield name, "not run" if said is None else "passed", said or ""
+def percentile_95(times: Sequence[float]) -> float:
+    """Return the 95th percentile by the nearest-rank method."""
+    return sorted(times)[math.ceil(0.95 * len(times)) - 1]
+
+
+def _check_operations(report: Report, api: ApiClient, smoke_product: SmokeProduct) -> None:
+    if not report.check(LIST, lambda: _list_products(api)):
+        return
+    report.check(READ, lambda: _read_known_product(api))
+    if report.check(CREATE, smoke_product.create):
+        report.check(READ_BACK, smoke_product.read_back)
+        report.check(UPDATE, smoke_product.update)
+        report.check(DELETE, smoke_product.delete)
+
+
+def _list_products(api: ApiClient) -> str:
+    response = api.send("GET", "/products")
+    _expect(response, "GET /products", HTTPStatus.OK)
+    products = response.field("products")
+    if not isinstance(products, list):
+        raise CheckFailedError(
+            f"GET /products returned no list of products: {ADVICE[HTTPStatus.NOT_FOUND]}."
+        )
+    return f"products on the first page: {len(products)}"
+
+
+def _read_known_product(api: ApiClient) -> str:
+    response = api.send("GET", KNOWN_PRODUCT)
+    _expect(response, f"GET {KNOWN_PRODUCT}", HTTPStatus.OK, HTTPStatus.NOT_FOUND)
+    if response.status == HTTPStatus.OK:
+        return "the product exists"
+    return "the product does not exist, which is allowed"
+
+
+def _check_latencies(report: Report, api: ApiClient, samples: int, budget: float) -> None:
+    if LIST in report.failed:
+        return
+    report.check(LIST_LATENCY, lambda: _measure_reads(report, api, "/products", samples, budget))
+    report.check(READ_LATENCY, lambda: _measure_reads(report, api, KNOWN_PRODUCT, samples, budget))
+
+
+def _measure_reads(report: Report, api: ApiClient, path: str, samples: int, budget: float) -> str:
+    times = []
+    for _ in range(samples + 1):
+        time.sleep(SECONDS_BETWEEN_READS)
+        response = api.send("GET", path)
+        _expect(response, f"GET {path}", HTTPStatus.OK, HTTPStatus.NOT_FOUND)
+        times.append(response.milliseconds)
+    del times[0]  # the first read opened the connection
+    latency = Latency(
+        f"GET {path}", samples, statistics.median(times), percentile_95(times), budget
+    )
+    report.latencies.append(latency)
+    measured = f"p50 {latency.p50:.1f} ms, p95 {latency.p95:.1f} ms of {samples} reads"
+    if latency.p95 > budget:
+        raise CheckFailedError(
+            f"GET {path} is too slow: {measured}, but the budget for p95 is {budget:g} ms: measure"
+            " again from near the region, then look at the functions' durations on the dashboard."
+        )
+    return f"{measured}, within {budget:g} ms"
+
+
+def _expect(response: ApiResponse, request: str, *statuses: HTTPStatus) -> None:
+    """Check the status of a response.
+
+    Raises:
+        CheckFailedError: the status is none of `statuses`.
+    """
+    if response.status in statuses:
+        return
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        advice = SERVER_ERROR_ADVICE
+    else:
+        advice = ADVICE.get(response.status, DEFAULT_ADVICE)
+    expected = " or ".join(str(int(status)) for status in statuses)
+    raise CheckFailedError(
+        f"{request} should return {expected}, but returned {response.reason()}: {advice}."
+    )

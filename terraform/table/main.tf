@@ -1,5 +1,5 @@
-# A root of its own: creates the products table from schemas/products.schema.json, for local use and for an account
-# without the schema repository. It must never be applied where that repository owns the table.
+# Creates the products table from schemas/products.schema.json, for local use and for accounts
+# without the schema repository. Never apply it where the schema repository owns the table.
 
 terraform {
   required_version = ">= 1.11"
@@ -30,11 +30,13 @@ provider "aws" {
 }
 
 locals {
-  schema = jsondecode(file(coalesce(var.schema_file, "${path.module}/../../schemas/products.schema.json"))).table
+  schema = jsondecode(file(
+    coalesce(var.schema_file, "${path.module}/../../schemas/products.schema.json")
+  )).table
 }
 
 resource "aws_dynamodb_table" "products" {
-  #checkov:skip=CKV_AWS_119:DynamoDB encrypts at rest with its own key; a public catalogue needs no key of ours
+  #checkov:skip=CKV_AWS_119:DynamoDB's own encryption key is enough for a public catalogue
   name         = coalesce(var.table_name, "products-${var.environment}")
   billing_mode = local.schema.billingMode
   hash_key     = local.schema.hashKey

@@ -1,17 +1,17 @@
-# What the table root can be told. The table's shape is not among it: that is the schema file's.
+# Inputs of the table root. The schema file sets the table's keys and index, so no input does.
 
 variable "environment" {
-  description = "Name of the environment; the last part of every resource's name and the value of the tag Environment."
+  description = "Name of the environment: end of each resource's name, and the tag Environment."
   type        = string
 
   validation {
     condition     = contains(["dev", "sit", "prod"], var.environment)
-    error_message = "environment must be dev, sit or prod: pass the file of that environment with -var-file=environments/NAME.tfvars."
+    error_message = "environment must be dev, sit or prod: pass -var-file=environments/NAME.tfvars."
   }
 }
 
 variable "aws_account_id" {
-  description = "The account this environment lives in; credentials of any other account are refused."
+  description = "Account of this environment; Terraform rejects credentials of other accounts."
   type        = string
 
   validation {
@@ -21,12 +21,12 @@ variable "aws_account_id" {
 }
 
 variable "aws_region" {
-  description = "The region to deploy to."
+  description = "Region of the deployment."
   type        = string
 
   validation {
     condition     = contains(["eu-west-1", "af-south-1"], var.aws_region)
-    error_message = "aws_region must be eu-west-1 (dev, sit, recovery of prod) or af-south-1 (prod)."
+    error_message = "aws_region must be eu-west-1 (dev, sit, prod's recovery) or af-south-1 (prod)."
   }
 }
 
@@ -37,23 +37,23 @@ variable "table_name" {
 
   validation {
     condition     = var.table_name == null || can(regex("^[a-zA-Z0-9_.-]{3,255}$", var.table_name))
-    error_message = "table_name must have 3 to 255 letters, digits, dots, hyphens or underscores, or be null for products-ENVIRONMENT."
+    error_message = "table_name must have 3 to 255 letters, digits, dots, hyphens or underscores."
   }
 }
 
 variable "schema_file" {
-  description = "Path of the JSON file that states the table's keys and index; null means schemas/products.schema.json of this repository."
+  description = "JSON file of the table's keys and index; null means schemas/products.schema.json."
   type        = string
   default     = null
 
   validation {
     condition     = var.schema_file == null || try(fileexists(var.schema_file), false)
-    error_message = "schema_file names no file: give the path of products.schema.json, or null for the repository's own."
+    error_message = "schema_file must be the path of an existing file, or null for the default."
   }
 }
 
 variable "deletion_protection" {
-  description = "True makes DynamoDB refuse to delete the table."
+  description = "True makes DynamoDB reject the deletion of the table."
   type        = bool
   default     = true
 }

@@ -1,4 +1,4 @@
-"""POST /products: what is stored, what is refused, and that nothing is ever overwritten."""
+"""POST /products: stored products, rejected values, and protection from overwriting."""
 
 from typing import Any
 
@@ -6,10 +6,15 @@ import pytest
 
 from tests.support.factory import product_body, product_body_without, unused_product_id
 from tests.support.product_api import ProductApi
-from tests.support.rejected_values import BAD_IDS, BAD_VALUES, NEVER_WRITTEN, in_short
+from tests.support.rejected_values import (
+    INVALID_IDS,
+    INVALID_VALUES,
+    READ_ONLY_OR_UNKNOWN_FIELDS,
+    short_id,
+)
 
 
-def test_a_product_is_shown_as_it_was_given(api: ProductApi) -> None:
+def test_create_returns_product_as_sent(api: ProductApi) -> None:
     body = product_body(currency="EUR", period="monthly", setupFee=12)
     created = api.create_product(body)
     product = created.json()
@@ -22,13 +27,13 @@ def test_a_product_is_shown_as_it_was_given(api: ProductApi) -> None:
     assert api.get_product(product["productId"]).json() == product
 
 
-def test_location_is_the_path_of_the_new_product(api: ProductApi) -> None:
+def test_location_is_path_of_new_product(api: ProductApi) -> None:
     product_id = unused_product_id()
     created = api.create_product(product_body(productId=product_id))
     assert created.headers["Location"].endswith(f"/products/{product_id}")
 
 
-def test_what_may_be_left_out_has_its_default(api: ProductApi) -> None:
+def test_missing_optional_fields_get_defaults(api: ProductApi) -> None:
     product = api.new_product()
     assert product["currency"] == "ZAR"
     assert product["active"] is True
@@ -36,7 +41,7 @@ def test_what_may_be_left_out_has_its_default(api: ProductApi) -> None:
     assert "setupFee" not in api.new_product(setupFee=None)
 
 
-def test_text_is_trimmed(api: ProductApi) -> None:
+def test_create_trims_text(api: ProductApi) -> None:
     product = api.new_product(
         name="  Basic\t", description="\n One\n\ttwo ", features=[" a ", "b "]
     )
@@ -45,7 +50,7 @@ def test_text_is_trimmed(api: ProductApi) -> None:
     assert product["features"] == ["a", "b"]
 
 
-def test_length_counts_after_trimming(api: ProductApi) -> None:
+def test_length_is_counted_after_trimming(api: ProductApi) -> None:
     product = api.new_product(
         name=f"   {'n' * 200}   ",
         description=f"\n{'d' * 4000}\n",
@@ -56,48 +61,50 @@ def test_length_counts_after_trimming(api: ProductApi) -> None:
     assert [len(feature) for feature in product["features"]] == [200] * 50
 
 
-def test_length_counts_characters_not_bytes(api: ProductApi) -> None:
+def test_length_is_counted_in_characters(api: ProductApi) -> None:
     assert api.new_product(name="🎉" * 200)["name"] == "🎉" * 200
 
 
 @pytest.mark.parametrize("period", ["monthly", "yearly", "once-off"])
-def test_each_period_is_known(api: ProductApi, period: str) -> None:
+def test_every_period_is_accepted(api: ProductApi, period: str) -> None:
     assert api.new_product(period=period)["period"] == period
 
 
-@pytest.mark.parametrize(("field", "value"), BAD_VALUES, ids=in_short)
-def test_a_bad_value_is_refused_by_name(api: ProductApi, field: str, value: object) -> None:
-    rejected = api.create_product(product_body(**{field: value}))
-    assert rejected.status == 400
-    assert {name.split("[")[0] for name in rejected.fields()} == {field}
-
-
-@pytest.mark.parametrize("field", ["name", "description", "price", "period", "features"])
-def test_a_missing_field_is_refused_by_name(api: ProductApi, field: str) -> None:
-    rejected = api.create_product(product_body_without(field))
-    assert rejected.status == 400
-    assert rejected.fields() == {field}
-
-
-@pytest.mark.parametrize(("field", "value"), NEVER_WRITTEN)
-def test_a_field_that_cannot_be_written_is_refused_by_name(
+@pytest.mark.parametrize(("field", "value"), INVALID_VALUES, ids=short_id)
+def test_create_invalid_value_returns_400_with_field(
     api: ProductApi, field: str, value: object
 ) -> None:
     rejected = api.create_product(product_body(**{field: value}))
     assert rejected.status == 400
-    assert len(rejected.fields()) == 1
-    assert not field or rejected.fields() == {field}
+    assert {name.split("[")[0] for name in rejected.error_fields()} == {field}
 
 
-@pytest.mark.parametrize("product_id", BAD_IDS, ids=in_short)
-def test_a_malformed_id_is_refused_by_name(api: ProductApi, product_id: object) -> None:
+@pytest.mark.parametrize("field", ["name", "description", "price", "period", "features"])
+def test_create_missing_field_returns_400_with_field(api: ProductApi, field: str) -> None:
+    rejected = api.create_product(product_body_without(field))
+    assert rejected.status == 400
+    assert rejected.error_fields() == {field}
+
+
+@pytest.mark.parametrize(("field", "value"), READ_ONLY_OR_UNKNOWN_FIELDS)
+def test_create_unwritable_field_returns_400_with_field(
+    api: ProductApi, field: str, value: object
+) -> None:
+    rejected = api.create_product(product_body(**{field: value}))
+    assert rejected.status == 400
+    assert len(rejected.error_fields()) == 1
+    assert not field or rejected.error_fields() == {field}
+
+
+@pytest.mark.parametrize("product_id", INVALID_IDS, ids=short_id)
+def test_create_malformed_id_returns_400_with_field(api: ProductApi, product_id: object) -> None:
     rejected = api.create_product(product_body(productId=product_id))
     assert rejected.status == 400
-    assert rejected.fields() == {"productId"}
+    assert rejected.error_fields() == {"productId"}
 
 
-def test_all_faults_are_told_at_once(api: ProductApi) -> None:
-    bad: dict[str, Any] = {
+def test_create_reports_all_errors_together(api: ProductApi) -> None:
+    invalid: dict[str, Any] = {
         "productId": "plan",
         "name": "",
         "price": "19.99",
@@ -108,33 +115,33 @@ def test_all_faults_are_told_at_once(api: ProductApi) -> None:
         "version": 7,
         "colour": "red",
     }
-    rejected = api.create_product(bad)
+    rejected = api.create_product(invalid)
     assert rejected.status == 400
-    assert rejected.fields() == {*bad, "description"}
+    assert rejected.error_fields() == {*invalid, "description"}
 
 
-def test_faults_of_body_and_header_are_told_together(api: ProductApi) -> None:
+def test_create_reports_body_and_header_errors_together(api: ProductApi) -> None:
     rejected = api.create_product(product_body(name=""), {"Idempotency-Key": "two words"})
     assert rejected.status == 400
-    assert rejected.fields() == {"name", "Idempotency-Key"}
+    assert rejected.error_fields() == {"name", "Idempotency-Key"}
 
 
-def test_a_message_says_what_to_send_instead(api: ProductApi) -> None:
+def test_error_message_lists_valid_periods(api: ProductApi) -> None:
     rejected = api.create_product(product_body(period="daily"))
     [error] = rejected.json()["errors"]
     assert all(period in error["message"] for period in ("monthly", "yearly", "once-off"))
 
 
 @pytest.mark.parametrize("length", [1, 2, 32])
-def test_an_id_may_be_chosen(api: ProductApi, length: int) -> None:
-    own = unused_product_id().removeprefix("PROD-")
-    product_id = f"PROD-{(own * 2)[:length]}"
+def test_create_accepts_chosen_id(api: ProductApi, length: int) -> None:
+    suffix = unused_product_id().removeprefix("PROD-")
+    product_id = f"PROD-{(suffix * 2)[:length]}"
     created = api.create_product(product_body(productId=product_id))
-    # A short one may have been taken by an earlier run.
+    # An earlier run may have taken a short id.
     assert created.status == 201 or (created.status == 409 and length < 3)
 
 
-def test_a_taken_id_is_refused_and_what_has_it_stays(api: ProductApi) -> None:
+def test_create_taken_id_returns_409_and_keeps_product(api: ProductApi) -> None:
     product = api.new_product(productId=unused_product_id())
     rejected = api.create_product(product_body(productId=product["productId"], name="Another"))
     assert rejected.status == 409
@@ -142,21 +149,21 @@ def test_a_taken_id_is_refused_and_what_has_it_stays(api: ProductApi) -> None:
     assert api.get_product(product["productId"]).json() == product
 
 
-def test_the_id_of_a_deleted_product_stays_taken(api: ProductApi) -> None:
+def test_create_id_of_deleted_product_returns_409(api: ProductApi) -> None:
     product_id = api.new_product(productId=unused_product_id())["productId"]
     assert api.delete_product(product_id).status == 204
     assert api.create_product(product_body(productId=product_id)).status == 409
     assert api.get_product(product_id).status == 404
 
 
-def test_ids_are_given_in_the_form_of_a_sequence(api: ProductApi) -> None:
+def test_assigned_ids_are_zero_padded_numbers(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
     number = int(product_id.removeprefix("PROD-"))
     assert number >= 1
     assert product_id == f"PROD-{number:03}"
 
 
-def test_an_id_that_was_given_or_taken_is_not_given_again(api: ProductApi) -> None:
+def test_used_ids_are_not_assigned_again(api: ProductApi) -> None:
     first = api.new_product()["productId"]
     assert api.delete_product(first).status == 204
     number = int(first.removeprefix("PROD-"))

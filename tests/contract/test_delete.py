@@ -1,4 +1,4 @@
-"""DELETE /products/{productId}: a product goes out of sight, once and for all."""
+"""DELETE /products/{productId}: deleted products stay hidden; deleting is repeatable."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.product_api import ProductApi
 from tests.support.waiting import eventually
 
 
-def test_a_deleted_product_leaves_the_list(api: ProductApi) -> None:
+def test_deleted_product_leaves_list(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
 
     def newest() -> set[str]:
@@ -19,39 +19,39 @@ def test_a_deleted_product_leaves_the_list(api: ProductApi) -> None:
     eventually(lambda: product_id not in newest() or None, "the product to leave the list")
 
 
-def test_deleting_again_changes_nothing_and_succeeds(api: ProductApi) -> None:
+def test_delete_deleted_product_returns_204(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
     assert [api.delete_product(product_id).status for _ in range(3)] == [204, 204, 204]
     assert api.get_product(product_id).status == 404
 
 
-def test_deleting_what_never_was_is_not_found(api: ProductApi) -> None:
+def test_delete_missing_product_returns_404(api: ProductApi) -> None:
     product_id = unused_product_id()
     assert api.delete_product(product_id).status == 404
     assert api.delete_product(product_id, {"If-Match": "*"}).status == 404
 
 
-def test_a_malformed_id_is_refused(api: ProductApi) -> None:
+def test_delete_reports_path_and_header_errors_together(api: ProductApi) -> None:
     rejected = api.delete_product("plan", {"If-Match": "1"})
     assert rejected.status == 400
-    assert rejected.fields() == {"productId", "If-Match"}
+    assert rejected.error_fields() == {"productId", "If-Match"}
 
 
 @pytest.mark.parametrize("tags", ['"1"', "*", '"7", "1"'])
-def test_the_right_version_is_deleted(api: ProductApi, tags: str) -> None:
+def test_delete_with_matching_if_match_returns_204(api: ProductApi, tags: str) -> None:
     product_id = api.new_product()["productId"]
     assert api.delete_product(product_id, {"If-Match": tags}).status == 204
     assert api.get_product(product_id).status == 404
 
 
 @pytest.mark.parametrize("tags", ['"2"', 'W/"1"', '"x"'])
-def test_another_version_is_not_deleted(api: ProductApi, tags: str) -> None:
+def test_delete_with_other_if_match_returns_412(api: ProductApi, tags: str) -> None:
     product = api.new_product()
     assert api.delete_product(product["productId"], {"If-Match": tags}).status == 412
     assert api.get_product(product["productId"]).json() == product
 
 
-def test_deleting_again_succeeds_whatever_version_is_named(api: ProductApi) -> None:
+def test_delete_deleted_product_ignores_if_match(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
     api.delete_product(product_id)
     for tags in ('"1"', '"2"', '"99"', "*"):

@@ -1,4 +1,4 @@
-"""Requests that no well-behaved client sends: odd targets, and bytes that are hardly HTTP."""
+"""Malformed requests: malformed paths and queries, and bytes that are not valid HTTP."""
 
 import socket
 from contextlib import suppress
@@ -8,19 +8,19 @@ import pytest
 
 from tests.support.product_api import ProductApi
 
-ODD_TARGETS = [
+MALFORMED_TARGETS = [
     *("/products/%", "/products/%zz", "/products/%E0%A4%A", "/products/%ff%fe", "/products/%00"),
     *("/products/PROD-1%2F..%2FPROD-2", "/products/..%2F..%2Fetc%2Fpasswd", "/products/.;/x"),
     *("/products/..", "/products/../products", "/products/PROD-1;jsessionid=1"),
     *("/products/%252e%252e", "/products/%25s%25n", "/products/PROD-1%0d%0aX-Injected:%20yes"),
     *("/products/{productId}", "/products/$%7B7*7%7D"),
 ]
-ODD_QUERIES = [
+MALFORMED_QUERIES = [
     *("limit", "limit=", "=", "&&&", "limit=%", "limit=%zz", "limit=%ff", "%6Cimit=0", "?limit=1"),
     *("limit[]=1", "limit[0]=1", "limit=1;offset=1", "nextToken=%00", "nextToken=%ED%A0%80"),
     *("sort=-createdAt%0d%0aX-Injected:yes", "&".join(["limit=1"] * 500), "a" * 3000),
 ]
-HARDLY_HTTP = [
+INVALID_HTTP = [
     b"\r\n\r\n",
     b"GET\r\n\r\n",
     b"GET {path} HTTP/9.9\r\nHost: x\r\n\r\n",
@@ -34,29 +34,29 @@ HARDLY_HTTP = [
 ]
 
 
-@pytest.mark.parametrize("target", ODD_TARGETS)
-def test_an_odd_path_is_no_product(api: ProductApi, target: str) -> None:
-    assert api.request_as_it_stands("GET", target).status in {400, 404}
-    assert api.request_as_it_stands("DELETE", target).status in {400, 403, 404}
+@pytest.mark.parametrize("target", MALFORMED_TARGETS)
+def test_malformed_path_is_rejected(api: ProductApi, target: str) -> None:
+    assert api.request_raw_target("GET", target).status in {400, 404}
+    assert api.request_raw_target("DELETE", target).status in {400, 403, 404}
 
 
-@pytest.mark.parametrize("query", ODD_QUERIES, ids=lambda query: query[:20])
-def test_an_odd_query_is_refused(api: ProductApi, query: str) -> None:
-    response = api.request_as_it_stands("GET", f"/products?{query}")
-    # What names no parameter at all is no parameter.
+@pytest.mark.parametrize("query", MALFORMED_QUERIES, ids=lambda query: query[:20])
+def test_malformed_query_is_rejected(api: ProductApi, query: str) -> None:
+    response = api.request_raw_target("GET", f"/products?{query}")
+    # A query without parameter names has no parameters.
     assert response.status == 400 or (response.status == 200 and query in {"=", "&&&"})
     assert "X-Injected" not in response.headers
 
 
-@pytest.mark.parametrize("request_bytes", HARDLY_HTTP, ids=lambda sent: ascii(sent)[2:40])
-def test_what_is_hardly_http_does_no_harm(api: ProductApi, request_bytes: bytes) -> None:
+@pytest.mark.parametrize("request_bytes", INVALID_HTTP, ids=lambda request: ascii(request)[2:40])
+def test_invalid_http_does_no_harm(api: ProductApi, request_bytes: bytes) -> None:
     url = urlsplit(api.base_url)
     assert url.hostname
     sent = request_bytes.replace(b"{path}", f"{url.path}/products".encode())
     response = b""
     with (
         socket.create_connection((url.hostname, url.port or 80), timeout=10) as connection,
-        suppress(ConnectionError),  # hanging up is an answer too
+        suppress(ConnectionError),  # the server may close the connection
     ):
         connection.sendall(sent)
         connection.shutdown(socket.SHUT_WR)

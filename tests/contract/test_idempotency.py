@@ -1,19 +1,19 @@
-"""Idempotency-Key on POST /products: a creation that may be sent again makes one product."""
+"""Idempotency-Key on POST /products: a repeated creation makes one product."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.support.factory import product_body, unused_key, unused_product_id
-from tests.support.judge import ApiResponse
 from tests.support.product_api import ProductApi
+from tests.support.response_check import ApiResponse
 
 
 def _is_replay(response: ApiResponse) -> bool:
     return response.headers.get("Idempotency-Replayed") == "true"
 
 
-def test_the_same_request_again_answers_the_same_product(api: ProductApi) -> None:
+def test_repeated_creation_returns_same_product(api: ProductApi) -> None:
     key = {"Idempotency-Key": unused_key()}
     first = api.create_product(product_body(), key)
     again = [api.create_product(product_body(), key) for _ in range(3)]
@@ -25,7 +25,7 @@ def test_the_same_request_again_answers_the_same_product(api: ProductApi) -> Non
         assert response.headers["Location"] == first.headers["Location"]
 
 
-def test_a_replay_answers_the_product_as_it_was_created(api: ProductApi) -> None:
+def test_replay_returns_product_as_created(api: ProductApi) -> None:
     key = {"Idempotency-Key": unused_key()}
     first = api.create_product(product_body(), key)
     product_id = first.json()["productId"]
@@ -35,7 +35,7 @@ def test_a_replay_answers_the_product_as_it_was_created(api: ProductApi) -> None
     assert api.get_product(product_id).status == 404
 
 
-def test_a_chosen_id_is_replayed_and_not_a_conflict(api: ProductApi) -> None:
+def test_replay_of_chosen_id_is_no_conflict(api: ProductApi) -> None:
     key = {"Idempotency-Key": unused_key()}
     body = product_body(productId=unused_product_id())
     first = api.create_product(body, key)
@@ -44,16 +44,16 @@ def test_a_chosen_id_is_replayed_and_not_a_conflict(api: ProductApi) -> None:
     assert api.create_product(body).status == 409
 
 
-def test_the_key_with_another_body_is_refused(api: ProductApi) -> None:
+def test_key_with_other_body_returns_422(api: ProductApi) -> None:
     key = {"Idempotency-Key": unused_key()}
     first = api.create_product(product_body(price=10), key).json()
     rejected = api.create_product(product_body(price=11), key)
     assert rejected.status == 422
-    assert rejected.fields() == {"Idempotency-Key"}
+    assert rejected.error_fields() == {"Idempotency-Key"}
     assert api.get_product(first["productId"]).json() == first
 
 
-def test_another_key_makes_another_product(api: ProductApi) -> None:
+def test_other_key_makes_other_product(api: ProductApi) -> None:
     ids = {
         api.create_product(product_body(), {"Idempotency-Key": unused_key()}).json()["productId"]
         for _ in range(3)
@@ -61,11 +61,11 @@ def test_another_key_makes_another_product(api: ProductApi) -> None:
     assert len(ids) == 3
 
 
-def test_without_a_key_each_request_makes_a_product(api: ProductApi) -> None:
+def test_creations_without_key_make_separate_products(api: ProductApi) -> None:
     assert api.new_product()["productId"] != api.new_product()["productId"]
 
 
-def test_a_refused_request_does_not_use_up_its_key(api: ProductApi) -> None:
+def test_rejected_creation_does_not_use_its_key(api: ProductApi) -> None:
     key = {"Idempotency-Key": unused_key()}
     taken = api.new_product()["productId"]
     assert api.create_product(product_body(price=0), key).status == 400
@@ -74,7 +74,7 @@ def test_a_refused_request_does_not_use_up_its_key(api: ProductApi) -> None:
     assert (created.status, _is_replay(created)) == (201, False)
 
 
-def test_a_taken_id_conflicts_however_often_it_is_tried(api: ProductApi) -> None:
+def test_taken_id_returns_409_on_every_attempt(api: ProductApi) -> None:
     key = {"Idempotency-Key": unused_key()}
     taken = product_body(productId=api.new_product()["productId"])
     for _ in range(3):
@@ -84,14 +84,14 @@ def test_a_taken_id_conflicts_however_often_it_is_tried(api: ProductApi) -> None
 
 
 @pytest.mark.parametrize("length", [1, 255])
-def test_a_key_of_1_to_255_characters_is_remembered(api: ProductApi, length: int) -> None:
-    # The shortest keys may have been used by an earlier run: then this is a replay.
+def test_key_of_1_to_255_characters_is_accepted(api: ProductApi, length: int) -> None:
+    # An earlier run may have used the shortest key; then the first creation is a replay.
     key = {"Idempotency-Key": (unused_key() * 8)[:length]}
     assert api.create_product(product_body(), key).status == 201
     assert _is_replay(api.create_product(product_body(), key))
 
 
-def test_any_visible_ascii_character_may_be_in_a_key(api: ProductApi) -> None:
+def test_key_of_any_visible_ascii_is_accepted(api: ProductApi) -> None:
     visible = "".join(map(chr, range(0x21, 0x7F)))
     key = {"Idempotency-Key": visible + unused_key()}
     assert api.create_product(product_body(), key).status == 201
@@ -101,20 +101,20 @@ def test_any_visible_ascii_character_may_be_in_a_key(api: ProductApi) -> None:
 @pytest.mark.parametrize(
     "key", ["", "x" * 256, "two words", "a\tb", "clé", "€".encode().decode("latin-1")]
 )
-def test_another_key_is_refused(api: ProductApi, key: str) -> None:
+def test_invalid_key_returns_400(api: ProductApi, key: str) -> None:
     rejected = api.create_product(product_body(), {"Idempotency-Key": key})
     assert rejected.status == 400
-    assert rejected.fields() == {"Idempotency-Key"}
+    assert rejected.error_fields() == {"Idempotency-Key"}
 
 
-def test_two_keys_are_refused(api: ProductApi) -> None:
+def test_two_keys_return_400(api: ProductApi) -> None:
     keys = [("Idempotency-Key", unused_key()), ("Idempotency-Key", unused_key())]
     rejected = api.create_product(product_body(), keys)
     assert rejected.status == 400
-    assert rejected.fields() == {"Idempotency-Key"}
+    assert rejected.error_fields() == {"Idempotency-Key"}
 
 
-def test_keys_that_differ_in_case_are_different(api: ProductApi) -> None:
+def test_keys_are_case_sensitive(api: ProductApi) -> None:
     key = unused_key()
     responses = [
         api.create_product(product_body(), {"Idempotency-Key": f"{letter}{key}"}) for letter in "aA"
@@ -122,9 +122,9 @@ def test_keys_that_differ_in_case_are_different(api: ProductApi) -> None:
     assert not any(_is_replay(response) for response in responses)
 
 
-@pytest.mark.parametrize("chosen", [True, False], ids=["chosen id", "given id"])
-def test_a_race_of_the_same_request_makes_one_product(
-    api: ProductApi, chosen: bool  # noqa: FBT001 -- a case, not an argument
+@pytest.mark.parametrize("chosen", [True, False], ids=["chosen id", "assigned id"])
+def test_concurrent_equal_creations_make_one_product(
+    api: ProductApi, chosen: bool  # noqa: FBT001 -- a parametrized case
 ) -> None:
     key = {"Idempotency-Key": unused_key()}
     body = product_body(productId=unused_product_id()) if chosen else product_body()

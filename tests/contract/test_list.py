@@ -1,4 +1,4 @@
-"""GET /products: pages, in a catalogue that other tests fill and change meanwhile."""
+"""GET /products: paging, while other tests change the catalogue."""
 
 import base64
 import json
@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from tests.support.product_api import ProductApi
-from tests.support.rejected_values import in_short
+from tests.support.rejected_values import short_id
 from tests.support.waiting import eventually
 
-MOST_PAGES = 5000  # more than any catalogue of the tests has, so that a walk in a circle ends
+MOST_PAGES = 5000  # more pages than the tests ever make, so that an endless walk fails
 
 
 def _pages(api: ProductApi, limit: int, **parameters: object) -> Iterator[dict[str, Any]]:
-    """The pages from the first to the last, by nextToken."""
+    """Yield all pages from first to last, by nextToken."""
     page = api.list_products(limit=limit, **parameters).json()
     yield page
     for _ in range(MOST_PAGES):
@@ -31,12 +31,8 @@ def _products(pages: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield from page["products"]
 
 
-def _ids(page: dict[str, Any]) -> list[str]:
-    return [product["productId"] for product in page["products"]]
-
-
 def _since(api: ProductApi, first: dict[str, Any], limit: int) -> list[dict[str, Any]]:
-    """The products that are at least as new as `first`, newest first."""
+    """Return the products from the newest down to `first`."""
     newer = []
     for product in _products(_pages(api, limit)):
         if product["createdAt"] < first["createdAt"]:
@@ -46,7 +42,7 @@ def _since(api: ProductApi, first: dict[str, Any], limit: int) -> list[dict[str,
 
 
 def _created_and_listed(api: ProductApi, number: int) -> list[dict[str, Any]]:
-    """Products of the test's own, oldest first, once the list shows them all."""
+    """Create products and wait until all are in the list; return them, oldest first."""
     created = [api.new_product() for _ in range(number)]
 
     def listed() -> bool | None:
@@ -57,17 +53,17 @@ def _created_and_listed(api: ProductApi, number: int) -> list[dict[str, Any]]:
     return created
 
 
-def test_a_new_product_comes_to_the_list_as_it_is(api: ProductApi) -> None:
+def test_new_product_appears_in_list(api: ProductApi) -> None:
     _created_and_listed(api, 1)
 
 
-def test_a_changed_product_changes_in_the_list(api: ProductApi) -> None:
+def test_updated_product_changes_in_list(api: ProductApi) -> None:
     [product] = _created_and_listed(api, 1)
     changed = api.update_product(product["productId"], {"price": 77}).json()
     eventually(lambda: changed in _since(api, product, 100) or None, "the change in the list")
 
 
-def test_without_parameters_50_products_are_listed_newest_first(api: ProductApi) -> None:
+def test_list_defaults_to_50_products_newest_first(api: ProductApi) -> None:
     page = api.list_products().json()
     assert (page["limit"], page["offset"]) == (50, 0)
     created = [product["createdAt"] for product in page["products"]]
@@ -75,7 +71,7 @@ def test_without_parameters_50_products_are_listed_newest_first(api: ProductApi)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
-def test_a_walk_newest_first_meets_each_product_once(api: ProductApi, limit: int) -> None:
+def test_walk_newest_first_returns_each_product_once(api: ProductApi, limit: int) -> None:
     created = _created_and_listed(api, 7)
     walked = _since(api, created[0], limit)
     own = {product["productId"] for product in created}
@@ -85,7 +81,7 @@ def test_a_walk_newest_first_meets_each_product_once(api: ProductApi, limit: int
     assert times == sorted(times, reverse=True)
 
 
-def test_a_walk_oldest_first_meets_each_product_once(api: ProductApi) -> None:
+def test_walk_oldest_first_returns_each_product_once(api: ProductApi) -> None:
     created = _created_and_listed(api, 3)
     walked = list(_products(_pages(api, 100, sort="createdAt")))
     own = {product["productId"] for product in created}
@@ -96,26 +92,26 @@ def test_a_walk_oldest_first_meets_each_product_once(api: ProductApi) -> None:
 
 
 @pytest.mark.parametrize("sort", ["createdAt", "-createdAt"])
-def test_small_pages_and_a_large_one_show_the_same(api: ProductApi, sort: str) -> None:
+def test_small_pages_equal_one_large_page(api: ProductApi, sort: str) -> None:
     _created_and_listed(api, 7)
 
-    def the_same() -> bool | None:
-        # After a token: what other tests create meanwhile comes before it, or far behind it.
+    def are_equal() -> bool | None:
+        # After a token, so that products that other tests create come before it or far behind.
         start = {"nextToken": api.list_products(sort=sort, limit=1).json()["nextToken"]}
         large = api.list_products(limit=6, **start).json()["products"]
         pages = _pages(api, 2, **start)
         return [product for _ in range(3) for product in next(pages)["products"]] == large or None
 
-    eventually(the_same, "small pages to show what a large one shows")
+    eventually(are_equal, "small pages to equal a large one")
 
 
-def test_a_page_that_just_holds_the_rest_is_the_last(api: ProductApi) -> None:
-    _created_and_listed(api, 101)  # two pages at least: the last one starts at a token
+def test_page_that_fits_remaining_products_is_last(api: ProductApi) -> None:
+    _created_and_listed(api, 101)  # at least two pages, so that the last one starts at a token
 
-    def ends() -> bool | None:
+    def is_last() -> bool | None:
         *_, before, last = _pages(api, 100)
         start, rest = {"nextToken": before["nextToken"]}, last["products"]
-        if len(rest) == 1:  # no page can hold one less
+        if len(rest) == 1:  # a smaller page than this is impossible
             api.new_product()
             return None
         all_of_it = api.list_products(limit=len(rest), **start).json()
@@ -127,7 +123,7 @@ def test_a_page_that_just_holds_the_rest_is_the_last(api: ProductApi) -> None:
             and all_but_one["moreAvailable"]
         ) or None
 
-    eventually(ends, "a page of just the rest to be the last")
+    eventually(is_last, "the page with the remaining products to be the last")
 
 
 @pytest.mark.parametrize("offset", [0, 1, 3])
@@ -135,34 +131,34 @@ def test_offset_skips_products(api: ProductApi, offset: int) -> None:
     _created_and_listed(api, 5)
 
     def skips() -> bool | None:
-        # Oldest first: what other tests create meanwhile comes far behind.
+        # Oldest first, so that products that other tests create come far behind.
         page = api.list_products(sort="createdAt", limit=2, offset=offset).json()
         assert page["offset"] == offset
         large = api.list_products(sort="createdAt", limit=5).json()["products"]
         return page["products"] == large[offset : offset + 2] or None
 
-    eventually(skips, "a page by offset to be a part of a large page")
+    eventually(skips, "a page by offset to be part of a large page")
 
 
-def test_a_walk_may_go_on_by_token_after_an_offset(api: ProductApi) -> None:
+def test_token_continues_after_offset(api: ProductApi) -> None:
     _created_and_listed(api, 5)
 
-    def goes_on() -> bool | None:
+    def continues() -> bool | None:
         first = api.list_products(limit=1, offset=1).json()
         following = api.list_products(limit=3, nextToken=first["nextToken"]).json()
         large = api.list_products(limit=100).json()["products"]
         in_turn = first["products"] + following["products"]
         return in_turn in [large[start : start + 4] for start in range(97)] or None
 
-    eventually(goes_on, "the products after the token to follow those by offset")
+    eventually(continues, "the page by token to follow the page by offset")
 
 
-def test_the_largest_offset_is_served(api: ProductApi) -> None:
+def test_largest_offset_is_accepted(api: ProductApi) -> None:
     page = api.list_products(offset=1000, limit=1).json()
     assert (page["offset"], page["limit"]) == (1000, 1)
 
 
-def test_an_offset_is_shown_only_when_paging_by_offset(api: ProductApi) -> None:
+def test_page_by_token_has_no_offset(api: ProductApi) -> None:
     _created_and_listed(api, 2)
     first = api.list_products(limit=1).json()
     assert first["offset"] == 0
@@ -180,44 +176,53 @@ def test_an_offset_is_shown_only_when_paging_by_offset(api: ProductApi) -> None:
         ("nextToken", ""),
     ],
 )
-def test_a_bad_parameter_is_refused_by_name(api: ProductApi, parameter: str, value: str) -> None:
+def test_list_invalid_parameter_returns_400_with_name(
+    api: ProductApi, parameter: str, value: str
+) -> None:
     rejected = api.list_products(**{parameter: value})
     assert rejected.status == 400
-    assert len(rejected.fields()) == 1
-    assert not parameter or rejected.fields() == {parameter}
+    assert len(rejected.error_fields()) == 1
+    assert not parameter or rejected.error_fields() == {parameter}
 
 
-def test_all_bad_parameters_are_told_at_once(api: ProductApi) -> None:
+def test_list_reports_all_errors_together(api: ProductApi) -> None:
     rejected = api.list_products(
         {"If-None-Match": "1"}, limit=0, offset=-1, sort="name", colour="red", nextToken="x"
     )
     assert rejected.status == 400
-    assert rejected.fields() == {"limit", "offset", "sort", "colour", "nextToken", "If-None-Match"}
+    assert rejected.error_fields() == {
+        "limit",
+        "offset",
+        "sort",
+        "colour",
+        "nextToken",
+        "If-None-Match",
+    }
 
 
 @pytest.mark.parametrize("query", ["limit=1&limit=2", "limit=1&limit=1", "sort=createdAt&sort="])
-def test_a_repeated_parameter_is_refused_by_name(api: ProductApi, query: str) -> None:
+def test_list_repeated_parameter_returns_400_with_name(api: ProductApi, query: str) -> None:
     rejected = api.request("GET", f"/products?{query}")
     assert rejected.status == 400
-    assert rejected.fields() == {query.partition("=")[0]}
+    assert rejected.error_fields() == {query.partition("=")[0]}
 
 
-def test_a_token_and_an_offset_together_are_refused(api: ProductApi) -> None:
+def test_list_token_with_offset_returns_400(api: ProductApi) -> None:
     _created_and_listed(api, 2)
     token = api.list_products(limit=1).json()["nextToken"]
     for offset in (0, 1):
         rejected = api.list_products(nextToken=token, offset=offset)
         assert rejected.status == 400
-        assert rejected.fields() <= {"nextToken", "offset"}
+        assert rejected.error_fields() <= {"nextToken", "offset"}
 
 
-def test_a_token_keeps_its_sort(api: ProductApi) -> None:
+def test_list_token_with_other_sort_returns_400(api: ProductApi) -> None:
     _created_and_listed(api, 2)
     token = api.list_products(limit=1, sort="createdAt").json()["nextToken"]
     assert api.list_products(nextToken=token, sort="createdAt").status == 200
     rejected = api.list_products(nextToken=token, sort="-createdAt")
     assert rejected.status == 400
-    assert rejected.fields() <= {"nextToken", "sort"}
+    assert rejected.error_fields() <= {"nextToken", "sort"}
 
 
 def _in_base64(text: str) -> str:
@@ -236,39 +241,39 @@ def _in_base64(text: str) -> str:
         _in_base64("-createdAt|false|PROD-001"),
         _in_base64("-createdAt|2026-01-31T09:30:00.123456Z|PROD-001|false"),
     ],
-    ids=in_short,
+    ids=short_id,
 )
-def test_a_made_up_token_is_refused(api: ProductApi, token: str) -> None:
+def test_list_forged_token_returns_400(api: ProductApi, token: str) -> None:
     rejected = api.list_products(nextToken=token)
     assert rejected.status == 400
-    assert rejected.fields() == {"nextToken"}
+    assert rejected.error_fields() == {"nextToken"}
 
 
-def test_a_damaged_token_is_refused(api: ProductApi) -> None:
+def test_list_damaged_token_returns_400(api: ProductApi) -> None:
     _created_and_listed(api, 2)
     token = api.list_products(limit=1).json()["nextToken"]
     for damaged in (token[:9], token[4:], token + "AAAA", token * 2, token[::-1], f"!{token}"):
         rejected = api.list_products(nextToken=damaged)
         assert rejected.status == 400
-        assert rejected.fields() == {"nextToken"}
+        assert rejected.error_fields() == {"nextToken"}
 
 
 @pytest.mark.parametrize("tags", ["{}", "W/{}", '"x", {}', "*"])
-def test_a_page_that_the_caller_has_is_not_sent_again(api: ProductApi, tags: str) -> None:
+def test_list_with_current_etag_returns_304(api: ProductApi, tags: str) -> None:
     _created_and_listed(api, 1)
 
-    def known() -> bool | None:
-        # The oldest product: the one that tests are least likely to change meanwhile.
+    def is_not_modified() -> bool | None:
+        # The oldest product is the least likely to be changed by another test.
         page = api.list_products(limit=1, sort="createdAt")
         etag = page.headers["ETag"]
         sent = {"If-None-Match": tags.format(etag)}
         again = api.list_products(sent, limit=1, sort="createdAt")
         return (again.status == 304 and again.headers["ETag"] == etag) or None
 
-    eventually(known, "a moment in which nothing changes")
+    eventually(is_not_modified, "two equal reads in a row")
 
 
-def test_a_page_that_changed_is_sent_again(api: ProductApi) -> None:
+def test_list_with_old_etag_returns_200(api: ProductApi) -> None:
     _created_and_listed(api, 1)
     before = api.list_products(limit=2)
     [product] = _created_and_listed(api, 1)
@@ -282,7 +287,7 @@ def test_a_page_that_changed_is_sent_again(api: ProductApi) -> None:
     )
 
 
-def test_malformed_tags_are_refused(api: ProductApi) -> None:
+def test_list_malformed_if_none_match_returns_400(api: ProductApi) -> None:
     rejected = api.list_products({"If-None-Match": "1"})
     assert rejected.status == 400
-    assert rejected.fields() == {"If-None-Match"}
+    assert rejected.error_fields() == {"If-None-Match"}

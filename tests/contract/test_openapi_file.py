@@ -1,4 +1,4 @@
-"""The OpenAPI file by itself: it is valid, complete, and its examples are true."""
+"""The OpenAPI file: it is valid and complete, and its examples agree with the service."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -22,15 +22,15 @@ from tests.support.factory import (
     unused_key,
     unused_product_id,
 )
-from tests.support.judge import (
+from tests.support.product_api import ProductApi
+from tests.support.response_check import (
     OPENAPI_FILE,
     ApiResponse,
-    faults,
     openapi_document,
     problem_examples,
     resolved,
+    schema_errors,
 )
-from tests.support.product_api import ProductApi
 
 DOCUMENT = openapi_document()
 OPERATIONS: dict[str, dict[str, Any]] = {
@@ -39,7 +39,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     for method, operation in item.items()
     if method != "parameters"
 }
-ON_EVERY_ANSWER = {
+COMMON_HEADERS = {
     "Access-Control-Allow-Origin",
     "Access-Control-Expose-Headers",
     "Cache-Control",
@@ -49,7 +49,7 @@ ON_EVERY_ANSWER = {
 
 
 def _contents() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each body that the file describes: of requests, of answers."""
+    """Yield each request and response body that the file describes."""
     for name, operation in OPERATIONS.items():
         bodies = {"request": operation.get("requestBody", {}), **operation["responses"]}
         for status, body in bodies.items():
@@ -60,15 +60,15 @@ def _contents() -> Iterator[tuple[str, dict[str, Any]]]:
 CONTENTS = dict(_contents())
 
 
-def test_the_file_is_valid() -> None:
+def test_openapi_file_is_valid() -> None:
     OpenAPIV30SpecValidator(yaml.safe_load(OPENAPI_FILE.read_bytes())).validate()
 
 
-def test_the_file_describes_the_five_operations() -> None:
+def test_openapi_file_has_five_operations() -> None:
     assert set(OPERATIONS) == {f"{method} {path}" for method, path in ROUTES.values()}
 
 
-def test_only_writes_ask_for_a_key() -> None:
+def test_only_writes_need_key() -> None:
     for name, operation in OPERATIONS.items():
         secured = operation.get("security", DOCUMENT["security"]) == [{"ApiKeyAuth": []}]
         assert secured == (not name.startswith("GET"))
@@ -76,29 +76,29 @@ def test_only_writes_ask_for_a_key() -> None:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_each_answer_names_its_headers(name: str) -> None:
+def test_every_response_lists_its_headers(name: str) -> None:
     for status, response in OPERATIONS[name]["responses"].items():
         headers = resolved(response)["headers"]
-        assert set(headers) >= ON_EVERY_ANSWER
+        assert set(headers) >= COMMON_HEADERS
         assert ("Retry-After" in headers) == (status in {"409", "429", "503"})
 
 
 @pytest.mark.parametrize("name", CONTENTS)
-def test_each_body_has_examples_that_fit_its_schema(name: str) -> None:
+def test_body_examples_match_schema(name: str) -> None:
     examples = CONTENTS[name]["examples"]
     assert examples
     for example in examples.values():
-        assert not faults(resolved(example)["value"], CONTENTS[name]["schema"])
+        assert not schema_errors(resolved(example)["value"], CONTENTS[name]["schema"])
 
 
 @pytest.mark.parametrize("kind", ["parameters", "headers"])
-def test_the_example_of_each_parameter_and_header_fits_its_schema(kind: str) -> None:
+def test_parameter_and_header_examples_match_schema(kind: str) -> None:
     for part in DOCUMENT["components"][kind].values():
         if "example" in part:
-            assert not faults(part["example"], part["schema"])
+            assert not schema_errors(part["example"], part["schema"])
 
 
-def test_the_requests_of_the_examples_succeed(api: ProductApi) -> None:
+def test_example_requests_succeed(api: ProductApi) -> None:
     create = CONTENTS["POST /products request application/json"]["examples"]
     update = CONTENTS["PUT /products/{productId} request application/json"]["examples"]
     for example in create.values():
@@ -109,34 +109,34 @@ def test_the_requests_of_the_examples_succeed(api: ProductApi) -> None:
             assert changed.status == 200
 
 
-def _taken(api: ProductApi) -> ApiResponse:
+def _create_taken_id(api: ProductApi) -> ApiResponse:
     return api.create_product(product_body(productId=api.new_product()["productId"]))
 
 
-def _stale(api: ProductApi) -> ApiResponse:
+def _update_old_version(api: ProductApi) -> ApiResponse:
     product_id = api.new_product()["productId"]
     return api.update_product(product_id, {"price": 1}, {"If-Match": '"7"'})
 
 
-def _reused(api: ProductApi) -> ApiResponse:
+def _reuse_key(api: ProductApi) -> ApiResponse:
     key = {"Idempotency-Key": unused_key()}
     api.create_product(product_body(price=1), key)
     return api.create_product(product_body(price=2), key)
 
 
-PROVOKED: dict[str, Callable[[ProductApi], ApiResponse]] = {
+REQUESTS_BY_EXAMPLE: dict[str, Callable[[ProductApi], ApiResponse]] = {
     "parameters": lambda api: api.list_products(limit=0, colour="red"),
     "productId": lambda api: api.get_product("prod-002"),
     "fields": lambda api: api.create_product({**product_body_without("name"), "version": 1}),
     "forbidden": lambda api: api.request("POST", "/products"),
     "productNotFound": lambda api: api.get_product(unused_product_id()),
-    "duplicateProduct": _taken,
-    "preconditionFailed": _stale,
+    "duplicateProduct": _create_taken_id,
+    "preconditionFailed": _update_old_version,
     "payloadTooLarge": lambda api: api.create_product(b" " * 300_000),
     "unsupportedMediaType": lambda api: api.create_product({}, {"Content-Type": "application/xml"}),
-    "idempotencyKeyReused": _reused,
+    "idempotencyKeyReused": _reuse_key,
 }
-NOT_PROVOKED: dict[str, ProductServiceException] = {
+EXCEPTIONS_BY_EXAMPLE: dict[str, ProductServiceException] = {
     "idempotencyKeyInFlight": IdempotencyKeyInFlightException(),
     "internalError": InternalException(),
     "serviceUnavailable": DependencyUnavailableException(),
@@ -145,23 +145,23 @@ NOT_PROVOKED: dict[str, ProductServiceException] = {
 ANY_ID = re.compile(r"PROD-[A-Z0-9-]+")
 
 
-@pytest.mark.parametrize("name", PROVOKED)
-def test_an_example_of_an_error_is_what_the_api_answers(api: ProductApi, name: str) -> None:
-    shown = {**problem_examples()[name], "instance": ""}
-    answered = {**PROVOKED[name](api).json(), "instance": ""}
-    for problem in (shown, answered):
-        problem["detail"] = ANY_ID.sub("PROD-002", problem["detail"])
-    assert answered == shown
+@pytest.mark.parametrize("name", REQUESTS_BY_EXAMPLE)
+def test_error_example_equals_response(api: ProductApi, name: str) -> None:
+    example = {**problem_examples()[name], "instance": ""}
+    problem = {**REQUESTS_BY_EXAMPLE[name](api).json(), "instance": ""}
+    for document in (example, problem):
+        document["detail"] = ANY_ID.sub("PROD-002", document["detail"])
+    assert problem == example
 
 
-@pytest.mark.parametrize("name", NOT_PROVOKED)
-def test_an_example_of_a_rare_error_is_what_the_service_says(name: str) -> None:
-    shown, said = problem_examples()[name], NOT_PROVOKED[name]
-    assert shown["type"].endswith(f":{said.problem}")
-    assert (shown["status"], shown["title"]) == (said.status, said.title)
-    assert shown["detail"] == said.detail
+@pytest.mark.parametrize("name", EXCEPTIONS_BY_EXAMPLE)
+def test_rare_error_example_equals_exception(name: str) -> None:
+    example, error = problem_examples()[name], EXCEPTIONS_BY_EXAMPLE[name]
+    assert example["type"].endswith(f":{error.problem}")
+    assert (example["status"], example["title"]) == (error.status, error.title)
+    assert example["detail"] == error.detail
 
 
-def test_each_example_of_an_error_is_held_against_the_service() -> None:
-    # What throttles is the gateway, on a deployed stack alone.
-    assert set(problem_examples()) == {*PROVOKED, *NOT_PROVOKED, "throttled"}
+def test_every_error_example_is_compared() -> None:
+    # Only the gateway of a deployed stack throttles.
+    assert set(problem_examples()) == {*REQUESTS_BY_EXAMPLE, *EXCEPTIONS_BY_EXAMPLE, "throttled"}

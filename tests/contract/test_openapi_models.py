@@ -1,4 +1,4 @@
-"""The OpenAPI file's schemas of request bodies against those that the models generate."""
+"""The OpenAPI file's schemas of request bodies agree with those of the Pydantic models."""
 
 from decimal import Decimal
 from typing import Any
@@ -7,15 +7,15 @@ import pytest
 from pydantic import BaseModel
 
 from product_lambda.models.requests import CreateProductRequest, UpdateProductRequest
-from tests.support.judge import openapi_document, resolved
+from tests.support.response_check import openapi_document, resolved
 
 SCHEMAS = openapi_document()["components"]["schemas"]
-# Prose, which each side writes for its own readers, and defaults, which have a test of their own.
+# Prose differs between the two sides, and defaults have a separate test.
 NOT_A_RULE = {"title", "description", "default"}
 
 
 def _rules(schema: dict[str, Any]) -> dict[str, Any]:
-    """The rules of a schema, said the same way for OpenAPI 3.0 and for JSON Schema 2020-12."""
+    """Return the rules of a schema in one form for OpenAPI 3.0 and JSON Schema 2020-12."""
     rules = {name: value for name, value in resolved(schema).items() if name not in NOT_A_RULE}
     for part in rules.pop("allOf", []):
         rules |= _rules(part)
@@ -39,17 +39,17 @@ def _rules(schema: dict[str, Any]) -> dict[str, Any]:
     ("schema", "model"),
     [("ProductCreate", CreateProductRequest), ("ProductUpdate", UpdateProductRequest)],
 )
-def test_a_body_is_described_as_the_model_checks_it(schema: str, model: type[BaseModel]) -> None:
+def test_body_schema_equals_model(schema: str, model: type[BaseModel]) -> None:
     assert _rules(SCHEMAS[schema]) == _rules(model.model_json_schema())
 
 
-def test_the_default_currency_is_described_as_the_model_has_it() -> None:
+def test_default_currency_equals_model() -> None:
     described = SCHEMAS["ProductCreate"]["properties"]["currency"]["default"]
     assert described == CreateProductRequest.model_fields["currency"].default
 
 
-def test_a_product_is_described_like_what_it_is_made_from() -> None:
+def test_product_schema_has_rules_of_create_schema() -> None:
     product, create = (_rules(SCHEMAS[name])["properties"] for name in ("Product", "ProductCreate"))
-    # An answer leaves out a fee that there is not, where a body may say null.
+    # A response leaves out a missing fee; a request body may have null.
     del create["setupFee"]["nullable"]
     assert {name: product[name] for name in create} == create

@@ -1,10 +1,10 @@
-"""PUT /products/{productId}: what changes, what stays, and who may change it."""
+"""PUT /products/{productId}: changed fields, rejected values and preconditions."""
 
 import pytest
 
 from tests.support.factory import product_body, unused_product_id
 from tests.support.product_api import ProductApi
-from tests.support.rejected_values import BAD_VALUES, NEVER_WRITTEN, in_short
+from tests.support.rejected_values import INVALID_VALUES, READ_ONLY_OR_UNKNOWN_FIELDS, short_id
 
 CHANGES: list[tuple[str, object]] = [
     ("name", "Another"),
@@ -18,7 +18,7 @@ CHANGES: list[tuple[str, object]] = [
 
 
 @pytest.mark.parametrize(("field", "value"), CHANGES, ids=[field for field, _ in CHANGES])
-def test_only_the_field_given_changes(api: ProductApi, field: str, value: object) -> None:
+def test_update_changes_only_given_field(api: ProductApi, field: str, value: object) -> None:
     product = api.new_product(setupFee=5)
     changed = api.update_product(product["productId"], {field: value})
     assert changed.status == 200
@@ -29,68 +29,72 @@ def test_only_the_field_given_changes(api: ProductApi, field: str, value: object
     assert api.get_product(product["productId"]).json() == after
 
 
-def test_all_fields_can_change_at_once(api: ProductApi) -> None:
+def test_update_changes_all_fields_together(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
     after = api.update_product(product_id, dict(CHANGES)).json()
     assert {field: after[field] for field, _ in CHANGES} == dict(CHANGES)
 
 
-def test_each_change_raises_the_version_by_one(api: ProductApi) -> None:
+def test_update_increases_version_by_one(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
     versions = [api.update_product(product_id, {"price": 5}).json()["version"] for _ in range(4)]
     assert versions == [2, 3, 4, 5]
 
 
-def test_null_removes_the_setup_fee(api: ProductApi) -> None:
+def test_update_null_removes_setup_fee(api: ProductApi) -> None:
     product_id = api.new_product(setupFee=5)["productId"]
     assert "setupFee" not in api.update_product(product_id, {"setupFee": None}).json()
     assert "setupFee" not in api.get_product(product_id).json()
     assert api.update_product(product_id, {"setupFee": None}).status == 200
 
 
-def test_text_of_a_change_is_trimmed(api: ProductApi) -> None:
+def test_update_trims_text(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
     assert api.update_product(product_id, {"name": "  New "}).json()["name"] == "New"
 
 
-def test_a_change_of_nothing_is_refused(api: ProductApi) -> None:
+def test_update_without_fields_returns_400(api: ProductApi) -> None:
     product = api.new_product()
     rejected = api.update_product(product["productId"], {})
     assert rejected.status == 400
     assert api.get_product(product["productId"]).json() == product
 
 
-@pytest.mark.parametrize(("field", "value"), BAD_VALUES, ids=in_short)
-def test_a_bad_value_is_refused_by_name(api: ProductApi, field: str, value: object) -> None:
+@pytest.mark.parametrize(("field", "value"), INVALID_VALUES, ids=short_id)
+def test_update_invalid_value_returns_400_with_field(
+    api: ProductApi, field: str, value: object
+) -> None:
     rejected = api.update_product(unused_product_id(), {field: value})
     assert rejected.status == 400
-    assert {name.split("[")[0] for name in rejected.fields()} == {field}
+    assert {name.split("[")[0] for name in rejected.error_fields()} == {field}
 
 
-@pytest.mark.parametrize(("field", "value"), [*NEVER_WRITTEN, ("productId", "PROD-001")])
-def test_a_field_that_cannot_be_written_is_refused_by_name(
+@pytest.mark.parametrize(
+    ("field", "value"), [*READ_ONLY_OR_UNKNOWN_FIELDS, ("productId", "PROD-001")]
+)
+def test_update_unwritable_field_returns_400_with_field(
     api: ProductApi, field: str, value: object
 ) -> None:
     rejected = api.update_product(unused_product_id(), {"price": 1, field: value})
     assert rejected.status == 400
-    assert len(rejected.fields()) == 1
-    assert not field or rejected.fields() == {field}
+    assert len(rejected.error_fields()) == 1
+    assert not field or rejected.error_fields() == {field}
 
 
-def test_an_id_is_never_changed_nor_repeated(api: ProductApi) -> None:
+def test_update_product_id_returns_400(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
     rejected = api.update_product(product_id, product_body(productId=product_id))
     assert rejected.status == 400
-    assert rejected.fields() == {"productId"}
+    assert rejected.error_fields() == {"productId"}
 
 
-def test_faults_of_path_header_and_body_are_told_together(api: ProductApi) -> None:
+def test_update_reports_all_errors_together(api: ProductApi) -> None:
     rejected = api.update_product("plan", {"name": "", "colour": "red"}, {"If-Match": "1"})
     assert rejected.status == 400
-    assert rejected.fields() == {"productId", "If-Match", "name", "colour"}
+    assert rejected.error_fields() == {"productId", "If-Match", "name", "colour"}
 
 
-def test_update_of_a_product_that_never_was_is_not_found(api: ProductApi) -> None:
+def test_update_missing_product_returns_404(api: ProductApi) -> None:
     product_id = unused_product_id()
     assert api.update_product(product_id, {"price": 1}).status == 404
     assert api.update_product(product_id, {"price": 1}, {"If-Match": '"1"'}).status == 404
@@ -98,7 +102,7 @@ def test_update_of_a_product_that_never_was_is_not_found(api: ProductApi) -> Non
     assert api.get_product(product_id).status == 404
 
 
-def test_update_of_a_deleted_product_is_not_found(api: ProductApi) -> None:
+def test_update_deleted_product_returns_404(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
     api.delete_product(product_id)
     for tags in ('"1"', '"2"', "*"):
@@ -107,7 +111,7 @@ def test_update_of_a_deleted_product_is_not_found(api: ProductApi) -> None:
 
 
 @pytest.mark.parametrize("tags", ['"1"', "*", '"7", "1"', '"7","1"', 'W/"7", "1"', ' "1"'])
-def test_a_change_with_the_right_version_is_made(api: ProductApi, tags: str) -> None:
+def test_update_with_matching_if_match_returns_200(api: ProductApi, tags: str) -> None:
     product_id = api.new_product()["productId"]
     changed = api.update_product(product_id, {"price": 1}, {"If-Match": tags})
     assert changed.status == 200
@@ -115,23 +119,23 @@ def test_a_change_with_the_right_version_is_made(api: ProductApi, tags: str) -> 
 
 
 @pytest.mark.parametrize("tags", ['"0"', '"2"', 'W/"1"', '"2", "3"', '"x"', '""', '"01"'])
-def test_a_change_with_another_version_is_refused(api: ProductApi, tags: str) -> None:
+def test_update_with_other_if_match_returns_412(api: ProductApi, tags: str) -> None:
     product = api.new_product()
     rejected = api.update_product(product["productId"], {"price": 1}, {"If-Match": tags})
     assert rejected.status == 412
     assert api.get_product(product["productId"]).json() == product
 
 
-def test_versions_may_come_in_several_header_lines(api: ProductApi) -> None:
+def test_update_accepts_tags_in_several_headers(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
     lines = [("If-Match", '"7"'), ("If-Match", '"1"')]
     assert api.update_product(product_id, {"price": 1}, lines).status == 200
 
 
 @pytest.mark.parametrize("tags", ["1", '"1', '1"', "'1'", '"1" "2"', "*, *", '*,"1"'])
-def test_malformed_versions_are_refused(api: ProductApi, tags: str) -> None:
+def test_update_malformed_if_match_returns_400(api: ProductApi, tags: str) -> None:
     product = api.new_product()
     rejected = api.update_product(product["productId"], {"price": 1}, {"If-Match": tags})
     assert rejected.status == 400
-    assert rejected.fields() == {"If-Match"}
+    assert rejected.error_fields() == {"If-Match"}
     assert api.get_product(product["productId"]).json() == product

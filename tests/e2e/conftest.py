@@ -1,7 +1,7 @@
-"""The deployed stacks that these tests look at: DEV's, which `make e2e` deployed, and PROD's.
+"""The deployed stacks of these tests: DEV, which `make e2e` deploys, and PROD.
 
-A module runs in one worker. Only one may change a stack or run Terraform on it: `test_terraform.py`
-DEV's, `test_prod.py` PROD's.
+Each test module runs in one worker. Only one module may change a stack or run Terraform on it:
+`test_terraform.py` for DEV, `test_prod.py` for PROD.
 """
 
 import os
@@ -15,7 +15,7 @@ from local.stack import LocalStack
 
 @pytest.fixture(scope="session")
 def stacks_folder() -> Path:
-    """The folder of the stacks that `make e2e` keeps."""
+    """The folder of the stacks of `make e2e`."""
     if "PRODUCT_API_STACKS" not in os.environ:
         if os.environ.get("CI") == "true":
             pytest.fail("These tests need the deployed stack: run make e2e.")
@@ -25,13 +25,13 @@ def stacks_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def stack(stacks_folder: Path) -> LocalStack:
-    """DEV's stack, deployed with its own limits."""
+    """The stack of DEV, with its real limits."""
     return LocalStack(stacks_folder / "dev")
 
 
 @pytest.fixture(scope="session")
 def prod(stacks_folder: Path) -> Iterator[LocalStack]:
-    """PROD's stack, not deployed yet; its writes are throttled early, to show that they are."""
+    """The stack of PROD, not deployed yet; a low limit lets a test reach the throttling."""
     prod = LocalStack(
         stacks_folder / "prod",
         "prod",

@@ -1,4 +1,4 @@
-"""What a person reads whose machine cannot deploy: one sentence each, and what to do."""
+"""The error messages of deployments: one sentence each, with the next step."""
 
 import os
 import re
@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import TERRAFORM
 from product_tools.repository import REPOSITORY
-from product_tools.terraform import Root, TerraformError
+from product_tools.terraform import TERRAFORM_FOLDER, LocalRoot, TerraformError
 
-pytestmark = pytest.mark.usefixtures("stacks_folder")  # Terraform is there when they are
+pytestmark = pytest.mark.usefixtures("stacks_folder")  # then Terraform is installed
 
 
 def _deploy(path: Path) -> subprocess.CompletedProcess[str]:
@@ -25,59 +24,61 @@ def _deploy(path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _pretend(folder: Path, version: str) -> None:
+def _write_program(folder: Path, output: str) -> None:
     program = folder / "terraform"
-    program.write_text(f"#!/bin/sh\necho '{version}'\n")
+    program.write_text(f"#!/bin/sh\necho '{output}'\n")
     program.chmod(0o755)
 
 
-def test_without_terraform_the_person_is_told_to_install_it(tmp_path: Path) -> None:
-    response = _deploy(tmp_path)
-    assert response.returncode == 1
-    assert response.stdout == ""
+def test_missing_terraform_names_next_step(tmp_path: Path) -> None:
+    completed = _deploy(tmp_path)
+    assert completed.returncode == 1
+    assert completed.stdout == ""
     assert re.fullmatch(
-        r"Terraform was not found: install Terraform 1\.11 or newer .*\.\n", response.stderr
+        r"Terraform was not found: install Terraform 1\.11 or newer .*\.\n", completed.stderr
     )
 
 
 @pytest.mark.parametrize("version", ["0.15.5", "1.9.8", "1.10.5"])
-def test_an_old_terraform_is_refused(tmp_path: Path, version: str) -> None:
-    _pretend(tmp_path, f'{{"terraform_version": "{version}"}}')
-    response = _deploy(tmp_path)
-    assert response.returncode == 1
-    assert response.stderr.startswith(f"Terraform {version} is too old: install Terraform 1.11")
-    assert response.stderr.count("\n") == 1
+def test_old_terraform_is_rejected(tmp_path: Path, version: str) -> None:
+    _write_program(tmp_path, f'{{"terraform_version": "{version}"}}')
+    completed = _deploy(tmp_path)
+    assert completed.returncode == 1
+    assert completed.stderr.startswith(f"Terraform {version} is too old: install Terraform 1.11")
+    assert completed.stderr.count("\n") == 1
 
 
-def test_a_program_that_only_has_terraform_s_name_is_refused(tmp_path: Path) -> None:
-    _pretend(tmp_path, "something else")
-    response = _deploy(tmp_path)
-    assert response.returncode == 1
-    assert "does not tell its version" in response.stderr
-    assert response.stderr.count("\n") == 1
+def test_other_program_named_terraform_is_rejected(tmp_path: Path) -> None:
+    _write_program(tmp_path, "something else")
+    completed = _deploy(tmp_path)
+    assert completed.returncode == 1
+    assert "does not report its version" in completed.stderr
+    assert completed.stderr.count("\n") == 1
 
 
-def test_a_mirror_without_the_provider_is_told(
+def test_mirror_without_provider_names_next_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("TF_PLUGIN_DIR", str(tmp_path / "empty"))
-    root = Root(TERRAFORM / "table", tmp_path / "root", {}, {})
-    with pytest.raises(TerraformError, match="provider could not be had: check the network, or"):
+    root = LocalRoot(TERRAFORM_FOLDER / "table", tmp_path / "root", {}, {})
+    with pytest.raises(
+        TerraformError, match="provider could not be installed: check the network, or"
+    ):
         root.init()
 
 
-def test_a_mirror_that_is_no_folder_is_told(
+def test_mirror_that_is_not_a_folder_names_next_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_PLUGIN_DIR", str(tmp_path / "nowhere"))
-    root = Root(TERRAFORM / "table", tmp_path / "root", {}, {})
-    with pytest.raises(TerraformError, match="nowhere, which is no folder: name one"):
+    root = LocalRoot(TERRAFORM_FOLDER / "table", tmp_path / "root", {}, {})
+    with pytest.raises(TerraformError, match="nowhere, which is not a folder: set it to"):
         root.init()
 
 
-def test_a_settings_file_that_is_gone_does_no_harm(
+def test_missing_terraform_settings_file_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(tmp_path / "gone"))
-    Root(TERRAFORM / "table", tmp_path / "root", {}, {}).init()
+    LocalRoot(TERRAFORM_FOLDER / "table", tmp_path / "root", {}, {}).init()

@@ -1,4 +1,4 @@
-"""What only the deployed gateway shows: its own refusals, keys, and preflights."""
+"""The deployed API Gateway: its own error responses, API keys, CORS, integrations, and limits."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -56,8 +56,8 @@ def api_id(gateway: "APIGatewayClient") -> str:
     ("method", "target"),
     [("POST", "/products"), ("PUT", "/products/PROD-001"), ("DELETE", "/products/PROD-001")],
 )
-@pytest.mark.parametrize("key", [None, "", "of-nobody-but-long-enough-for-a-key"])
-def test_a_write_without_a_valid_key_is_forbidden(
+@pytest.mark.parametrize("key", [None, "", "unknown-key-of-a-valid-length"])
+def test_write_without_valid_key_returns_403(
     api: ProductApi, method: str, target: str, key: str | None
 ) -> None:
     headers = {} if key is None else {"x-api-key": key}
@@ -68,17 +68,17 @@ def test_a_write_without_a_valid_key_is_forbidden(
 
 
 @pytest.mark.parametrize("target", ["/", "/nope", "/products/PROD-001/more"])
-def test_an_unknown_path_is_not_found(api: ProductApi, target: str) -> None:
+def test_unknown_path_returns_404(api: ProductApi, target: str) -> None:
     response = api.request("GET", target)
     assert response.status == 404
     assert response.json()["type"] == "tag:kimmyai.io,2026:route-not-found"
 
 
-def test_a_read_needs_no_key(api: ProductApi) -> None:
+def test_read_without_key_succeeds(api: ProductApi) -> None:
     assert api.request("GET", "/products").status == 200
 
 
-def test_a_refusal_of_the_gateway_may_be_read_by_each_allowed_origin(api: ProductApi) -> None:
+def test_gateway_response_allows_every_origin(api: ProductApi) -> None:
     response = api.request("POST", "/products", headers={"Origin": "http://localhost:5173"})
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert response.headers["Access-Control-Expose-Headers"] == EXPOSED
@@ -86,13 +86,13 @@ def test_a_refusal_of_the_gateway_may_be_read_by_each_allowed_origin(api: Produc
 
 
 @pytest.mark.parametrize("origin", ["https://dev.kimmyai.io", "http://localhost:5173"])
-def test_an_answer_of_a_function_names_the_caller_s_origin(api: ProductApi, origin: str) -> None:
+def test_function_response_allows_origin_of_caller(api: ProductApi, origin: str) -> None:
     response = api.list_products({"Origin": origin})
     assert response.headers["Access-Control-Allow-Origin"] == origin
     assert response.headers["Vary"] == "Origin"
 
 
-def test_a_foreign_origin_is_not_named(api: ProductApi) -> None:
+def test_unknown_origin_is_not_allowed(api: ProductApi) -> None:
     response = api.list_products({"Origin": "https://elsewhere.example"})
     assert response.headers["Access-Control-Allow-Origin"] == "https://dev.kimmyai.io"
 
@@ -104,11 +104,11 @@ def test_a_foreign_origin_is_not_named(api: ProductApi) -> None:
         ("/products/PROD-001", {"GET", "PUT", "DELETE", "OPTIONS"}),
     ],
 )
-def test_a_preflight_allows_the_methods_and_headers_of_the_path(
+def test_preflight_allows_methods_and_headers_of_path(
     api: ProductApi, target: str, methods: set[str]
 ) -> None:
-    asked = {"Origin": "https://dev.kimmyai.io", "Access-Control-Request-Method": "GET"}
-    response = api.request("OPTIONS", target, headers=asked)
+    headers = {"Origin": "https://dev.kimmyai.io", "Access-Control-Request-Method": "GET"}
+    response = api.request("OPTIONS", target, headers=headers)
     assert response.status == 204
     assert response.headers["Access-Control-Allow-Origin"] == "https://dev.kimmyai.io"
     assert set(response.headers["Access-Control-Allow-Methods"].split(", ")) == methods
@@ -121,10 +121,10 @@ def test_a_preflight_allows_the_methods_and_headers_of_the_path(
     }
 
 
-def test_a_preflight_s_template_picks_each_further_origin_and_tells_the_request_s_id(
+def test_preflight_template_sets_origin_and_request_id(
     gateway: "APIGatewayClient", api_id: str
 ) -> None:
-    """The emulator's mock does not run templates, so this one is read as text."""
+    """The emulator does not run templates of mocks, so this test compares the text."""
     for resource in gateway.get_resources(restApiId=api_id)["items"]:
         if "OPTIONS" not in resource.get("resourceMethods", {}):
             continue
@@ -132,15 +132,15 @@ def test_a_preflight_s_template_picks_each_further_origin_and_tells_the_request_
             restApiId=api_id, resourceId=resource["id"], httpMethod="OPTIONS", statusCode="204"
         )
         override = "#set($context.responseOverride.header."
-        further = "http://localhost:5173"
-        condition = f'#if($input.params("Origin") == "{further}")'
+        origin = "http://localhost:5173"
+        condition = f'#if($input.params("Origin") == "{origin}")'
         assert response["responseTemplates"]["application/json"].splitlines() == [
             f"{override}X-Request-Id = $context.requestId)",
-            f'{condition}{override}Access-Control-Allow-Origin = "{further}")#end',
+            f'{condition}{override}Access-Control-Allow-Origin = "{origin}")#end',
         ]
 
 
-def test_every_answer_of_the_gateway_s_own_is_a_problem_with_the_common_headers(
+def test_gateway_responses_are_problems_with_common_headers(
     gateway: "APIGatewayClient", api_id: str
 ) -> None:
     responses = {
@@ -169,7 +169,7 @@ def test_every_answer_of_the_gateway_s_own_is_a_problem_with_the_common_headers(
         }, kind
 
 
-def test_methods_call_the_alias_of_their_function(gateway: "APIGatewayClient", api_id: str) -> None:
+def test_methods_call_alias_of_function(gateway: "APIGatewayClient", api_id: str) -> None:
     called = set()
     for resource in gateway.get_resources(restApiId=api_id)["items"]:
         for method in resource.get("resourceMethods", {}).keys() - {"OPTIONS"}:
@@ -178,17 +178,17 @@ def test_methods_call_the_alias_of_their_function(gateway: "APIGatewayClient", a
             )
             function = integration["uri"].split(":function:")[1].removesuffix("/invocations")
             called.add((method, resource["path"], function))
-    one = "/products/{productId}"
+    product = "/products/{productId}"
     assert called == {
         ("GET", "/products", "bbws-list-products-dev:live"),
         ("POST", "/products", "bbws-create-product-dev:live"),
-        ("GET", one, "bbws-get-product-dev:live"),
-        ("PUT", one, "bbws-update-product-dev:live"),
-        ("DELETE", one, "bbws-delete-product-dev:live"),
+        ("GET", product, "bbws-get-product-dev:live"),
+        ("PUT", product, "bbws-update-product-dev:live"),
+        ("DELETE", product, "bbws-delete-product-dev:live"),
     }
 
 
-def test_the_stage_traces_and_throttles(gateway: "APIGatewayClient", api_id: str) -> None:
+def test_stage_has_tracing_and_limits(gateway: "APIGatewayClient", api_id: str) -> None:
     (stage,) = gateway.get_stages(restApiId=api_id)["item"]
     assert stage["stageName"] == "v1_0"
     assert stage["tracingEnabled"]
@@ -198,7 +198,7 @@ def test_the_stage_traces_and_throttles(gateway: "APIGatewayClient", api_id: str
     assert not settings["dataTraceEnabled"]
 
 
-def test_the_usage_plan_limits_the_key(gateway: "APIGatewayClient", api_id: str) -> None:
+def test_usage_plan_limits_api_key(gateway: "APIGatewayClient", api_id: str) -> None:
     (plan,) = gateway.get_usage_plans()["items"]
     assert plan["throttle"]["rateLimit"] == 50
     assert plan["apiStages"] == [{"apiId": api_id, "stage": "v1_0"}]
@@ -206,11 +206,11 @@ def test_the_usage_plan_limits_the_key(gateway: "APIGatewayClient", api_id: str)
     assert len(key["value"]) >= 20
 
 
-def test_a_body_reaches_the_function_byte_for_byte(api: ProductApi) -> None:
+def test_body_reaches_function_unchanged(api: ProductApi) -> None:
     created = api.new_product(name="Zoë, 日本 plan 🚀", price=19.9)
     assert api.get_product(created["productId"]).json()["name"] == "Zoë, 日本 plan 🚀"
-    broken = json.dumps(product_body(name="caf\u00e9"), ensure_ascii=False).encode("latin-1")
-    assert api.create_product(broken).status == 400
+    latin_1 = json.dumps(product_body(name="caf\u00e9"), ensure_ascii=False).encode("latin-1")
+    assert api.create_product(latin_1).status == 400
 
 
 def _headers(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""That each function's role may do what the function does, and nothing else, with IAM enforced.
+"""The IAM role of each function: its rights are exactly those that the function needs.
 
-That it may do its job is shown by the contract tests, which run against the same deployment.
+The contract tests run against the same deployment, and show that no right is missing.
 """
 
 import io
@@ -52,7 +52,7 @@ _UPDATE: Final = {
     "ConditionExpression": "attribute_exists(nothing)",
     "ExpressionAttributeValues": {":a": {"S": "a"}},
 }
-# No call that a role may make has an effect: its condition fails.
+# Allowed calls change nothing, because their condition fails.
 CALLS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
     "read a product": ("dynamodb", "GetItem", {"TableName": TABLE, "Key": _KEY}),
     "query the index": (
@@ -94,14 +94,14 @@ CALLS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
     ),
     "put into another table": ("dynamodb", "PutItem", {**_PUT, "TableName": OTHER_TABLE}),
     "update another table": ("dynamodb", "UpdateItem", {**_UPDATE, "TableName": OTHER_TABLE}),
-    "make a log group": ("logs", "CreateLogGroup", {"logGroupName": "/made/by/a/function"}),
-    "change its own code": (
+    "create a log group": ("logs", "CreateLogGroup", {"logGroupName": "/created/by/a/function"}),
+    "read its own code": (
         "lambda",
         "GetFunction",
         {"FunctionName": "bbws-list-products-dev"},
     ),
     "read the API key": ("apigateway", "GetApiKeys", {}),
-    "give itself rights": ("iam", "ListRoles", {}),
+    "list roles": ("iam", "ListRoles", {}),
 }
 ALLOWED: Final = {
     "list-products": {"query the index"},
@@ -115,9 +115,9 @@ ALLOWED: Final = {
     "update-product": {"read a product", "update an item"},
     "delete-product": {"read a product", "update an item"},
 }
-REFUSALS: Final = {"AccessDenied", "AccessDeniedException"}
+DENIED: Final = {"AccessDenied", "AccessDeniedException"}
 
-# Runs inside the emulator's Lambda with the role under test, beside the emulator's own botocore.
+# Runs in the emulator's Lambda with the role under test; botocore comes from the emulator.
 PROBE: Final = """
 import botocore.session
 from botocore.exceptions import ClientError
@@ -143,10 +143,10 @@ def iam(stack: LocalStack) -> "IAMClient":
 
 @pytest.fixture
 def probe(stack: LocalStack, function: str) -> Iterator[str]:
-    """A function of this test's own code with the role of `function`."""
+    """A deployed function with the code of PROBE and the role of `function`."""
     client: LambdaClient = stack.client("lambda")
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("probe.py", PROBE)
     name = f"probe-{function}"
     client.create_function(
@@ -154,7 +154,7 @@ def probe(stack: LocalStack, function: str) -> Iterator[str]:
         Runtime="python3.12",
         Role=f"arn:aws:iam::{ACCOUNT}:role/bbws-{function}-dev-eu-west-1",
         Handler="probe.handler",
-        Code={"ZipFile": packed.getvalue()},
+        Code={"ZipFile": package.getvalue()},
         Timeout=30,
     )
     yield name
@@ -162,21 +162,19 @@ def probe(stack: LocalStack, function: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_role_allows_its_function_s_calls_and_refuses_all_others(
+def test_role_allows_only_calls_of_its_function(
     stack: LocalStack, function: str, probe: str
 ) -> None:
     client: LambdaClient = stack.client("lambda")
     response = client.invoke(FunctionName=probe, Payload=json.dumps(CALLS))
     codes = json.loads(response["Payload"].read())
     assert codes.keys() == CALLS.keys(), codes
-    allowed = {name for name, code in codes.items() if code not in REFUSALS}
+    allowed = {name for name, code in codes.items() if code not in DENIED}
     assert allowed == ALLOWED[function], codes
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_policy_has_no_wildcard_but_x_ray_s_and_its_own_log_streams(
-    iam: "IAMClient", function: str
-) -> None:
+def test_policy_has_exact_actions_and_resources(iam: "IAMClient", function: str) -> None:
     role = f"bbws-{function}-dev-eu-west-1"
     assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
     (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
@@ -184,7 +182,11 @@ def test_a_policy_has_no_wildcard_but_x_ray_s_and_its_own_log_streams(
     group = f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/lambda/bbws-{function}-dev"
     actions, resource = RIGHTS[function]
     assert {
-        (statement["Effect"], frozenset(_all(statement["Action"])), *_all(statement["Resource"]))
+        (
+            statement["Effect"],
+            frozenset(_as_list(statement["Action"])),
+            *_as_list(statement["Resource"]),
+        )
         for statement in document["Statement"]
     } == {
         ("Allow", frozenset(actions), resource),
@@ -194,7 +196,7 @@ def test_a_policy_has_no_wildcard_but_x_ray_s_and_its_own_log_streams(
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_only_lambda_may_take_a_function_s_role(iam: "IAMClient", function: str) -> None:
+def test_only_lambda_can_assume_role(iam: "IAMClient", function: str) -> None:
     role: Any = iam.get_role(RoleName=f"bbws-{function}-dev-eu-west-1")["Role"]
     (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
@@ -211,7 +213,7 @@ def test_only_lambda_may_take_a_function_s_role(iam: "IAMClient", function: str)
         ("delete-product", "DELETE", "products/*"),
     ],
 )
-def test_only_its_own_method_of_the_api_may_call_a_function(
+def test_only_own_api_method_can_call_function(
     stack: LocalStack, function: str, method: str, path: str
 ) -> None:
     client: LambdaClient = stack.client("lambda")
@@ -224,5 +226,5 @@ def test_only_its_own_method_of_the_api_may_call_a_function(
     assert "*" not in api_id
 
 
-def _all(value: str | list[str]) -> list[str]:
+def _as_list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""What operators see of the deployed stack: logs, metric filters, alarms, the dashboard, traces."""
+"""Observability of the deployed stack: logs, metric filters, alarms, the dashboard, and traces."""
 
 import json
 import re
@@ -10,8 +10,8 @@ import pytest
 from local.stack import LocalStack
 from product_tools.functions import function_names
 from tests.support.factory import product_body, unused_key
-from tests.support.judge import ApiResponse
 from tests.support.product_api import ProductApi
+from tests.support.response_check import ApiResponse
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
 
 FUNCTIONS: Final = set(function_names("dev"))
-# Amazon API Gateway Developer Guide, "Variables for data models, authorizers, mapping templates,
-# and CloudWatch access logging", of which these are REST APIs' for access logs.
+# Variables for access logs of REST APIs. Amazon API Gateway Developer Guide, "Variables for data
+# models, authorizers, mapping templates, and CloudWatch access logging".
 DOCUMENTED_VARIABLES: Final = {
     *("accountId", "apiId", "awsEndpointRequestId", "customDomain.basePathMatched"),
     *("deploymentId", "domainName", "domainPrefix", "endpointType", "error.message"),
@@ -35,8 +35,8 @@ DOCUMENTED_VARIABLES: Final = {
     *("stage", "status", "waf.error", "waf.latency", "waf.status", "wafResponseCode"),
     *("webaclArn", "xrayTraceId"),
 }
-# Metrics and the dimensions they are reported under. AWS Lambda Developer Guide, "Types of metrics
-# for Lambda functions"; Amazon API Gateway Developer Guide, "Amazon API Gateway dimensions and
+# Metrics, and their sets of dimensions. AWS Lambda Developer Guide, "Types of metrics for Lambda
+# functions"; Amazon API Gateway Developer Guide, "Amazon API Gateway dimensions and
 # metrics"; Amazon DynamoDB Developer Guide, "DynamoDB Metrics and dimensions".
 DOCUMENTED_METRICS: Final = {
     "AWS/Lambda": (
@@ -54,11 +54,11 @@ DOCUMENTED_METRICS: Final = {
 }
 DOCUMENTED_TABLE_METRICS: Final = {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"}
 TABLE_OPERATIONS: Final = {"GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"}
-SUMS: Final = {f"bbws-product-table-dev-{what}" for what in ("throttles", "system-errors")}
+TABLE_ALARMS: Final = {f"bbws-product-table-dev-{kind}" for kind in ("throttles", "system-errors")}
 ALARMS: Final = {
-    *(f"{name}-{what}" for name in FUNCTIONS for what in ("errors", "throttles")),
-    *(f"bbws-product-api-dev-{what}" for what in ("5xx", "4xx", "latency-p95")),
-    *SUMS,
+    *(f"{name}-{kind}" for name in FUNCTIONS for kind in ("errors", "throttles")),
+    *(f"bbws-product-api-dev-{kind}" for kind in ("5xx", "4xx", "latency-p95")),
+    *TABLE_ALARMS,
 }
 
 
@@ -74,11 +74,9 @@ def cloudwatch(stack: LocalStack) -> "CloudWatchClient":
     return client
 
 
-def test_a_request_leaves_one_structured_line_with_its_id(
-    api: ProductApi, logs: "CloudWatchLogsClient"
-) -> None:
+def test_request_writes_one_json_log_line(api: ProductApi, logs: "CloudWatchLogsClient") -> None:
     response = api.list_products()
-    line = _line_of(response, "bbws-list-products-dev", logs)
+    line = _log_line(response, "bbws-list-products-dev", logs)
     duration = line.pop("duration_ms")
     assert 0 < duration < 10_000
     assert (
@@ -97,12 +95,12 @@ def test_a_request_leaves_one_structured_line_with_its_id(
     )
 
 
-def test_metric_filters_count_what_was_done_and_nothing_else(
+def test_metric_filters_count_only_made_changes(
     api: ProductApi, logs: "CloudWatchLogsClient"
 ) -> None:
-    once = {"Idempotency-Key": unused_key()}
+    key = {"Idempotency-Key": unused_key()}
     body = product_body()
-    created, replayed = api.create_product(body, once), api.create_product(body, once)
+    created, replayed = api.create_product(body, key), api.create_product(body, key)
     product_id = created.json()["productId"]
     steps = [
         ("create", created, {"ProductsCreated"}),
@@ -116,7 +114,7 @@ def test_metric_filters_count_what_was_done_and_nothing_else(
     filters = logs.describe_metric_filters()["metricFilters"]
     for verb, response, expected in steps:
         group = f"/aws/lambda/bbws-{verb}-product-dev"
-        line = _line_of(response, f"bbws-{verb}-product-dev", logs)
+        line = _log_line(response, f"bbws-{verb}-product-dev", logs)
         counted = {
             transformation["metricName"]
             for each in filters
@@ -126,7 +124,7 @@ def test_metric_filters_count_what_was_done_and_nothing_else(
         assert counted == expected, line
 
 
-def test_metric_filters_are_one_for_each_kind_of_change(logs: "CloudWatchLogsClient") -> None:
+def test_each_kind_of_change_has_a_metric_filter(logs: "CloudWatchLogsClient") -> None:
     filters = logs.describe_metric_filters()["metricFilters"]
     assert {
         (
@@ -142,31 +140,31 @@ def test_metric_filters_are_one_for_each_kind_of_change(logs: "CloudWatchLogsCli
     }
 
 
-def test_log_groups_keep_their_lines_for_dev_s_90_days(logs: "CloudWatchLogsClient") -> None:
+def test_log_groups_keep_lines_for_90_days(logs: "CloudWatchLogsClient") -> None:
     groups = {
         group["logGroupName"]: group.get("retentionInDays")
         for group in logs.describe_log_groups()["logGroups"]
-        if "probe" not in group["logGroupName"]  # another test's own
+        if "probe" not in group["logGroupName"]  # from test_least_privilege.py
     }
     names = {f"/aws/lambda/{name}" for name in FUNCTIONS} | {"/aws/apigateway/bbws-product-api-dev"}
     assert groups == dict.fromkeys(names, 90)
 
 
-def test_access_logs_are_json_of_variables_that_aws_documents(stack: LocalStack) -> None:
+def test_access_log_has_only_documented_variables(stack: LocalStack) -> None:
     gateway = stack.client("apigateway")
     (api,) = gateway.get_rest_apis()["items"]
     (stage,) = gateway.get_stages(restApiId=api["id"])["item"]
-    written = json.loads(stage["accessLogSettings"]["format"])
-    variables = {value.removeprefix("$context.") for value in written.values()}
+    fields = json.loads(stage["accessLogSettings"]["format"])
+    variables = {value.removeprefix("$context.") for value in fields.values()}
     assert variables <= DOCUMENTED_VARIABLES
     assert {"requestId", "status", "identity.sourceIp", "responseLatency"} <= variables
-    assert "identity.apiKey" not in variables, "the key itself is a secret"
+    assert "identity.apiKey" not in variables, "the API key is a secret"
     assert stage["accessLogSettings"]["destinationArn"].endswith(
         ":log-group:/aws/apigateway/bbws-product-api-dev"
     )
 
 
-def test_alarms_watch_metrics_that_exist_and_tell_the_topic(
+def test_alarms_watch_documented_metrics_and_notify_topic(
     stack: LocalStack, cloudwatch: "CloudWatchClient"
 ) -> None:
     (topic,) = stack.client("sns").list_topics()["Topics"]
@@ -175,9 +173,9 @@ def test_alarms_watch_metrics_that_exist_and_tell_the_topic(
     for alarm in alarms:
         assert alarm["AlarmActions"] == alarm["OKActions"] == [topic["TopicArn"]]
         assert alarm["AlarmName"] in alarm["AlarmDescription"]
-        if alarm["AlarmName"] in SUMS:
-            continue  # the emulator does not tell of what they add up: see test_terraform.py
-        _assert_exists(alarm["Namespace"], alarm["MetricName"], _named(alarm["Dimensions"]))
+        if alarm["AlarmName"] in TABLE_ALARMS:
+            continue  # the emulator does not return their metrics: see test_terraform.py
+        _assert_documented(alarm["Namespace"], alarm["MetricName"], _by_name(alarm["Dimensions"]))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +187,7 @@ def test_alarms_watch_metrics_that_exist_and_tell_the_topic(
         ("bbws-get-product-dev-errors", "Sum", 1),
     ],
 )
-def test_alarms_have_their_thresholds(
+def test_alarms_have_expected_thresholds(
     cloudwatch: "CloudWatchClient", alarm: str, statistic: str, threshold: float
 ) -> None:
     (found,) = cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"]
@@ -197,33 +195,33 @@ def test_alarms_have_their_thresholds(
     assert statistic in {found.get("Statistic"), found.get("ExtendedStatistic")}
 
 
-def test_the_dashboard_shows_metrics_that_exist_and_every_alarm(
+def test_dashboard_shows_documented_metrics_and_all_alarms(
     cloudwatch: "CloudWatchClient",
 ) -> None:
     body = json.loads(cloudwatch.get_dashboard(DashboardName="bbws-product-dev")["DashboardBody"])
     shown = set()
     for widget in body["widgets"]:
         for namespace, metric, *dimensions in widget["properties"].get("metrics", []):
-            named = dict(zip(dimensions[::2], dimensions[1::2], strict=True))
-            _assert_exists(namespace, metric, named)
+            by_name = dict(zip(dimensions[::2], dimensions[1::2], strict=True))
+            _assert_documented(namespace, metric, by_name)
             shown.add(namespace)
         for arn in widget["properties"].get("alarms", []):
             shown.add(arn.split(":alarm:")[1])
     assert shown == {*DOCUMENTED_METRICS, "BBWS/Product/dev", *ALARMS}
 
 
-def test_functions_are_traced_and_log_json(stack: LocalStack) -> None:
-    functions = stack.client("lambda").list_functions()["Functions"]
-    ours = [function for function in functions if function["FunctionName"] in FUNCTIONS]
-    assert len(ours) == len(FUNCTIONS)
-    for function in ours:
+def test_functions_have_tracing_and_json_logs(stack: LocalStack) -> None:
+    deployed = stack.client("lambda").list_functions()["Functions"]
+    functions = [function for function in deployed if function["FunctionName"] in FUNCTIONS]
+    assert len(functions) == len(FUNCTIONS)
+    for function in functions:
         assert function["TracingConfig"] == {"Mode": "Active"}
         assert function["LoggingConfig"]["LogFormat"] == "JSON"
         assert function["LoggingConfig"]["LogGroup"] == f"/aws/lambda/{function['FunctionName']}"
 
 
-def _line_of(response: ApiResponse, function: str, logs: "CloudWatchLogsClient") -> dict[str, Any]:
-    """The line "request completed" of an answer, which must be the only one."""
+def _log_line(response: ApiResponse, function: str, logs: "CloudWatchLogsClient") -> dict[str, Any]:
+    """Return the only log line "request completed" of a request."""
     group, request_id = f"/aws/lambda/{function}", response.headers["X-Request-Id"]
 
     def lines() -> list[dict[str, Any]] | None:
@@ -243,27 +241,27 @@ def _line_of(response: ApiResponse, function: str, logs: "CloudWatchLogsClient")
 
 
 def _matches(pattern: str, line: Mapping[str, Any]) -> bool:
-    """Evaluate the part of CloudWatch Logs' JSON patterns that the filters use.
+    """Evaluate a JSON pattern of CloudWatch Logs, with the syntax that the filters use.
 
-    Source: Amazon CloudWatch Logs User Guide, "Filter pattern syntax for metric filters". The
-    emulator takes patterns without evaluating them.
+    The emulator stores patterns but does not evaluate them.
+    Source: Amazon CloudWatch Logs User Guide, "Filter pattern syntax for metric filters".
     """
     terms = pattern.removeprefix("{ ").removesuffix(" }").split(" && ")
     for term in terms:
         parsed = re.fullmatch(r'\(\$\.(\w+) (?:= "([^"]*)"|= (\d+)|IS (TRUE|FALSE))\)', term)
-        assert parsed, f"not understood: {term}"
+        assert parsed, f"unknown syntax: {term}"
         name, text, number, truth = parsed.groups()
-        wanted = text if text is not None else int(number) if number else truth == "TRUE"
-        if name not in line or line[name] != wanted or type(line[name]) is not type(wanted):
+        expected = text if text is not None else int(number) if number else truth == "TRUE"
+        if name not in line or line[name] != expected or type(line[name]) is not type(expected):
             return False
     return True
 
 
-def _named(dimensions: list[Any]) -> dict[str, str]:
+def _by_name(dimensions: list[Any]) -> dict[str, str]:
     return {dimension["Name"]: dimension["Value"] for dimension in dimensions}
 
 
-def _assert_exists(namespace: str, metric: str, dimensions: Mapping[str, str]) -> None:
+def _assert_documented(namespace: str, metric: str, dimensions: Mapping[str, str]) -> None:
     if namespace == "BBWS/Product/dev":
         assert metric in {"ProductsCreated", "ProductsUpdated", "ProductsDeleted"}
         assert dimensions == {}

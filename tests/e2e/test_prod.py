@@ -1,4 +1,4 @@
-"""PROD's stack, deployed over an interrupted one: firewall, limits and read-only switch."""
+"""The stack of PROD, deployed after an interrupted deployment: firewall, limits, read-only."""
 
 import os
 import signal
@@ -20,50 +20,50 @@ pytestmark = pytest.mark.timeout(300)  # seconds; a deployment takes one minute
 
 @pytest.fixture(scope="session")
 def interrupted(prod: LocalStack) -> str:
-    """What a deployment says whose engine is killed in the middle of it."""
+    """The error message of a deployment whose engine is killed."""
 
     def kill_halfway(line: str) -> None:
         running = running_engine(prod.engine_folder)
         if "service: 30 of" in line and running is not None:
             os.kill(running.pid, signal.SIGKILL)
 
-    with pytest.raises(LocalStackError) as stopped:
+    with pytest.raises(LocalStackError) as raised:
         prod.deploy(kill_halfway)
-    return str(stopped.value)
+    return str(raised.value)
 
 
 @pytest.fixture(scope="session")
 def redeployed(prod: LocalStack, interrupted: str) -> tuple[Deployment, list[str]]:
-    """The deployment after that, and what was reported of it."""
+    """The next deployment, and its reported steps."""
     assert interrupted
-    said: list[str] = []
-    return prod.deploy(said.append), said
+    steps: list[str] = []
+    return prod.deploy(steps.append), steps
 
 
-def test_a_deployment_whose_engine_was_killed_is_taken_up_by_the_next_one(
+def test_deployment_after_killed_engine_starts_from_nothing(
     interrupted: str, redeployed: tuple[Deployment, list[str]]
 ) -> None:
     assert interrupted == (
-        "The local AWS stopped in the middle of the deployment: "
-        "run the same command again, which then starts from nothing."
+        "The local AWS stopped during the deployment: "
+        "run the same command again, which starts from nothing."
     )
-    deployment, said = redeployed
-    assert said[0] == "The last deployment or its engine was interrupted: starting from nothing"
+    deployment, steps = redeployed
+    assert steps[0] == "The last deployment or its engine was interrupted: starting from nothing"
     assert deployment.changed
     assert urllib3.request("GET", f"{deployment.base_url}/products").status == 200
 
 
-def test_past_the_limit_of_the_key_writes_are_throttled(
+def test_writes_above_limit_of_key_return_429(
     redeployed: tuple[Deployment, list[str]],
 ) -> None:
     deployment, _ = redeployed
     key, url = {"x-api-key": deployment.api_key}, f"{deployment.base_url}/products"
-    for _ in range(60):  # the plan allows five at once and one a second
+    for _ in range(60):  # the usage plan allows a burst of five, and one a second
         response = urllib3.request("POST", url, headers=key)
         if response.status == 429:
             break
     else:
-        pytest.fail("60 writes in a row were let through")
+        pytest.fail("60 writes in a row were accepted")
     assert response.headers["Retry-After"] == "1"
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["Access-Control-Allow-Origin"] == "https://kimmyai.io"
@@ -71,7 +71,7 @@ def test_past_the_limit_of_the_key_writes_are_throttled(
     assert response.json()["instance"] == response.headers["X-Request-Id"]
 
 
-def test_reads_go_on_while_the_key_is_throttled(
+def test_reads_succeed_while_key_is_throttled(
     redeployed: tuple[Deployment, list[str]],
 ) -> None:
     deployment, _ = redeployed
@@ -79,7 +79,7 @@ def test_reads_go_on_while_the_key_is_throttled(
     assert statuses == {200}
 
 
-def test_the_firewall_stands_before_the_stage_and_lets_large_products_in(
+def test_firewall_protects_stage_and_accepts_large_products(
     prod: LocalStack, redeployed: tuple[Deployment, list[str]]
 ) -> None:
     assert redeployed
@@ -97,7 +97,7 @@ def test_the_firewall_stands_before_the_stage_and_lets_large_products_in(
     assert rules["rate"]["RateBasedStatement"]["Limit"] == 2000
 
 
-def test_the_read_only_switch_takes_effect_when_traffic_is_shifted(
+def test_read_only_setting_takes_effect_after_shift(
     prod: LocalStack, redeployed: tuple[Deployment, list[str]]
 ) -> None:
     deployment, _ = redeployed
@@ -109,7 +109,7 @@ def test_the_read_only_switch_takes_effect_when_traffic_is_shifted(
 
     prod.variables["read_only"] = False
     assert prod.apply(lambda _: None)
-    assert _live_versions(prod) == {"1"}, "Terraform must leave the aliases alone"
+    assert _live_versions(prod) == {"1"}, "Terraform must not move the aliases"
     assert api.create_product(product_body()).status == 503
 
     assert prod.shift_aliases(lambda _: None)

@@ -1,4 +1,4 @@
-"""The Terraform files: what a plan says after an apply, what stops one, what variables accept."""
+"""The Terraform files: the plan after an apply, errors that stop a plan, and variables."""
 
 import json
 import re
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
-from local.stack import MISREPORTED, TERRAFORM, LocalStack
-from product_tools.terraform import Root, TerraformError
+from local.stack import MISREPORTED, LocalStack
+from product_tools.terraform import TERRAFORM_FOLDER, LocalRoot, TerraformError
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(300)  # seconds; a deployment takes one minute
 
-VARIABLES: Final = (TERRAFORM / "variables.tf").read_text()
-OUTPUTS: Final = (TERRAFORM / "outputs.tf").read_text()
-README: Final = (TERRAFORM / "README.md").read_text()
+VARIABLES: Final = (TERRAFORM_FOLDER / "variables.tf").read_text()
+OUTPUTS: Final = (TERRAFORM_FOLDER / "outputs.tf").read_text()
+README: Final = (TERRAFORM_FOLDER / "README.md").read_text()
 
 _KEYS: Final = [("PK", "HASH"), ("SK", "RANGE")]
 _INDEX_KEYS: Final = [("active", "HASH"), ("createdAt", "RANGE")]
 
 
 class Planned(NamedTuple):
-    """What a plan from nothing would make: the values of resources by address, and of outputs."""
+    """The values in a plan without a state: resources by address, and outputs."""
 
     resources: dict[str, dict[str, Any]]
     outputs: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def beside(stack: LocalStack) -> LocalStack:
-    """A stack on DEV's engine with a state of its own, to plan what is never applied."""
-    beside = LocalStack(stack.folder / "beside", packages=stack.folder / "packages")
-    beside.engine_folder = stack.engine_folder
-    return beside
+def empty_stack(stack: LocalStack) -> LocalStack:
+    """A stack on DEV's engine with a separate state, for plans that are never applied."""
+    empty_stack = LocalStack(stack.folder / "empty", packages=stack.folder / "packages")
+    empty_stack.engine_folder = stack.engine_folder
+    return empty_stack
 
 
 @pytest.fixture(scope="module")
 def domains(stack: LocalStack) -> Iterator[None]:
-    """Two custom domains, of which the old one accepts TLS 1.0."""
+    """Two custom domains; the old one accepts TLS 1.0."""
     gateway = stack.client("apigateway")
     policies = {"old.example.com": "TLS_1_0", "new.example.com": "TLS_1_2"}
     for name, policy in policies.items():
@@ -58,17 +58,17 @@ def domains(stack: LocalStack) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def plain(beside: LocalStack) -> Planned:
-    """A plan with DEV's own values."""
-    return _plan(beside, {})
+def default_plan(empty_stack: LocalStack) -> Planned:
+    """A plan with DEV's values."""
+    return _plan(empty_stack, {})
 
 
 @pytest.fixture(scope="module")
-def with_everything(beside: LocalStack, domains: None) -> Planned:
-    """A plan with all that is optional, and a single origin."""
+def full_plan(empty_stack: LocalStack, domains: None) -> Planned:
+    """A plan with all optional resources, and a single origin."""
     assert domains is None
     return _plan(
-        beside,
+        empty_stack,
         {
             "manage_api_gateway_account": True,
             "alert_email": "team@example.com",
@@ -79,25 +79,23 @@ def with_everything(beside: LocalStack, domains: None) -> Planned:
     )
 
 
-def test_a_plan_right_after_the_apply_shows_exactly_what_the_emulator_misreports(
-    stack: LocalStack,
-) -> None:
+def test_plan_after_apply_has_only_misreported_attributes(stack: LocalStack) -> None:
     changes = stack.main_root().plan()
     assert {change.actions for change in changes} == {("update",)}
     shown = {(change.kind, attribute) for change in changes for attribute in change.attributes}
     assert shown == MISREPORTED
 
 
-def test_a_second_deployment_changes_nothing(stack: LocalStack) -> None:
-    again = LocalStack(stack.folder, packages=stack.folder / "packages")
-    said: list[str] = []
-    assert not again.deploy(said.append).changed
-    assert said == ["Planning the table", "Planning the service"]
+def test_second_deployment_changes_nothing(stack: LocalStack) -> None:
+    same_stack = LocalStack(stack.folder, packages=stack.folder / "packages")
+    steps: list[str] = []
+    assert not same_stack.deploy(steps.append).changed
+    assert steps == ["Planning the table", "Planning the service"]
 
 
-def test_everything_that_can_be_tagged_is(stack: LocalStack) -> None:
+def test_all_resources_are_tagged(stack: LocalStack) -> None:
     for root in (stack.table_root(), stack.main_root()):
-        resources = root._read(["show", "-json"])["values"]["root_module"]["resources"]
+        resources = _shown(root)["values"]["root_module"]["resources"]
         tagged = [each["values"]["tags_all"] for each in resources if "tags_all" in each["values"]]
         assert tagged
         for tags in tagged:
@@ -112,7 +110,7 @@ def test_everything_that_can_be_tagged_is(stack: LocalStack) -> None:
             }
 
 
-def test_aliases_point_at_published_versions_made_as_asked(stack: LocalStack) -> None:
+def test_aliases_point_at_versions_with_given_settings(stack: LocalStack) -> None:
     client: LambdaClient = stack.client("lambda")
     functions = stack.main_root().outputs()["functions"]
     assert len(functions) == 5
@@ -157,41 +155,43 @@ def test_aliases_point_at_published_versions_made_as_asked(stack: LocalStack) ->
     ],
     ids=lambda value: re.sub(r"\W+", "-", str(value))[:40],
 )
-def test_a_table_that_does_not_fit_stops_the_plan_with_a_sentence(
-    stack: LocalStack, beside: LocalStack, defect: Mapping[str, Any], sentence: str
+def test_wrong_table_stops_plan_with_sentence(
+    stack: LocalStack, empty_stack: LocalStack, defect: Mapping[str, Any], sentence: str
 ) -> None:
     dynamodb: DynamoDBClient = stack.client("dynamodb")
-    dynamodb.create_table(TableName="misfit", **_table(**defect))
+    dynamodb.create_table(TableName="wrong", **_table(**defect))
     try:
-        _expect(beside, {"table_name": "misfit"}, "data.aws_dynamodb_table.products", sentence)
+        _expect_error(
+            empty_stack, {"table_name": "wrong"}, "data.aws_dynamodb_table.products", sentence
+        )
     finally:
-        dynamodb.delete_table(TableName="misfit")
+        dynamodb.delete_table(TableName="wrong")
 
 
-def test_a_table_that_is_missing_stops_the_plan(beside: LocalStack) -> None:
+def test_missing_table_stops_plan(empty_stack: LocalStack) -> None:
     variables = {"table_name": "nowhere"}
-    _expect(beside, variables, "data.aws_dynamodb_table.products", "nowhere")
+    _expect_error(empty_stack, variables, "data.aws_dynamodb_table.products", "nowhere")
 
 
-def test_a_domain_that_accepts_tls_1_0_stops_the_plan(beside: LocalStack, domains: None) -> None:
+def test_domain_with_tls_1_0_stops_plan(empty_stack: LocalStack, domains: None) -> None:
     assert domains is None
-    _expect(
-        beside,
+    _expect_error(
+        empty_stack,
         {"custom_domain_name": "old.example.com"},
         "data.aws_api_gateway_domain_name.custom",
         "Domain old.example.com accepts TLS 1.0: set its security policy to TLS_1_2",
     )
 
 
-def test_a_custom_domain_is_the_only_way_in(with_everything: Planned) -> None:
-    resources, outputs = with_everything
+def test_custom_domain_disables_default_endpoint(full_plan: Planned) -> None:
+    resources, outputs = full_plan
     assert resources["aws_api_gateway_base_path_mapping.custom[0]"]["base_path"] == "v1.0"
     assert resources["aws_api_gateway_rest_api.product"]["disable_execute_api_endpoint"]
     assert outputs["api_url"]["value"] == "https://new.example.com/v1.0"
 
 
-def test_what_is_optional_is_made_on_demand_only(plain: Planned, with_everything: Planned) -> None:
-    assert with_everything.resources.keys() - plain.resources.keys() == {
+def test_optional_resources_need_their_variables(default_plan: Planned, full_plan: Planned) -> None:
+    assert full_plan.resources.keys() - default_plan.resources.keys() == {
         "aws_api_gateway_account.this[0]",
         "aws_api_gateway_base_path_mapping.custom[0]",
         "aws_iam_role.api_gateway_logs[0]",
@@ -202,19 +202,19 @@ def test_what_is_optional_is_made_on_demand_only(plain: Planned, with_everything
     }
 
 
-def test_one_origin_is_named_by_the_gateway_itself(with_everything: Planned) -> None:
+def test_gateway_responses_name_single_origin(full_plan: Planned) -> None:
     header = "gatewayresponse.header.Access-Control-Allow-Origin"
     assert {
         values["response_parameters"][header]
-        for address, values in with_everything.resources.items()
+        for address, values in full_plan.resources.items()
         if address.startswith("aws_api_gateway_gateway_response.")
     } == {"'https://kimmyai.io'"}
 
 
-def test_the_table_s_alarms_add_up_its_operations(plain: Planned) -> None:
-    """As planned, since the emulator does not tell of them."""
+def test_table_alarms_add_all_operations(default_plan: Planned) -> None:
+    """Checked in the plan, since the emulator does not return metric queries."""
     added = {}
-    for address, values in plain.resources.items():
+    for address, values in default_plan.resources.items():
         if address.startswith("aws_cloudwatch_metric_alarm.table"):
             (total,) = (query for query in values["metric_query"] if query["return_data"])
             parts = [query for query in values["metric_query"] if query["metric"]]
@@ -229,8 +229,8 @@ def test_the_table_s_alarms_add_up_its_operations(plain: Planned) -> None:
     assert added == {"ThrottledRequests": operations, "SystemErrors": operations}
 
 
-def test_a_wrong_value_of_any_variable_is_refused_with_a_sentence(beside: LocalStack) -> None:
-    wrong = {
+def test_invalid_value_of_each_variable_is_rejected(empty_stack: LocalStack) -> None:
+    invalid = {
         "environment": "test",
         "aws_account_id": "123",
         "aws_region": "us-east-1",
@@ -263,16 +263,16 @@ def test_a_wrong_value_of_any_variable_is_refused_with_a_sentence(beside: LocalS
         "alarm_table_throttles": 0,
         "alarm_table_system_errors": 0,
     }
-    switches = {name for name, body in _blocks("variable", VARIABLES).items() if "= bool" in body}
-    assert wrong.keys() == _blocks("variable", VARIABLES).keys() - switches
-    root = _prepared(beside, wrong)
+    booleans = {name for name, body in _blocks("variable", VARIABLES).items() if "= bool" in body}
+    assert invalid.keys() == _blocks("variable", VARIABLES).keys() - booleans
+    root = _initialised_root(empty_stack, invalid)
     with pytest.raises(TerraformError):
         root.plan()
-    rejected = _refused((root.folder / "terraform.log").read_text())
-    assert rejected == wrong.keys()
+    rejected = _rejected_variables((root.folder / "terraform.log").read_text())
+    assert rejected == invalid.keys()
 
 
-def test_variables_and_outputs_are_described() -> None:
+def test_variables_and_outputs_have_descriptions() -> None:
     for name, body in _blocks("variable", VARIABLES).items():
         assert re.search(r'description = "[A-Z].{20,}\."', body), name
         assert re.search(r"type +=", body), name
@@ -286,7 +286,7 @@ def test_variables_and_outputs_are_described() -> None:
 @pytest.mark.parametrize(
     ("kind", "text"), [("variable", VARIABLES), ("output", OUTPUTS)], ids=["inputs", "outputs"]
 )
-def test_the_readme_lists_each_input_and_output(kind: str, text: str) -> None:
+def test_readme_lists_all_inputs_and_outputs(kind: str, text: str) -> None:
     for name, body in _blocks(kind, text).items():
         description = re.search(r'description = "(.*)"', body)
         assert description
@@ -307,10 +307,10 @@ def test_the_readme_lists_each_input_and_output(kind: str, text: str) -> None:
         ("prod", "093646564004", "af-south-1", 365, ["https://kimmyai.io"]),
     ],
 )
-def test_an_environment_s_files_hold_its_own_values(
+def test_files_of_environment_have_its_values(
     environment: str, account: str, region: str, days: int, origins: list[str]
 ) -> None:
-    folder = TERRAFORM / "environments"
+    folder = TERRAFORM_FOLDER / "environments"
     assert _values(folder / f"{environment}.tfvars") == {
         "environment": environment,
         "aws_account_id": account,
@@ -325,40 +325,49 @@ def test_an_environment_s_files_hold_its_own_values(
     }
 
 
-def test_the_lock_file_holds_the_provider_for_every_platform() -> None:
-    for folder in (TERRAFORM, TERRAFORM / "table"):
+def test_lock_file_has_provider_for_all_platforms() -> None:
+    for folder in (TERRAFORM_FOLDER, TERRAFORM_FOLDER / "table"):
         text = (folder / ".terraform.lock.hcl").read_text()
         assert 'version     = "5.100.0"' in text
         assert len(re.findall(r'"h1:[^"]{44}"', text)) == 14
         assert len(re.findall(r'"zh:[0-9a-f]{64}"', text)) == 15
 
 
-def _prepared(beside: LocalStack, variables: Mapping[str, object]) -> Root:
-    beside.variables = dict(variables)
-    root = beside.main_root()
+def _initialised_root(empty_stack: LocalStack, variables: Mapping[str, object]) -> LocalRoot:
+    empty_stack.variables = dict(variables)
+    root = empty_stack.main_root()
     root.init()
     return root
 
 
-def _plan(beside: LocalStack, variables: Mapping[str, object]) -> Planned:
-    root = _prepared(beside, variables)
+def _shown(root: LocalRoot, *arguments: str) -> dict[str, Any]:
+    """Return a state or a plan as `terraform show` prints it."""
+    output = root._output_of(["show", "-json", *arguments], "Terraform shows nothing.")
+    document: dict[str, Any] = json.loads(output)
+    return document
+
+
+def _plan(empty_stack: LocalStack, variables: Mapping[str, object]) -> Planned:
+    root = _initialised_root(empty_stack, variables)
     root.plan()
-    planned = root._read(["show", "-json", str(root._plan)])["planned_values"]
+    planned = _shown(root, str(root._plan))["planned_values"]
     resources = planned["root_module"]["resources"]
     managed = [each for each in resources if each["mode"] == "managed"]
-    # A resource of which nothing is known yet has no values.
+    # A resource without known values has no key `values`.
     values = {each["address"]: each.get("values", {}) for each in managed}
     return Planned(values, planned["outputs"])
 
 
-def _expect(beside: LocalStack, variables: Mapping[str, object], read: str, sentence: str) -> None:
-    """Plan no further than one data source, which must stop the plan with a sentence."""
-    root = _prepared(beside, variables)
+def _expect_error(
+    empty_stack: LocalStack, variables: Mapping[str, object], source: str, sentence: str
+) -> None:
+    """Plan only one data source, and expect an error with this sentence."""
+    root = _initialised_root(empty_stack, variables)
     with pytest.raises(TerraformError, match=re.escape(sentence)):
-        root._narrate(["plan", "-input=false", "-json", f"-target={read}"], lambda _: None)
+        root._run_with_events(["plan", "-input=false", "-json", f"-target={source}"])
 
 
-def _table(  # noqa: PLR0913 (one for each thing that may be wrong with a table)
+def _table(  # noqa: PLR0913 (one for each possible defect of a table)
     *,
     keys: list[tuple[str, str]] = _KEYS,
     index: str | None = "ActiveProductsIndex",
@@ -367,7 +376,7 @@ def _table(  # noqa: PLR0913 (one for each thing that may be wrong with a table)
     projection: str = "ALL",
     billing: str = "PAY_PER_REQUEST",
 ) -> dict[str, Any]:
-    """The arguments of CreateTable for a table that fits, but for what is given."""
+    """Return the arguments of CreateTable for a valid table with the given differences."""
     names = [name for name, _ in keys] + [name for name, _ in index_keys if index]
     throughput = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
     provisioned = {"ProvisionedThroughput": throughput} if billing == "PROVISIONED" else {}
@@ -398,7 +407,7 @@ def _key_schema(keys: list[tuple[str, str]]) -> list[dict[str, str]]:
 
 
 def _blocks(kind: str, text: str) -> dict[str, str]:
-    """The bodies of a file's blocks of one kind, by name."""
+    """Return the bodies of all blocks of one kind, by name."""
     return dict(re.findall(rf'^{kind} "(\w+)" {{\n(.*?)^}}', text, re.MULTILINE | re.DOTALL))
 
 
@@ -408,9 +417,9 @@ def _values(path: Path) -> dict[str, Any]:
     return {name.strip(): json.loads(value) for name, value in pairs}
 
 
-def _refused(log: str) -> set[str]:
-    """The variables whose values a run refused by the sentence of a validation."""
+def _rejected_variables(log: str) -> set[str]:
+    """Return the variables that their validations rejected, according to the log of a run."""
     events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-    faults = [event["diagnostic"] for event in events if "diagnostic" in event]
-    assert {fault["summary"] for fault in faults} == {"Invalid value for variable"}
-    return {fault["detail"].split()[0] for fault in faults}
+    errors = [event["diagnostic"] for event in events if "diagnostic" in event]
+    assert {error["summary"] for error in errors} == {"Invalid value for variable"}
+    return {error["detail"].split()[0] for error in errors}

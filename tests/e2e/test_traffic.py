@@ -1,7 +1,7 @@
-"""SIT, deployed by the pipeline's own programs, and its traffic under load: no request may fail.
+"""SIT, deployed with the pipeline's commands: no request fails during shifts and rollbacks.
 
-The emulator keeps an alias's weights and sends all requests to its main version, so the shares
-are looked up on the alias; which version answers is told by a header that the second one adds.
+The engine stores the weights of an alias, but sends all requests to its main version. So the tests
+read the shares from the alias. The second version marks its responses with an additional header.
 """
 
 import io
@@ -30,9 +30,9 @@ from local.engine import CREDENTIALS, Engine
 from local.stack import LocalStack
 from product_tools.aliases import ALIAS
 from product_tools.functions import function_names
-from product_tools.remote_terraform import PLANS
+from product_tools.plan_store import PREFIX
 from product_tools.repository import REPOSITORY
-from product_tools.terraform import Root
+from product_tools.terraform import LocalRoot
 from product_tools.traffic import alarm_prefixes
 from tests.support.factory import product_body
 from tests.support.waiting import eventually
@@ -50,37 +50,37 @@ FUNCTIONS: Final = function_names("sit")
 MARK: Final = "X-Release"
 MARKED_FILE: Final = "product_lambda/utils/response_builder.py"
 RUNBOOKS: Final = REPOSITORY / "docs" / "runbooks"
-LAST_ROUNDS: Final = 3  # of the load, after what is tested has ended
-SECONDS_BETWEEN_REQUESTS: Final = 0.05  # of one client: both stay below the usage plan's limit
+LAST_ROUNDS: Final = 3  # rounds of requests after the end of the tested command
+SECONDS_BETWEEN_REQUESTS: Final = 0.05  # two clients at this rate stay below the usage plan
 SUCCESS: Final = {"POST": 201, "GET": 200, "PUT": 200, "DELETE": 204}
 
 
 @dataclass(frozen=True)
 class Job:
-    """A checkout of the repository and the settings of a job that deploys SIT from it."""
+    """A pipeline job that deploys SIT: a checkout of the repository, and its settings."""
 
     checkout: Path
     settings: dict[str, str]
-    rights: dict[str, dict[str, str]]  # credentials of the roles that plan and deploy
+    credentials: dict[str, dict[str, str]]  # by role: plan and deploy
 
-    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one of the pipeline's programs, with no more rights than its job has."""
-        path = self.checkout / "scripts" / f"{program}.py"
-        role = "plan" if program == "plan_deployment" else "deploy"
+    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the pipeline with only the permissions of its job."""
+        path = self.checkout / "scripts" / f"{command}.py"
+        role = "plan" if command == "plan_deployment" else "deploy"
         return subprocess.run(
             [sys.executable, path, "--environment", "sit", *arguments],
             cwd=self.checkout,
-            env={**self.settings, **self.rights[role]},
+            env={**self.settings, **self.credentials[role]},
             capture_output=True,
             text=True,
             check=False,
         )
 
-    def done(self, program: str, *arguments: str) -> str:
-        """Run one of the programs, which must succeed, and return what it printed."""
-        run = self.run(program, *arguments)
-        assert run.returncode == 0, run.stdout + run.stderr
-        return run.stdout
+    def run_successfully(self, command: str, *arguments: str) -> str:
+        """Run a command, check that it succeeds, and return its output."""
+        result = self.run(command, *arguments)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
     def client(self, service: Any) -> Any:
         return boto3.client(
@@ -94,21 +94,21 @@ class Job:
 
 @pytest.fixture(scope="module")
 def sit(stacks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
-    """SIT after its first deployment, by the steps of the pipeline's jobs, on the packaged code."""
+    """SIT after its first deployment, made with the commands of the pipeline."""
     folder = tmp_path_factory.mktemp("sit")
     checkout = folder / "checkout"
-    for name in ("local", "schemas", "scripts", "src", "terraform"):
+    for name in ("catalogue", "local", "schemas", "scripts", "src", "terraform"):
         ignored = shutil.ignore_patterns("__pycache__", ".terraform")
         shutil.copytree(REPOSITORY / name, checkout / name, ignore=ignored)
     shutil.copytree(stacks_folder / "dev" / "packages", checkout / "dist")
-    (checkout / ".venv").symlink_to(sys.prefix)  # what `bootstrap.sh dev` makes in a checkout
+    (checkout / ".venv").symlink_to(sys.prefix)  # as `bootstrap.sh dev` creates it
 
     values = LocalStack(folder, "sit").values
     account = values["aws_account_id"]
     with Engine(folder / "engine", enforce_iam=True, account_id=account) as engine:
         access = {**CREDENTIALS, "AWS_ENDPOINT_URL": engine.endpoint_url}
         schema = {"schema_file": str(checkout / "schemas" / "products.schema.json")}
-        table = Root(
+        table = LocalRoot(
             checkout / "terraform" / "table",
             folder / "table",
             {**values, **schema, "deletion_protection": False},
@@ -118,30 +118,32 @@ def sit(stacks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         table.plan()
         table.apply(lambda _address: None)
 
-        emulated = {
-            # Buckets in the path, code for this machine, and a key that need not be made.
+        job_settings = {
+            # Bucket names in the path, code for this machine, and a fixed API key.
             "TF_CLI_ARGS_init": "-backend-config=use_path_style=true",
             "TF_VAR_architecture": "arm64" if platform.machine() == "arm64" else "x86_64",
             "TF_VAR_api_key_value": API_KEY,
+            # The virtual environment would import this repository's packages.
+            "PYTHONPATH": os.pathsep.join([str(checkout / "src"), str(checkout)]),
         }
         region = values["aws_region"]
-        job = Job(checkout, {**os.environ, **access, **emulated, "AWS_REGION": region}, {})
+        job = Job(checkout, {**os.environ, **access, **job_settings, "AWS_REGION": region}, {})
         for role in ("plan", "deploy"):
-            job.rights[role] = credentials_with(job, rights_in_the_guide(role))
+            job.credentials[role] = credentials_with(job, policy_in_guide(role))
         job.client("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region}
         )
-        job.done("plan_deployment", "--store")
-        job.done("apply_plan")
-        job.done("check_deployed_code")
-        job.done("shift_traffic")
+        job.run_successfully("plan_deployment", "--store")
+        job.run_successfully("apply_plan")
+        job.run_successfully("check_deployed_code")
+        job.run_successfully("shift_traffic")
         yield job
 
 
-def rights_in_the_guide(role: str) -> str:
-    """The policy of a role as the CI/CD guide gives it, but on every resource.
+def policy_in_guide(role: str) -> str:
+    """Return the policy of a role from the CI/CD guide, but for every resource.
 
-    The emulator knows which action a call is, but of some not which resource AWS checks it on.
+    The engine knows the action of every call, but for some calls not the resource.
     """
     guide = (RUNBOOKS / "product_lambda_cicd_guide.md").read_text()
     [text] = re.findall(
@@ -154,11 +156,11 @@ def rights_in_the_guide(role: str) -> str:
 
 
 def credentials_with(job: Job, policy: str) -> dict[str, str]:
-    """Credentials that have the rights of a policy, and no others."""
+    """Return credentials with only the permissions of a policy."""
     iam: IAMClient = job.client("iam")
     user = f"user-{uuid4().hex}"
     iam.create_user(UserName=user)
-    iam.put_user_policy(UserName=user, PolicyName="rights", PolicyDocument=policy)
+    iam.put_user_policy(UserName=user, PolicyName="permissions", PolicyDocument=policy)
     key = iam.create_access_key(UserName=user)["AccessKey"]
     return {
         "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
@@ -168,14 +170,14 @@ def credentials_with(job: Job, policy: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def base_url(sit: Job) -> str:
-    """Where SIT's API is, with the five plans loaded, before any test has used up their ids."""
+    """The URL of SIT's API; it contains the five plans, whose ids no test has used before."""
     gateway = sit.client("apigateway")
     [api] = gateway.get_rest_apis()["items"]
     [stage] = gateway.get_stages(restApiId=api["id"])["item"]
     path = f"restapis/{api['id']}/{stage['stageName']}/_user_request_"
     url = f"{sit.settings['AWS_ENDPOINT_URL']}/{path}"
     subprocess.run(
-        [sys.executable, str(REPOSITORY / "scripts" / "seed_products.py"), "--base-url", url],
+        [sys.executable, str(sit.checkout / "scripts" / "seed_products.py"), "--base-url", url],
         env={**sit.settings, "API_KEY": API_KEY},
         check=True,
     )
@@ -184,97 +186,99 @@ def base_url(sit: Job) -> str:
 
 @pytest.fixture(scope="module")
 def second_versions(sit: Job) -> list[str]:
-    """Another version of every function, published as Terraform would; traffic stays where it is.
+    """A second version of every function, without traffic; its responses have one more header.
 
-    Each answer of theirs carries one header more. Their numbers are in the order of FUNCTIONS.
+    The version numbers are in the order of FUNCTIONS.
     """
     functions: LambdaClient = sit.client("lambda")
     published = []
     for function in FUNCTIONS:
         package = function.removeprefix("bbws-").removesuffix("-sit").replace("-", "_")
-        code = marked((sit.checkout / "dist" / f"{package}.zip").read_bytes())
+        code = with_marked_responses((sit.checkout / "dist" / f"{package}.zip").read_bytes())
         response = functions.update_function_code(FunctionName=function, ZipFile=code, Publish=True)
         published.append(response["Version"])
     return published
 
 
 @dataclass(frozen=True)
-class ShownPlan:
-    """What a plan that was stored shows to others, and what it holds."""
+class StoredPlan:
+    """A stored plan: its public files by name, and the content of the private plan file."""
 
-    shown: dict[str, str]
-    held: bytes
+    public: dict[str, str]
+    private: bytes
 
 
 @pytest.fixture(scope="module")
-def plan_after_a_shift(sit: Job, second_versions: list[str]) -> ShownPlan:
-    """A plan made while all requests go to versions that Terraform did not choose."""
+def plan_after_shift(sit: Job, second_versions: list[str]) -> StoredPlan:
+    """A plan that was made while all requests went to the second versions."""
     assert second_versions
     bucket = sit.client("s3")
     summary = sit.checkout / "summary.md"
-    sit.done("shift_traffic")
+    sit.run_successfully("shift_traffic")
     try:
-        sit.done("plan_deployment", "--summary", str(summary), "--store")
+        sit.run_successfully("plan_deployment", "--summary", str(summary), "--store")
     finally:
-        sit.done("rollback")
-    [plan] = bucket.list_objects_v2(Bucket=BUCKET, Prefix=PLANS)["Contents"]
+        sit.run_successfully("rollback")
+    [plan] = bucket.list_objects_v2(Bucket=BUCKET, Prefix=PREFIX)["Contents"]
     stored = bucket.get_object(Bucket=BUCKET, Key=plan["Key"])["Body"].read()
     bucket.delete_object(Bucket=BUCKET, Key=plan["Key"])
     with zipfile.ZipFile(io.BytesIO(stored)) as opened:
-        held = b"".join(map(opened.read, opened.namelist()))
-    left = [path for path in (sit.checkout / ".local" / "plan").iterdir() if path.is_file()]
-    return ShownPlan({path.name: path.read_text() for path in (*left, summary)}, held)
+        private = b"".join(map(opened.read, opened.namelist()))
+    files = [path for path in (sit.checkout / ".local" / "plan").iterdir() if path.is_file()]
+    return StoredPlan({path.name: path.read_text() for path in (*files, summary)}, private)
 
 
-def marked(package: bytes) -> bytes:
-    """The same function with one change in its code: each answer carries one header more."""
-    common = b'"X-Content-Type-Options": "nosniff",'
+def with_marked_responses(package: bytes) -> bytes:
+    """Change the code of a function: its responses get one more header."""
+    common_header = b'"X-Content-Type-Options": "nosniff",'
     changed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(package)) as old, zipfile.ZipFile(changed, "w") as new:
         for entry in old.infolist():
             if "__pycache__/response_builder." in entry.filename:
-                continue  # else Python would run this and not look at the source
+                continue  # Python would run this bytecode instead of the changed source
             content = old.read(entry)
             if entry.filename == MARKED_FILE:
-                assert content.count(common) == 1
-                content = content.replace(common, f'"{MARK}": "second",'.encode() + common)
+                assert content.count(common_header) == 1
+                content = content.replace(
+                    common_header, f'"{MARK}": "second",'.encode() + common_header
+                )
             new.writestr(entry, content, compresslevel=1)
     return changed.getvalue()
 
 
 class Load:
-    """Constant requests: one product after the other is created, read, changed and deleted."""
+    """Constant load: two clients that create, read, list, update and delete products."""
 
     def __init__(self, base_url: str) -> None:
-        self.releases: list[str] = []  # that each answer came from, in the order of the answers
-        self.faults: list[str] = []
+        self.releases: list[str] = []  # the release that sent each response, in order
+        self.failures: list[str] = []
         self._products = f"{base_url}/products"
         self._pool = urllib3.PoolManager(maxsize=4, retries=False, timeout=30)
         self._ended = threading.Event()
-        self._pace = threading.Event()  # never set: it only times out
+        self._pace = threading.Event()  # never set; only its time-out is used
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Send from before what is tested until after it, from two clients at once."""
-        clients = [threading.Thread(target=self._send_until_the_end) for _ in range(2)]
+        """Send requests from before the tested command until after its end."""
+        clients = [threading.Thread(target=self._send_until_end) for _ in range(2)]
         for client in clients:
             client.start()
         try:
-            eventually(lambda: self.releases or self.faults or None, "the first answers", 60)
+            eventually(lambda: self.releases or self.failures or None, "the first responses", 60)
             yield
         finally:
             self._ended.set()
             for client in clients:
                 client.join()
 
-    def _send_until_the_end(self) -> None:
-        left = LAST_ROUNDS
-        while left > 0:
-            left -= self._ended.is_set()
+    def _send_until_end(self) -> None:
+        rounds_left = LAST_ROUNDS
+        while rounds_left > 0:
+            rounds_left -= self._ended.is_set()
             try:
                 self._round()
-            except Exception as error:  # noqa: BLE001 -- whatever it is, a request has failed
-                self.faults.append(repr(error))
+            except Exception as error:  # noqa: BLE001 -- any error is a failed request
+                self.failures.append(repr(error))
 
     def _round(self) -> None:
         created = self._send("POST", self._products, json=product_body())
@@ -299,61 +303,61 @@ class Load:
 
 
 def versions(sit: Job) -> list[str]:
-    """The versions that all requests go to, in the order of FUNCTIONS."""
+    """Return the versions that get all requests, in the order of FUNCTIONS."""
     functions: LambdaClient = sit.client("lambda")
     aliases = [functions.get_alias(FunctionName=name, Name=ALIAS) for name in FUNCTIONS]
     assert [alias.get("RoutingConfig") for alias in aliases] == [None] * len(FUNCTIONS)
     return [alias["FunctionVersion"] for alias in aliases]
 
 
-def noting_weights(file: Path) -> str:
-    """A validation that appends the version and weights of each alias to a file, as JSON."""
+def command_that_records_weights(file: Path) -> str:
+    """Return a validation command that appends version and weights of each alias to a file."""
     program = f"""
 import boto3, json, os
 functions = boto3.client("lambda", region_name=os.environ["AWS_REGION"])
-seen = [functions.get_alias(FunctionName=name, Name={ALIAS!r}) for name in {FUNCTIONS!r}]
-with open({str(file)!r}, "a") as notes:
+aliases = [functions.get_alias(FunctionName=name, Name={ALIAS!r}) for name in {FUNCTIONS!r}]
+with open({str(file)!r}, "a") as records:
     print(json.dumps([
         [alias["FunctionVersion"], alias.get("RoutingConfig", {{}}).get("AdditionalVersionWeights")]
-        for alias in seen
-    ]), file=notes)
+        for alias in aliases
+    ]), file=records)
 """
     return shlex.join([sys.executable, "-c", program])
 
 
-def raising_the_alarm() -> str:
-    """A validation that passes while an alarm goes off, as one does when users meet faults."""
+def command_that_sets_alarm() -> str:
+    """Return a validation command that passes, but sets the alarm, as errors of users do."""
     program = f"""
 import boto3, os
-os.environ.update({CREDENTIALS!r})  # the job itself has no right to raise alarms
+os.environ.update({CREDENTIALS!r})  # the job has no permission to set alarms
 boto3.client("cloudwatch", region_name=os.environ["AWS_REGION"]).set_alarm_state(
     AlarmName={ALARM!r}, StateValue="ALARM", StateReason="a test")
 """
     return shlex.join([sys.executable, "-c", program])
 
 
-def test_a_plan_holds_the_key_and_shows_it_to_nobody(plan_after_a_shift: ShownPlan) -> None:
-    assert API_KEY.encode() in plan_after_a_shift.held  # which is why it is no artifact
-    assert sorted(plan_after_a_shift.shown) == ["plan.sha256", "plan.txt", "summary.md"]
-    assert not any(API_KEY in text for text in plan_after_a_shift.shown.values())
+def test_plan_contains_key_but_does_not_show_it(plan_after_shift: StoredPlan) -> None:
+    assert API_KEY.encode() in plan_after_shift.private  # so the plan is not an artifact
+    assert sorted(plan_after_shift.public) == ["plan.sha256", "plan.txt", "summary.md"]
+    assert not any(API_KEY in text for text in plan_after_shift.public.values())
 
 
-def test_terraform_wants_nothing_of_the_aliases_after_a_shift(
-    plan_after_a_shift: ShownPlan,
+def test_plan_after_shift_leaves_aliases_unchanged(
+    plan_after_shift: StoredPlan,
 ) -> None:
-    summary = plan_after_a_shift.shown["summary.md"]
+    summary = plan_after_shift.public["summary.md"]
 
     assert summary.startswith("## Plan for SIT\n")
     assert "aws_lambda_alias" not in summary
 
 
-def test_an_applied_plan_leaves_nothing_but_the_state_in_the_bucket(sit: Job) -> None:
-    found = sit.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+def test_apply_leaves_only_state_in_bucket(sit: Job) -> None:
+    objects = sit.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
 
-    assert [each["Key"] for each in found] == ["2_bbws_product_lambda/terraform.tfstate"]
+    assert [item["Key"] for item in objects] == ["2_bbws_product_lambda/terraform.tfstate"]
 
 
-def test_every_alarm_of_the_deployment_is_watched(sit: Job) -> None:
+def test_every_deployed_alarm_is_watched(sit: Job) -> None:
     alarms = sit.client("cloudwatch").describe_alarms(MaxRecords=100)["MetricAlarms"]
     names = [alarm["AlarmName"] for alarm in alarms]
 
@@ -361,7 +365,7 @@ def test_every_alarm_of_the_deployment_is_watched(sit: Job) -> None:
     assert [name for name in names if not name.startswith(tuple(alarm_prefixes("sit")))] == []
 
 
-def test_every_alarm_of_the_deployment_has_a_section_in_the_runbook(sit: Job) -> None:
+def test_every_deployed_alarm_has_runbook_section(sit: Job) -> None:
     alarms = sit.client("cloudwatch").describe_alarms(MaxRecords=100)["MetricAlarms"]
     runbook = (RUNBOOKS / "product_lambda_operations.md").read_text()
 
@@ -370,70 +374,68 @@ def test_every_alarm_of_the_deployment_has_a_section_in_the_runbook(sit: Job) ->
 
 
 @pytest.mark.usefixtures("second_versions")
-def test_code_that_was_not_packaged_is_found(sit: Job) -> None:
+def test_check_finds_code_that_was_not_packaged(sit: Job) -> None:
     check = sit.run("check_deployed_code")
 
     assert check.returncode == 1
     assert check.stderr.count("do not shift traffic to it") == len(FUNCTIONS)
 
 
-def test_no_request_fails_during_a_shift_and_a_roll_back(
+def test_no_request_fails_during_shift_and_rollback(
     sit: Job, base_url: str, second_versions: Sequence[str], tmp_path: Path
 ) -> None:
     first_versions = versions(sit)
-    notes = tmp_path / "weights"
-    shifted = Load(base_url)
+    records = tmp_path / "weights"
+    validation = command_that_records_weights(records)
+    load_during_shift, load_during_rollback = Load(base_url), Load(base_url)
 
-    with shifted.running():
-        sit.done("shift_traffic", "--steps", "10,50,100", "--validate", noting_weights(notes))
-    after_the_shift = versions(sit)
-    rolled_back = Load(base_url)
-    with rolled_back.running():
-        said = sit.done("rollback")
+    with load_during_shift.running():
+        sit.run_successfully("shift_traffic", "--steps", "10,50,100", "--validate", validation)
+    versions_after_shift = versions(sit)
+    with load_during_rollback.running():
+        output = sit.run_successfully("rollback")
 
     pairs = list(zip(first_versions, second_versions, strict=True))
-    assert [json.loads(line) for line in notes.read_text().splitlines()] == [
+    assert [json.loads(line) for line in records.read_text().splitlines()] == [
         [[first, {second: 0.1}] for first, second in pairs],
         [[first, {second: 0.5}] for first, second in pairs],
         [[second, None] for second in second_versions],
     ]
-    assert shifted.faults == []
-    assert shifted.releases[0] == "first"
-    assert shifted.releases[-1] == "second"
-    assert after_the_shift == second_versions
+    assert load_during_shift.failures == []
+    assert load_during_shift.releases[0] == "first"
+    assert load_during_shift.releases[-1] == "second"
+    assert versions_after_shift == second_versions
 
-    assert said.count(": back from version ") == len(FUNCTIONS)
-    assert rolled_back.faults == []
-    assert rolled_back.releases[0] == "second"
-    assert rolled_back.releases[-1] == "first"
+    assert output.count(": rolled back from version ") == len(FUNCTIONS)
+    assert load_during_rollback.failures == []
+    assert load_during_rollback.releases[0] == "second"
+    assert load_during_rollback.releases[-1] == "first"
     assert versions(sit) == first_versions
 
 
 @pytest.mark.usefixtures("second_versions")
-def test_no_request_fails_when_an_alarm_ends_a_shift(sit: Job, base_url: str) -> None:
+def test_no_request_fails_when_alarm_ends_shift(sit: Job, base_url: str) -> None:
     first_versions = versions(sit)
     load = Load(base_url)
 
     try:
         with load.running():
-            arguments = ["--steps", "50,100", "--wait", "60", "--validate", raising_the_alarm()]
-            shift = sit.run("shift_traffic", *arguments)
+            arguments = ["--steps", "50,100", "--wait", "60", "--validate"]
+            shift = sit.run("shift_traffic", *arguments, command_that_sets_alarm())
     finally:
         sit.client("cloudwatch").set_alarm_state(
-            AlarmName=ALARM, StateValue="OK", StateReason="the end of a test"
+            AlarmName=ALARM, StateValue="OK", StateReason="end of a test"
         )
 
     assert shift.returncode == 1
     assert ALARM in shift.stderr
-    assert load.faults == []
+    assert load.failures == []
     assert load.releases[-1] == "first"
     assert versions(sit) == first_versions
 
 
 @pytest.mark.usefixtures("second_versions")
-def test_no_request_fails_when_the_new_version_does_not_pass_validation(
-    sit: Job, base_url: str
-) -> None:
+def test_no_request_fails_when_validation_fails(sit: Job, base_url: str) -> None:
     first_versions = versions(sit)
     load = Load(base_url)
 
@@ -441,13 +443,13 @@ def test_no_request_fails_when_the_new_version_does_not_pass_validation(
         shift = sit.run("shift_traffic", "--validate", "false")
 
     assert shift.returncode == 1
-    assert load.faults == []
+    assert load.failures == []
     assert load.releases[-1] == "first"
     assert versions(sit) == first_versions
 
 
 def commands_to_run(runbook: str) -> str:
-    """The shell blocks of a runbook that are marked as fit to run against a local deployment."""
+    """Return the shell blocks of a runbook that are marked for runs against a local deployment."""
     text = (RUNBOOKS / f"product_lambda_{runbook}.md").read_text()
     marked_blocks = re.findall(r"<!-- run -->\n```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     assert marked_blocks
@@ -456,12 +458,10 @@ def commands_to_run(runbook: str) -> str:
 
 @pytest.mark.usefixtures("second_versions")
 @pytest.mark.parametrize("runbook", ["deployment", "operations", "disaster_recovery", "dev_setup"])
-def test_the_commands_of_a_runbook_work_against_a_deployment(
-    sit: Job, base_url: str, runbook: str
-) -> None:
-    sit.done("shift_traffic")  # so that there is something to roll back
-    given = {"BASE_URL": base_url, "API_KEY": API_KEY, "ENVIRONMENT": "sit"}
-    settings = {**sit.settings, **given}
+def test_runbook_commands_work_against_deployment(sit: Job, base_url: str, runbook: str) -> None:
+    sit.run_successfully("shift_traffic")  # the runbooks roll it back
+    variables = {"BASE_URL": base_url, "API_KEY": API_KEY, "ENVIRONMENT": "sit"}
+    settings = {**sit.settings, **variables}
     try:
         run = subprocess.run(
             ["bash", "-euxo", "pipefail", "-c", commands_to_run(runbook)],
@@ -472,6 +472,6 @@ def test_the_commands_of_a_runbook_work_against_a_deployment(
             check=False,
         )
     finally:
-        sit.done("rollback")
+        sit.run_successfully("rollback")
 
     assert run.returncode == 0, run.stdout + run.stderr

@@ -1,6 +1,6 @@
-"""What atheris runs: five functions, an event made of its bytes, and a judge of each answer.
+"""The target of atheris: turns bytes into an event, calls a function and checks its response.
 
-Started by `tests.fuzz.run_events`; the catalogue is in memory, so that only our code is explored.
+`tests.fuzz.run_events` starts it. The store is in memory, so that coverage is of this service only.
 """
 
 import importlib
@@ -20,13 +20,13 @@ with atheris.instrument_imports(include=["product_lambda"]):
     from tests.support.events import Functions, gateway_event
     from tests.support.factory import product_body
     from tests.support.fakes import FakeProductStore
-    from tests.support.hostile import faults_of
+    from tests.support.hostile import violations
 
 _FUNCTIONS = tuple(ROUTES)
 _TEXT_LENGTH = 200
 _HEADERS = ("If-Match", "If-None-Match", "Idempotency-Key", "Content-Type", "Origin", "X-Other")
 _PARAMETERS = ("limit", "offset", "sort", "nextToken", "other")
-_KNOWN = (
+_KNOWN_VALUES = (
     *(
         "",
         '"1"',
@@ -54,7 +54,7 @@ _FIELDS = ("name", "description", "price", "setupFee", "currency", "period", "fe
 
 
 def fuzzed_functions() -> Functions:
-    """The functions, instrumented, on a catalogue in memory."""
+    """Import the functions with instrumentation, and put them on a store in memory."""
     os.environ.update(function_environment("http://127.0.0.1:9", "products-fuzzed"))
     logging.disable(logging.CRITICAL)
     with atheris.instrument_imports(include=["product_lambda"]):
@@ -62,15 +62,15 @@ def fuzzed_functions() -> Functions:
             name: importlib.import_module(f"product_lambda.handlers.{name}") for name in _FUNCTIONS
         }
     entry = importlib.import_module("product_lambda.handlers.entry")
-    catalogue = FakeProductStore()
-    vars(entry)["ProductRepository"] = lambda _table, _deadline: catalogue
+    store = FakeProductStore()
+    vars(entry)["ProductRepository"] = lambda _table, _deadline: store
     functions = Functions(handlers)
     functions.create(product_body(productId="PROD-001"))
     return functions
 
 
 def event_from(source: Any) -> Any:
-    """An event: sometimes any JSON at all, mostly a request with a few odd parts."""
+    """Return an event: mostly a request with some unusual parts, sometimes arbitrary JSON."""
     if source.ConsumeIntInRange(0, 7) == 0:
         try:
             return json.loads(source.ConsumeUnicode(2000))
@@ -78,9 +78,11 @@ def event_from(source: Any) -> Any:
             return {}
 
     def text() -> str:
-        known = _KNOWN[source.ConsumeIntInRange(0, len(_KNOWN) - 1)]
-        kept = source.ConsumeIntInRange(0, len(known))
-        return known[:kept] + str(source.ConsumeUnicode(source.ConsumeIntInRange(0, _TEXT_LENGTH)))
+        known = _KNOWN_VALUES[source.ConsumeIntInRange(0, len(_KNOWN_VALUES) - 1)]
+        length = source.ConsumeIntInRange(0, len(known))
+        return known[:length] + str(
+            source.ConsumeUnicode(source.ConsumeIntInRange(0, _TEXT_LENGTH))
+        )
 
     def some(names: tuple[str, ...]) -> dict[str, str]:
         return {name: text() for name in names if source.ConsumeBool()}
@@ -100,23 +102,23 @@ def event_from(source: Any) -> Any:
 def _body_from(source: Any, some: Any) -> str:
     if source.ConsumeBool():
         return str(source.ConsumeUnicode(1000))
-    members = ", ".join(f'"{name}": {value}' for name, value in some(_FIELDS).items())
-    return f"{{{members}}}"
+    fields = ", ".join(f'"{name}": {value}' for name, value in some(_FIELDS).items())
+    return f"{{{fields}}}"
 
 
 def main() -> None:
-    """Fuzz as libFuzzer's arguments say; an answer that must not be ends it."""
+    """Fuzz with libFuzzer's arguments; the first response that breaks a rule ends the run."""
     functions = fuzzed_functions()
 
-    def judge(raw: bytes) -> None:
+    def check(raw: bytes) -> None:
         source = atheris.FuzzedDataProvider(raw)
         name = _FUNCTIONS[source.ConsumeIntInRange(0, len(_FUNCTIONS) - 1)]
         event = event_from(source)
-        faults = faults_of(functions.call(name, event))
-        if faults:
-            raise AssertionError(f"{name} with {event!r}: {' '.join(faults)}")
+        found = violations(functions.call(name, event))
+        if found:
+            raise AssertionError(f"{name} with {event!r}: {' '.join(found)}")
 
-    atheris.Setup(sys.argv, judge)
+    atheris.Setup(sys.argv, check)
     atheris.Fuzz()
 
 

@@ -1,5 +1,6 @@
-"""What schemathesis is taught about the API; it loads this module by name. Nothing here sends.
+"""Hooks and a check for schemathesis, which loads this module by name.
 
+They apply rules of the API that its schema cannot express.
 Source: Schemathesis documentation, "Extending Schemathesis".
 """
 
@@ -14,27 +15,27 @@ from schemathesis import Case, CheckContext, HookContext, Response
 from schemathesis.generation.meta import CoveragePhaseData
 from urllib3 import HTTPHeaderDict
 
-from tests.support.judge import ApiResponse, judge
+from tests.support.response_check import ApiResponse, check_response
 
 _numbers = count(1)
 
 
 @schemathesis.hook
 def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
-    """Make a request that is meant to be valid so, by the rules that no schema can state."""
+    """Correct generated requests: a valid one must follow the rules outside the schema, too."""
     if case.meta is None:
         return
     if isinstance(case.meta.phase.data, CoveragePhaseData):
-        _let_pass_what_does_not_vary(case, case.meta.phase.data)
+        _correct_constant_parameters(case, case.meta.phase.data)
     if case.meta.generation.mode.is_positive:
-        _keep_to_the_prose(case)
+        _apply_rules_outside_the_schema(case)
 
 
-def _let_pass_what_does_not_vary(case: Case[Any], coverage: CoveragePhaseData) -> None:
-    """Let requests of the coverage phase get past what they do not vary.
+def _correct_constant_parameters(case: Case[Any], coverage: CoveragePhaseData) -> None:
+    """Correct the parameters that a request of the coverage phase does not vary.
 
-    That phase writes every parameter into every request, and only letters and digits into headers:
-    always the same idempotency key, and "0" where an entity tag belongs.
+    That phase puts every parameter into every request, and only letters and digits into headers:
+    always the same idempotency key, and "0" for an entity tag.
     """
     for name, harmless in (("If-Match", "*"), ("If-None-Match", '"0"')):
         if case.headers.get(name) == "0" and coverage.parameter != name:
@@ -45,40 +46,40 @@ def _let_pass_what_does_not_vary(case: Case[Any], coverage: CoveragePhaseData) -
         case.query.pop("nextToken", None)
 
 
-def _keep_to_the_prose(case: Case[Any]) -> None:
-    """Send only tokens that name a place, nothing beside one that contradicts it, and fair texts.
+def _apply_rules_outside_the_schema(case: Case[Any]) -> None:
+    """Remove invalid tokens, parameters that contradict a token, and control characters.
 
-    What the API says to others is tested with `tests/support/hostile.py`.
+    `tests/support/hostile.py` tests those values.
     """
     if "nextToken" in case.query:
-        unfit = ["sort", "offset"] if _names_a_place(case.query["nextToken"]) else ["nextToken"]
-        for name in unfit:
+        is_token = _is_token(case.query["nextToken"])
+        for name in ["sort", "offset"] if is_token else ["nextToken"]:
             case.query.pop(name, None)
     if isinstance(case.body, dict):
-        case.body = {name: _as_described(value) for name, value in case.body.items()}
+        case.body = {name: _without_control_characters(value) for name, value in case.body.items()}
 
 
-def _names_a_place(token: object) -> bool:
+def _is_token(token: object) -> bool:
     try:
         return base64.urlsafe_b64decode(f"{token}==").count(b"|") == 2
     except ValueError:
         return False
 
 
-def _as_described(value: Any) -> Any:
-    """The value, its texts without control characters and not blank."""
+def _without_control_characters(value: Any) -> Any:
+    """Return the value with texts that have no control characters and are not blank."""
     if isinstance(value, list):
-        return [_as_described(each) for each in value]
+        return [_without_control_characters(each) for each in value]
     if not isinstance(value, str):
         return value
     return "".join(c for c in value if unicodedata.category(c) != "Cc").strip() or "text"
 
 
 @schemathesis.check
-def keeps_the_rules_of_all_answers(
+def response_follows_common_rules(
     _context: CheckContext, response: Response, _case: Case[Any]
 ) -> None:
-    """Judge the answer as in the contract tests."""
+    """Apply the rules of the contract tests to every response."""
     request = response.request
     assert request.method
     assert request.url
@@ -86,4 +87,6 @@ def keeps_the_rules_of_all_answers(
         [(name, value) for name, values in response.headers.items() for value in values]
     )
     path = urlsplit(request.url).path.partition("/v1.0")[2]
-    judge(ApiResponse(request.method, path, response.status_code, headers, response.content))
+    check_response(
+        ApiResponse(request.method, path, response.status_code, headers, response.content)
+    )

@@ -1,4 +1,4 @@
-"""Tables on the two engines, and the functions as Lambda imports them.
+"""Tables on both engines, and the functions, imported like Lambda imports them.
 
 The functions read their configuration at import, so it is set here and nowhere else.
 """
@@ -28,7 +28,7 @@ CONFIGURATION = {
 
 
 def new_table(endpoint_url: str) -> ProductTable:
-    """Make an empty table on an engine."""
+    """Create an empty table on an engine."""
     name = f"products-{uuid4().hex}"
     create_table(endpoint_url, name)
     return open_table(name, REGION, endpoint_url)
@@ -36,7 +36,7 @@ def new_table(endpoint_url: str) -> ProductTable:
 
 @pytest.fixture(scope="session", autouse=True)
 def _credentials() -> Iterator[None]:
-    """The client takes them from the environment at its first call."""
+    """Set the credentials; the client reads them at its first call."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in CREDENTIALS.items():
             environment.setenv(name, value)
@@ -55,7 +55,7 @@ def _imported_functions() -> Functions:
 
 @pytest.fixture(scope="session")
 def shared_table(engine: str) -> ProductTable:
-    """A table that tests of single products share; each uses ids of its own."""
+    """A table that tests share; each test uses other ids."""
     return new_table(engine)
 
 
@@ -69,7 +69,7 @@ def table(engine: str) -> ProductTable:
 def functions(
     _imported_functions: Functions, shared_table: ProductTable, monkeypatch: pytest.MonkeyPatch
 ) -> Functions:
-    """The functions, on the shared table."""
+    """The functions, using the shared table."""
     monkeypatch.setattr("product_lambda.handlers.entry.TABLE", shared_table)
     return _imported_functions
 
@@ -78,14 +78,14 @@ def functions(
 def functions_on_table(
     _imported_functions: Functions, table: ProductTable, monkeypatch: pytest.MonkeyPatch
 ) -> Functions:
-    """The functions, on a table of the test's own."""
+    """The functions, using an empty table."""
     monkeypatch.setattr("product_lambda.handlers.entry.TABLE", table)
     return _imported_functions
 
 
 @pytest.fixture(scope="session")
 def raw_item(engine: str) -> Callable[[ProductTable, str], dict[str, Any]]:
-    """Reads an item of a table as DynamoDB JSON, by its partition key."""
+    """A function that reads an item as DynamoDB JSON, by its partition key."""
     client = boto3.client(
         "dynamodb",
         region_name=REGION,
@@ -104,28 +104,28 @@ def raw_item(engine: str) -> Callable[[ProductTable, str], dict[str, Any]]:
 
 @pytest.fixture
 def fake() -> Iterator[FakeProductApi]:
-    """A product API that can be made to fail, for the scripts."""
+    """A product API that can fail on purpose, for tests of commands."""
     with serving_fake_api() as fake_api:
         yield fake_api
 
 
 @pytest.fixture(params=["fake", "api"])
 def target(request: pytest.FixtureRequest) -> Target:
-    """An API for the scripts: the one that can be made to fail, then the real one."""
+    """An API for tests of commands: first the fake one, then the real one."""
     found: Target = request.getfixturevalue(request.param)
     return found
 
 
 @pytest.fixture
 def script_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No key in the environment, and a terminal so wide that no sentence is broken."""
+    """Remove the API key from the environment, and make the terminal wide enough for sentences."""
     monkeypatch.delenv("API_KEY", raising=False)
     monkeypatch.setenv("COLUMNS", "300")
 
 
 @pytest.fixture
 def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits of a script, in seconds, none of which is waited for."""
+    """The pauses of a command, in seconds; nothing waits for them."""
     seconds: list[float] = []
     monkeypatch.setattr("time.sleep", seconds.append)
     return seconds

@@ -1,6 +1,6 @@
-"""Planning, storing the plan in the local AWS, and applying it, with a stand-in for Terraform.
+"""A plan is made, stored in the local AWS and applied, with a stand-in for Terraform.
 
-The deployed stack's tests do the same with Terraform itself.
+The e2e tests do the same with Terraform itself.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ import plan_deployment
 import validate_deployment
 import validate_environment
 from local.engine import CREDENTIALS, REGION
-from product_tools import remote_terraform
+from product_tools import terraform
 from product_tools.functions import function_name
-from product_tools.package_sums import as_lambda_tells
+from product_tools.package_sums import lambda_checksum
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
@@ -46,7 +46,7 @@ esac
 """
 
 
-def zipped(content: str) -> bytes:
+def make_zip(content: str) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as opened:
         opened.writestr("function.py", content)
@@ -54,7 +54,7 @@ def zipped(content: str) -> bytes:
 
 
 class Job:
-    """A folder with packages and a stand-in for Terraform, and a bucket for the state."""
+    """A folder with packages and a stand-in for Terraform, and the bucket of the state."""
 
     def __init__(self, folder: Path, bucket: "S3Client") -> None:
         self.folder = folder
@@ -62,18 +62,19 @@ class Job:
         self.work = folder / "work"
         self.packages = folder / "dist"
         self.packages.mkdir()
-        content = zipped("1")
+        content = make_zip("1")
         self.digest = hashlib.sha256(content).hexdigest()
         (self.packages / "get_product.zip").write_bytes(content)
         (self.packages / "SHA256SUMS").write_text(f"{self.digest}  get_product.zip\n")
 
     @property
     def terraform_calls(self) -> list[str]:
-        """The commands that Terraform was run with, without the folder that each of them names."""
+        """The arguments of each Terraform run, without the checks of its version."""
         calls = (self.folder / "calls").read_text().splitlines()
-        return [call.split(" ", 1)[1] for call in calls if call.startswith("-chdir=")]
+        return [call for call in calls if not call.startswith("version ")]
 
-    def stored(self) -> list[str]:
+    def stored_keys(self) -> list[str]:
+        """Return the keys of all objects in the bucket."""
         return [
             found["Key"] for found in self.bucket.list_objects_v2(Bucket=BUCKET).get("Contents", [])
         ]
@@ -94,25 +95,25 @@ def job(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
     job = Job(tmp_path, client)
-    monkeypatch.setattr(remote_terraform, "WORK", job.work)
+    monkeypatch.setattr(terraform, "PLAN_FOLDER", job.work)
     monkeypatch.setattr(plan_deployment, "PACKAGES", job.packages)
     monkeypatch.setattr(apply_plan, "PACKAGES", job.packages)
     yield job
-    for key in job.stored():
+    for key in job.stored_keys():
         client.delete_object(Bucket=BUCKET, Key=key)
     client.delete_bucket(Bucket=BUCKET)
 
 
-def test_a_plan_is_shown_and_not_kept(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_is_shown_and_deleted(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     assert plan_deployment.main(ENVIRONMENT) == 0
 
     assert "Nothing to change." in capsys.readouterr().out
     assert (job.work / "plan.txt").read_text() == "the plan as text\n"
     assert list(job.work.glob("*.tfplan")) == []
-    assert job.stored() == []
+    assert job.stored_keys() == []
 
 
-def test_a_plan_reads_the_environments_state_and_values_and_locks_nothing(job: Job) -> None:
+def test_plan_uses_state_and_values_of_environment(job: Job) -> None:
     assert plan_deployment.main(ENVIRONMENT) == 0
 
     init, validate, plan, *_ = job.terraform_calls
@@ -122,17 +123,17 @@ def test_a_plan_reads_the_environments_state_and_values_and_locks_nothing(job: J
     assert "-lock=false" in plan
 
 
-def test_a_mirror_of_the_provider_is_used_where_one_is_named(
-    job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TF_PLUGIN_DIR", "/a/mirror")
+def test_plan_uses_mirror_of_provider(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror = job.folder / "mirror"
+    mirror.mkdir()
+    monkeypatch.setenv("TF_PLUGIN_DIR", str(mirror))
 
     assert plan_deployment.main(ENVIRONMENT) == 0
 
-    assert job.terraform_calls[0].endswith(" -plugin-dir=/a/mirror")
+    assert job.terraform_calls[0].endswith(f" -plugin-dir={mirror}")
 
 
-def test_the_summary_is_appended_to_a_file(job: Job) -> None:
+def test_summary_is_appended_to_file(job: Job) -> None:
     summary = job.folder / "summary.md"
     summary.write_text("# Before\n")
 
@@ -141,31 +142,29 @@ def test_the_summary_is_appended_to_a_file(job: Job) -> None:
     assert summary.read_text() == "# Before\n## Plan for DEV\n\nNothing to change.\n"
 
 
-def test_a_stored_plan_is_in_the_states_bucket_alone_under_its_checksum(job: Job) -> None:
+def test_stored_plan_exists_only_in_bucket(job: Job) -> None:
     assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
 
     digest, name = (job.work / "plan.sha256").read_text().split()
     assert name == "dev.tfplan"
     assert re.fullmatch(r"[0-9a-f]{64}", digest)
-    assert job.stored() == [f"2_bbws_product_lambda/plans/{digest}.tfplan"]
+    assert job.stored_keys() == [f"2_bbws_product_lambda/plans/{digest}.tfplan"]
     assert [path for path in job.work.rglob("*") if b"the key" in path.read_bytes()] == []
 
 
-def test_the_stored_plan_is_what_is_applied_and_then_it_is_gone(job: Job) -> None:
+def test_apply_uses_stored_plan_and_deletes_it(job: Job) -> None:
     assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
 
     assert apply_plan.main(ENVIRONMENT) == 0
 
     assert (job.folder / "applied").read_text() == "a plan that holds the key\n"
-    assert job.stored() == []
+    assert job.stored_keys() == []
     assert list(job.work.glob("*.tfplan")) == []
 
 
-def test_a_plan_that_was_exchanged_is_not_applied(
-    job: Job, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_apply_rejects_replaced_plan(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
-    [key] = job.stored()
+    [key] = job.stored_keys()
     job.bucket.put_object(Bucket=BUCKET, Key=key, Body=b"another plan")
 
     assert apply_plan.main(ENVIRONMENT) == 1
@@ -175,7 +174,7 @@ def test_a_plan_that_was_exchanged_is_not_applied(
 
 
 @pytest.mark.usefixtures("job")
-def test_a_plan_is_applied_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_apply_twice_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
     assert apply_plan.main(ENVIRONMENT) == 0
 
@@ -184,9 +183,7 @@ def test_a_plan_is_applied_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert "plan again" in capsys.readouterr().err
 
 
-def test_a_failed_apply_keeps_the_plan_for_another_try(
-    job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_apply_keeps_plan_for_retry(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
 
     with monkeypatch.context() as failing:
@@ -197,7 +194,7 @@ def test_a_failed_apply_keeps_the_plan_for_another_try(
     assert apply_plan.main(ENVIRONMENT) == 0
 
 
-def test_nothing_is_applied_before_a_plan_was_shown(
+def test_apply_without_stored_plan_is_rejected(
     job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert apply_plan.main(ENVIRONMENT) == 1
@@ -207,7 +204,7 @@ def test_nothing_is_applied_before_a_plan_was_shown(
 
 
 @pytest.mark.usefixtures("job")
-def test_the_plan_of_one_environment_is_not_applied_to_another(
+def test_apply_rejects_plan_of_other_environment(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
@@ -217,8 +214,8 @@ def test_the_plan_of_one_environment_is_not_applied_to_another(
     assert "is dev.tfplan, not sit.tfplan" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("program", [plan_deployment, apply_plan])
-def test_packages_that_were_changed_go_no_further(
+@pytest.mark.parametrize("program", [plan_deployment, apply_plan], ids=["plan", "apply"])
+def test_changed_packages_are_rejected(
     job: Job, capsys: pytest.CaptureFixture[str], program: object
 ) -> None:
     (job.packages / "get_product.zip").write_bytes(b"another")
@@ -231,7 +228,7 @@ def test_packages_that_were_changed_go_no_further(
 
 
 @pytest.mark.parametrize("step", ["init", "validate", "plan", "show"])
-def test_a_step_of_terraform_that_fails_is_named(
+def test_failed_terraform_step_is_named(
     job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], step: str
 ) -> None:
     monkeypatch.setenv("FAILING", step)
@@ -239,42 +236,40 @@ def test_a_step_of_terraform_that_fails_is_named(
     assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 1
 
     assert f"terraform {step} failed for dev" in capsys.readouterr().err
-    assert job.stored() == []
+    assert job.stored_keys() == []
 
 
-def test_a_bucket_that_refuses_is_told_in_one_sentence(
-    job: Job, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_bucket_is_one_sentence(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     job.bucket.delete_bucket(Bucket=BUCKET)
     try:
         assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 1
-        assert "AWS refused" in capsys.readouterr().err
+        assert "The call to AWS failed" in capsys.readouterr().err
     finally:
         job.bucket.create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )
 
 
-def test_an_environment_is_validated_at_its_address_with_its_key(
+def test_validation_uses_url_and_key_of_environment(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[list[str]] = []
+    calls: list[list[str]] = []
 
     def validation(arguments: list[str]) -> int:
-        given.append(arguments)
+        calls.append(arguments)
         return 3
 
-    monkeypatch.setenv("API_KEY", "somebody else's")
+    monkeypatch.setenv("API_KEY", "another key")
     monkeypatch.setattr(validate_deployment, "main", validation)
 
     assert validate_environment.main([*ENVIRONMENT, "--budget-ms", "900"]) == 3
 
-    assert given == [["--base-url", "the api_url", "--budget-ms", "900.0"]]
+    assert calls == [["--base-url", "the api_url", "--budget-ms", "900.0"]]
     assert os.environ["API_KEY"] == "the api_key"
     assert job.terraform_calls[0].startswith("init ")
 
 
-def test_an_environment_without_a_state_is_told_in_one_sentence(
+def test_validation_without_state_names_failed_step(
     job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FAILING", "output")
@@ -297,13 +292,13 @@ def function(job: Job) -> Iterator["LambdaClient"]:
         Code={"ZipFile": (job.packages / "get_product.zip").read_bytes()},
         Publish=True,
     )
-    assert created["CodeSha256"] == as_lambda_tells(job.digest)
+    assert created["CodeSha256"] == lambda_checksum(job.digest)
     yield client
     client.delete_function(FunctionName=name)
 
 
 @pytest.mark.usefixtures("function")
-def test_deployed_code_that_is_the_packaged_zip_passes(
+def test_deployed_code_of_packaged_zip_is_accepted(
     job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert check_deployed_code.main([*ENVIRONMENT, "--packages", str(job.packages)]) == 0
@@ -311,11 +306,11 @@ def test_deployed_code_that_is_the_packaged_zip_passes(
     assert f"version 1 is get_product.zip ({job.digest})" in capsys.readouterr().out
 
 
-def test_deployed_code_that_is_another_zip_is_found(
+def test_deployed_code_of_other_zip_is_rejected(
     job: Job, function: "LambdaClient", capsys: pytest.CaptureFixture[str]
 ) -> None:
     function.update_function_code(
-        FunctionName=function_name("get_product", "dev"), ZipFile=zipped("2"), Publish=True
+        FunctionName=function_name("get_product", "dev"), ZipFile=make_zip("2"), Publish=True
     )
 
     assert check_deployed_code.main([*ENVIRONMENT, "--packages", str(job.packages)]) == 1
@@ -323,9 +318,7 @@ def test_deployed_code_that_is_another_zip_is_found(
     assert "version 2 is not get_product.zip" in capsys.readouterr().err
 
 
-def test_a_function_that_is_not_deployed_is_told_in_one_sentence(
-    job: Job, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_function_is_one_sentence(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
     assert check_deployed_code.main([*ENVIRONMENT, "--packages", str(job.packages)]) == 1
 
     assert len(capsys.readouterr().err.splitlines()) == 1

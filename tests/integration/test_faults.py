@@ -1,4 +1,4 @@
-"""What the functions do when DynamoDB throttles, hangs, breaks off, answers nonsense or refuses."""
+"""Tests of the functions while DynamoDB throttles, hangs, fails or sends invalid responses."""
 
 import logging
 import time
@@ -34,20 +34,20 @@ CALLS: dict[str, Callable[[Functions], FunctionResponse]] = {
     "delete": lambda functions: functions.delete("PROD-001"),
 }
 TRANSIENT: dict[str, Fault] = {
-    "throughput exceeded": faults.rejected("ProvisionedThroughputExceededException"),
-    "throttling": faults.rejected("ThrottlingException"),
-    "request limit": faults.rejected("RequestLimitExceeded"),
+    "throughput exceeded": faults.error_response("ProvisionedThroughputExceededException"),
+    "throttling": faults.error_response("ThrottlingException"),
+    "request limit": faults.error_response("RequestLimitExceeded"),
     "hang": faults.hang,
     "reset": faults.reset,
-    "hang up": faults.hang_up,
-    "internal server error": faults.rejected("InternalServerError", status=500),
-    "bad gateway": faults.answered(b"<html>502</html>", 502),
-    "service unavailable": faults.rejected("ServiceUnavailable", status=503),
+    "disconnect": faults.disconnect,
+    "internal server error": faults.error_response("InternalServerError", status=500),
+    "bad gateway": faults.fixed_response(b"<html>502</html>", 502),
+    "service unavailable": faults.error_response("ServiceUnavailable", status=503),
     "not HTTP": faults.not_http,
-    "not JSON": faults.answered(b"<html>hello</html>"),
-    "truncated": faults.truncated,
-    "dripping headers": faults.dripping_headers,
-    "dripping body": faults.dripping_body,
+    "not JSON": faults.fixed_response(b"<html>hello</html>"),
+    "truncated": faults.truncated_response,
+    "endless header": faults.endless_header,
+    "endless body": faults.endless_body,
 }
 
 
@@ -58,162 +58,163 @@ def proxy(
     functions_on_table: Functions,  # noqa: ARG001 (it puts the functions on the table first)
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[FaultyDynamoDB]:
-    """A server between the functions and a table of the test's own."""
+    """A faulty server between the functions and the table of the test."""
     with faulty_dynamodb(engine) as server:
         monkeypatch.setattr(TABLE, open_table(table.name, REGION, server.endpoint_url))
         yield server
 
 
 @pytest.fixture
-def behind(table: ProductTable) -> ProductRepository:
-    """What the table holds, seen past the proxy."""
+def stored(table: ProductTable) -> ProductRepository:
+    """A repository that reads the table without faults."""
     return ProductRepository(table, Deadline(60))
 
 
-def stored_ids(behind: ProductRepository) -> list[str]:
-    return [each.product_id for each in behind.page(SortOrder.OLDEST_FIRST, None, 99)]
+def stored_ids(stored: ProductRepository) -> list[str]:
+    return [each.product_id for each in stored.page(SortOrder.OLDEST_FIRST, None, 99)]
 
 
-def require_unavailable(reply: FunctionResponse) -> None:
-    assert reply.status == 503, reply
-    assert reply.problem() == "service-unavailable"
-    assert reply.headers["Retry-After"] == "1"
-    assert reply.headers["Cache-Control"] == "no-store"
-    document = reply.json()
+def require_unavailable(response: FunctionResponse) -> None:
+    assert response.status == 503, response
+    assert response.problem() == "service-unavailable"
+    assert response.headers["Retry-After"] == "1"
+    assert response.headers["Cache-Control"] == "no-store"
+    document = response.json()
     assert document.pop("type")
     assert document == {
-        "title": "The service is unavailable for the moment",
+        "title": "The service is temporarily unavailable",
         "status": 503,
-        "detail": "Nothing was lost on our side; send the request again in a second.",
+        "detail": "Send a read again. A change may have been made: read the product, "
+        "or repeat the change with If-Match or its Idempotency-Key.",
         "instance": REQUEST_ID,
     }
-    assert not INTERNAL_DETAIL.search(reply.body)
+    assert not INTERNAL_DETAIL.search(response.body)
 
 
 def timed_calls(functions: Functions) -> dict[str, tuple[FunctionResponse, float]]:
-    """Every operation at once: what it answered, and after how many seconds."""
+    """Call every operation in parallel; return its response and its seconds."""
 
     def timed(call: Callable[[Functions], FunctionResponse]) -> tuple[FunctionResponse, float]:
         started = time.monotonic()
         return call(functions), time.monotonic() - started
 
-    with ThreadPoolExecutor(len(CALLS)) as threads:
-        return dict(zip(CALLS, threads.map(timed, CALLS.values()), strict=True))
+    with ThreadPoolExecutor(len(CALLS)) as pool:
+        return dict(zip(CALLS, pool.map(timed, CALLS.values()), strict=True))
 
 
 @pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT.keys())
-def test_every_function_answers_503_in_time(
+def test_transient_fault_returns_503_in_time(
     functions: Functions, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with faulty_dynamodb(always=fault) as server:
         monkeypatch.setattr(TABLE, open_table("products-test", REGION, server.endpoint_url))
-        for reply, seconds in timed_calls(functions).values():
-            require_unavailable(reply)
+        for response, seconds in timed_calls(functions).values():
+            require_unavailable(response)
             assert seconds < 3
 
 
-def test_every_function_answers_503_where_nothing_listens(
+def test_closed_port_returns_503_within_3_seconds(
     functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endpoint = faults.unused_endpoint()
     monkeypatch.setattr(TABLE, open_table("products-test", REGION, endpoint))
-    for reply, seconds in timed_calls(functions).values():
-        require_unavailable(reply)
+    for response, seconds in timed_calls(functions).values():
+        require_unavailable(response)
         assert seconds < 3
 
 
 @pytest.mark.parametrize("name", ["create", "create_with_key", "update", "delete"])
-def test_an_empty_answer_to_a_write_is_no_success(
+def test_empty_response_to_write_returns_503(
     functions: Functions, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with faulty_dynamodb(always=faults.answered(b"{}")) as server:
+    with faulty_dynamodb(always=faults.fixed_response(b"{}")) as server:
         monkeypatch.setattr(TABLE, open_table("products-test", REGION, server.endpoint_url))
         require_unavailable(CALLS[name](functions))
 
 
-# Reads, and writes that may be repeated
+# Reads, and writes that are safe to retry
 
 
-ONCE: dict[str, Fault] = {
-    "throttled": faults.rejected("ProvisionedThroughputExceededException"),
+SINGLE_FAULTS: dict[str, Fault] = {
+    "throttled": faults.error_response("ProvisionedThroughputExceededException"),
     "reset": faults.reset,
-    "hung up": faults.hang_up,
-    "truncated": faults.truncated,
-    "failed inside": faults.rejected("InternalServerError", status=500),
-    "answer lost": faults.after(faults.reset),
+    "disconnected": faults.disconnect,
+    "truncated": faults.truncated_response,
+    "internal server error": faults.error_response("InternalServerError", status=500),
+    "response lost": faults.after_execution(faults.reset),
 }
-ANY_FAULT_ONCE = pytest.mark.parametrize("fault", ONCE.values(), ids=ONCE.keys())
+ANY_SINGLE_FAULT = pytest.mark.parametrize(
+    "fault", SINGLE_FAULTS.values(), ids=SINGLE_FAULTS.keys()
+)
 
 
-@ANY_FAULT_ONCE
+@ANY_SINGLE_FAULT
 @pytest.mark.parametrize(
     ("call", "operation"), [("list", "Query"), ("list_by_offset", "Query"), ("get", "GetItem")]
 )
-def test_a_read_recovers_from_one_failure(
+def test_read_recovers_from_one_fault(
     proxy: FaultyDynamoDB, functions_on_table: Functions, call: str, operation: str, fault: Fault
 ) -> None:
     for number in range(1, 6):
         functions_on_table.create(product_body(productId=f"PROD-{number:03}"))
-    undisturbed = CALLS[call](functions_on_table)
+    expected = CALLS[call](functions_on_table)
     calls = proxy.count(operation)
     proxy.fail(operation, fault, nth=calls + 1)
-    assert CALLS[call](functions_on_table) == undisturbed
-    assert undisturbed.status == 200
+    assert CALLS[call](functions_on_table) == expected
+    assert expected.status == 200
     assert proxy.count(operation) == 2 * calls + 1
 
 
-def test_a_read_that_fails_twice_is_given_up(
-    proxy: FaultyDynamoDB, functions_on_table: Functions
-) -> None:
+def test_read_is_retried_only_once(proxy: FaultyDynamoDB, functions_on_table: Functions) -> None:
     proxy.fail("GetItem", faults.reset)
     require_unavailable(functions_on_table.get("PROD-001"))
     assert proxy.count("GetItem") == 2
 
 
-@ANY_FAULT_ONCE
-def test_a_number_lost_on_the_way_leaves_a_gap_at_most(
-    proxy: FaultyDynamoDB, functions_on_table: Functions, behind: ProductRepository, fault: Fault
+@ANY_SINGLE_FAULT
+def test_lost_product_number_leaves_at_most_one_gap(
+    proxy: FaultyDynamoDB, functions_on_table: Functions, stored: ProductRepository, fault: Fault
 ) -> None:
     proxy.fail("UpdateItem", fault, nth=1)
     created = functions_on_table.create(product_body())
     assert created.status == 201
     assert created.json()["productId"] in {"PROD-001", "PROD-002"}
-    assert stored_ids(behind) == [created.json()["productId"]]
+    assert stored_ids(stored) == [created.json()["productId"]]
 
 
-# Writes that may not be repeated
+# Writes that are not safe to retry
 
 
-@ANY_FAULT_ONCE
-def test_a_keyed_create_survives_one_failure_as_one_product(
-    proxy: FaultyDynamoDB, functions_on_table: Functions, behind: ProductRepository, fault: Fault
+@ANY_SINGLE_FAULT
+def test_keyed_create_after_one_fault_stores_one_product(
+    proxy: FaultyDynamoDB, functions_on_table: Functions, stored: ProductRepository, fault: Fault
 ) -> None:
     proxy.fail("TransactWriteItems", fault, nth=1)
     created = CALLS["create_with_key"](functions_on_table)
     assert created.status == 201
     assert "Idempotency-Replayed" not in created.headers
-    assert stored_ids(behind) == [created.json()["productId"]]
+    assert stored_ids(stored) == [created.json()["productId"]]
     assert proxy.count("TransactWriteItems") == 2
 
 
-def test_a_keyed_create_whose_answer_never_came_is_replayed(
-    proxy: FaultyDynamoDB, functions_on_table: Functions, behind: ProductRepository
+def test_keyed_create_with_lost_responses_is_replayed(
+    proxy: FaultyDynamoDB, functions_on_table: Functions, stored: ProductRepository
 ) -> None:
-    proxy.fail("TransactWriteItems", faults.after(faults.hang_up), nth=1)
-    proxy.fail("TransactWriteItems", faults.after(faults.hang_up), nth=2)
+    proxy.fail("TransactWriteItems", faults.after_execution(faults.disconnect), nth=1)
+    proxy.fail("TransactWriteItems", faults.after_execution(faults.disconnect), nth=2)
     require_unavailable(CALLS["create_with_key"](functions_on_table))
     replayed = CALLS["create_with_key"](functions_on_table)
     assert replayed.status == 201
     assert replayed.headers["Idempotency-Replayed"] == "true"
-    assert stored_ids(behind) == ["PROD-001"] == [replayed.json()["productId"]]
+    assert stored_ids(stored) == ["PROD-001"] == [replayed.json()["productId"]]
 
 
-def test_a_keyed_create_that_failed_leaves_nothing(
-    proxy: FaultyDynamoDB, functions_on_table: Functions, behind: ProductRepository
+def test_failed_keyed_create_stores_nothing(
+    proxy: FaultyDynamoDB, functions_on_table: Functions, stored: ProductRepository
 ) -> None:
-    proxy.fail("TransactWriteItems", faults.rejected("InternalServerError", status=500))
+    proxy.fail("TransactWriteItems", faults.error_response("InternalServerError", status=500))
     require_unavailable(CALLS["create_with_key"](functions_on_table))
-    assert stored_ids(behind) == []
+    assert stored_ids(stored) == []
     assert proxy.count("TransactWriteItems") == 2
     proxy.fail("TransactWriteItems", faults.pass_on)
     created = CALLS["create_with_key"](functions_on_table)
@@ -221,122 +222,128 @@ def test_a_keyed_create_that_failed_leaves_nothing(
     assert "Idempotency-Replayed" not in created.headers
 
 
-@pytest.mark.parametrize("lost", [faults.reset, faults.hang_up, faults.truncated, faults.hang])
-def test_a_create_whose_answer_is_lost_is_not_sent_again(
-    proxy: FaultyDynamoDB, functions_on_table: Functions, behind: ProductRepository, lost: Fault
+@pytest.mark.parametrize(
+    "lost", [faults.reset, faults.disconnect, faults.truncated_response, faults.hang]
+)
+def test_create_with_lost_response_is_not_retried(
+    proxy: FaultyDynamoDB, functions_on_table: Functions, stored: ProductRepository, lost: Fault
 ) -> None:
-    proxy.fail("PutItem", faults.after(lost))
+    proxy.fail("PutItem", faults.after_execution(lost))
     require_unavailable(functions_on_table.create(product_body()))
     assert proxy.count("PutItem") == 1
-    assert stored_ids(behind) == ["PROD-001"]
+    assert stored_ids(stored) == ["PROD-001"]
 
 
-@pytest.mark.parametrize("lost", [faults.reset, faults.hang_up, faults.truncated, faults.hang])
+@pytest.mark.parametrize(
+    "lost", [faults.reset, faults.disconnect, faults.truncated_response, faults.hang]
+)
 @pytest.mark.parametrize("call", ["update", "delete"])
-def test_a_change_whose_answer_is_lost_is_not_sent_again(
+def test_change_with_lost_response_is_not_retried(
     proxy: FaultyDynamoDB,
     functions_on_table: Functions,
-    behind: ProductRepository,
+    stored: ProductRepository,
     call: str,
     lost: Fault,
 ) -> None:
     functions_on_table.create(product_body(productId="PROD-001"))
-    proxy.fail("UpdateItem", faults.after(lost))
+    proxy.fail("UpdateItem", faults.after_execution(lost))
     require_unavailable(CALLS[call](functions_on_table))
     assert proxy.count("UpdateItem") == 1
-    left = behind.get("PROD-001")
-    assert left is not None
-    assert left.version == 2
+    product = stored.get("PROD-001")
+    assert product is not None
+    assert product.version == 2
 
 
-@pytest.mark.parametrize("fault", [faults.reset, faults.hang_up, faults.hang])
+@pytest.mark.parametrize("fault", [faults.reset, faults.disconnect, faults.hang])
 @pytest.mark.parametrize("call", ["update", "delete"])
-def test_a_change_that_never_arrived_changes_nothing(
+def test_change_lost_before_execution_changes_nothing(
     proxy: FaultyDynamoDB,
     functions_on_table: Functions,
-    behind: ProductRepository,
+    stored: ProductRepository,
     call: str,
     fault: Fault,
 ) -> None:
     functions_on_table.create(product_body(productId="PROD-001"))
-    before = behind.get("PROD-001")
+    before = stored.get("PROD-001")
     proxy.fail("UpdateItem", fault)
     require_unavailable(CALLS[call](functions_on_table))
     assert proxy.count("UpdateItem") == 1
-    assert behind.get("PROD-001") == before
+    assert stored.get("PROD-001") == before
 
 
 @pytest.mark.parametrize(
     ("call", "operation"),
     [("create_with_id", "PutItem"), ("update", "UpdateItem"), ("delete", "UpdateItem")],
 )
-def test_a_write_that_was_throttled_is_sent_once_more(
+def test_throttled_write_is_retried_once(
     proxy: FaultyDynamoDB, functions_on_table: Functions, call: str, operation: str
 ) -> None:
     if call != "create_with_id":
         functions_on_table.create(product_body(productId="PROD-001"))
-    throttled = faults.rejected("ProvisionedThroughputExceededException")
+    throttled = faults.error_response("ProvisionedThroughputExceededException")
     proxy.fail(operation, throttled, nth=1)
     assert CALLS[call](functions_on_table).status in {200, 201, 204}
     assert proxy.count(operation) == 2
 
 
-def test_a_request_of_many_slow_calls_ends_in_time(
-    proxy: FaultyDynamoDB, functions_on_table: Functions, behind: ProductRepository
+def test_create_with_many_slow_calls_ends_in_time(
+    proxy: FaultyDynamoDB, functions_on_table: Functions, stored: ProductRepository
 ) -> None:
     for number in range(1, 20):
         functions_on_table.create(product_body(productId=f"PROD-{number:03}"))
-    proxy.fail("PutItem", faults.slow(0.7))
+    proxy.fail("PutItem", faults.delayed(0.7))
     started = time.monotonic()
     require_unavailable(functions_on_table.create(product_body()))
     assert time.monotonic() - started < 3
-    assert len(stored_ids(behind)) == 19
+    assert len(stored_ids(stored)) == 19
 
 
-# Transactions that were cancelled
+# Cancelled transactions
 
 
-def test_a_conflict_of_transactions_is_a_key_in_flight(
-    proxy: FaultyDynamoDB, functions_on_table: Functions, behind: ProductRepository
+def test_transaction_conflict_returns_409_key_in_flight(
+    proxy: FaultyDynamoDB, functions_on_table: Functions, stored: ProductRepository
 ) -> None:
-    proxy.fail("TransactWriteItems", faults.cancelled("TransactionConflict", "None"))
-    reply = CALLS["create_with_key"](functions_on_table)
-    assert (reply.status, reply.problem()) == (409, "idempotency-key-in-flight")
-    assert reply.headers["Retry-After"] == "1"
-    assert stored_ids(behind) == []
+    proxy.fail("TransactWriteItems", faults.cancelled_transaction("TransactionConflict", "None"))
+    response = CALLS["create_with_key"](functions_on_table)
+    assert (response.status, response.problem()) == (409, "idempotency-key-in-flight")
+    assert response.headers["Retry-After"] == "1"
+    assert stored_ids(stored) == []
 
 
-def test_a_cancellation_with_nothing_to_explain_it_is_an_outage(
+def test_unexplained_cancellation_returns_503(
     proxy: FaultyDynamoDB, functions_on_table: Functions, caplog: pytest.LogCaptureFixture
 ) -> None:
-    proxy.fail("TransactWriteItems", faults.cancelled("None", "ThrottlingError"))
+    proxy.fail("TransactWriteItems", faults.cancelled_transaction("None", "ThrottlingError"))
     require_unavailable(CALLS["create_with_key"](functions_on_table))
     assert "ThrottlingError" in caplog.text
 
 
-def test_a_conflict_with_the_same_request_that_has_finished_is_replayed(
-    proxy: FaultyDynamoDB, functions_on_table: Functions, behind: ProductRepository
+def test_conflict_with_finished_same_request_is_replayed(
+    proxy: FaultyDynamoDB, functions_on_table: Functions, stored: ProductRepository
 ) -> None:
-    def overtaken(exchange: faults.Exchange) -> None:
+    def conflict_after_same_request(exchange: faults.Exchange) -> None:
         proxy.fail("TransactWriteItems", faults.pass_on)
         assert CALLS["create_with_key"](functions_on_table).status == 201
-        faults.cancelled("TransactionConflict", "None")(exchange)
+        faults.cancelled_transaction("TransactionConflict", "None")(exchange)
 
-    proxy.fail("TransactWriteItems", overtaken)
-    reply = CALLS["create_with_key"](functions_on_table)
-    assert reply.status == 201
-    assert reply.headers["Idempotency-Replayed"] == "true"
-    assert stored_ids(behind) == [reply.json()["productId"]]
+    proxy.fail("TransactWriteItems", conflict_after_same_request)
+    response = CALLS["create_with_key"](functions_on_table)
+    assert response.status == 201
+    assert response.headers["Idempotency-Replayed"] == "true"
+    assert stored_ids(stored) == [response.json()["productId"]]
 
 
-def test_a_cancellation_whose_product_is_stored_is_this_requests_own_success(
-    proxy: FaultyDynamoDB, functions_on_table: Functions, behind: ProductRepository
+def test_cancellation_with_stored_product_returns_201(
+    proxy: FaultyDynamoDB, functions_on_table: Functions, stored: ProductRepository
 ) -> None:
-    proxy.fail("TransactWriteItems", faults.after(faults.cancelled("None", "None")))
-    reply = CALLS["create_with_key"](functions_on_table)
-    assert reply.status == 201
-    assert "Idempotency-Replayed" not in reply.headers
-    assert stored_ids(behind) == [reply.json()["productId"]]
+    proxy.fail(
+        "TransactWriteItems", faults.after_execution(faults.cancelled_transaction("None", "None"))
+    )
+    response = CALLS["create_with_key"](functions_on_table)
+    assert response.status == 201
+    assert "Idempotency-Replayed" not in response.headers
+    assert stored_ids(stored) == [response.json()["productId"]]
 
 
 # Failed conditions
@@ -345,42 +352,42 @@ def test_a_cancellation_whose_product_is_stored_is_this_requests_own_success(
 @pytest.mark.parametrize(
     ("call", "expected"), [("update", (412, "precondition-failed")), ("delete", (204, ""))]
 )
-def test_an_engine_that_shows_what_failed_a_condition_is_not_asked_again(
+def test_item_in_failed_condition_needs_no_read(
     proxy: FaultyDynamoDB, functions_on_table: Functions, call: str, expected: tuple[int, str]
 ) -> None:
-    status, kind = make_stale(functions_on_table, call), expected[1]
-    reply = CALLS[call](functions_on_table)
-    assert status == expected[0] == reply.status
-    assert not kind or reply.problem() == kind
+    status, kind = make_condition_fail(functions_on_table, call), expected[1]
+    response = CALLS[call](functions_on_table)
+    assert status == expected[0] == response.status
+    assert not kind or response.problem() == kind
     assert proxy.count("GetItem") == 0
 
 
 @pytest.mark.parametrize(
     ("call", "expected"), [("update", (412, "precondition-failed")), ("delete", (204, ""))]
 )
-def test_an_engine_that_hides_what_failed_a_condition_is_asked_once(
+def test_failed_condition_without_item_needs_one_read(
     proxy: FaultyDynamoDB, functions_on_table: Functions, call: str, expected: tuple[int, str]
 ) -> None:
-    make_stale(functions_on_table, call)
+    make_condition_fail(functions_on_table, call)
     proxy.fail("UpdateItem", faults.without_item)
-    reply = CALLS[call](functions_on_table)
-    assert reply.status == expected[0]
-    assert not expected[1] or reply.problem() == expected[1]
+    response = CALLS[call](functions_on_table)
+    assert response.status == expected[0]
+    assert not expected[1] or response.problem() == expected[1]
     assert proxy.count("GetItem") == 1
 
 
 @pytest.mark.parametrize("call", ["update", "delete"])
-def test_an_engine_that_hides_it_is_asked_about_a_missing_product_too(
+def test_missing_product_without_item_needs_one_read(
     proxy: FaultyDynamoDB, functions_on_table: Functions, call: str
 ) -> None:
     proxy.fail("UpdateItem", faults.without_item)
-    reply = CALLS[call](functions_on_table)
-    assert (reply.status, reply.problem()) == (404, "product-not-found")
+    response = CALLS[call](functions_on_table)
+    assert (response.status, response.problem()) == (404, "product-not-found")
     assert proxy.count("GetItem") == 1
 
 
-def make_stale(functions: Functions, call: str) -> int:
-    """Bring PROD-001 where `call` fails its condition: another version, or deleted."""
+def make_condition_fail(functions: Functions, call: str) -> int:
+    """Put PROD-001 into a state that fails the condition of `call`; return the expected status."""
     functions.create(product_body(productId="PROD-001"))
     if call == "update":
         assert functions.update("PROD-001", {"name": "Newer"}).status == 200
@@ -388,49 +395,53 @@ def make_stale(functions: Functions, call: str) -> int:
     return functions.delete("PROD-001").status
 
 
-# Faults of ours
+# Errors that a retry cannot fix
 
 
-OURS: dict[str, Fault] = {
-    "AccessDeniedException": faults.rejected("AccessDeniedException", "no right to products-test"),
-    "ResourceNotFoundException": faults.rejected("ResourceNotFoundException", "no products-test"),
-    "ValidationException": faults.rejected("ValidationException", "Invalid UpdateExpression"),
+PERMANENT: dict[str, Fault] = {
+    "AccessDeniedException": faults.error_response(
+        "AccessDeniedException", "no right to products-test"
+    ),
+    "ResourceNotFoundException": faults.error_response(
+        "ResourceNotFoundException", "no products-test"
+    ),
+    "ValidationException": faults.error_response("ValidationException", "Invalid UpdateExpression"),
 }
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("code", OURS)
-def test_a_fault_of_ours_is_a_500_that_only_the_log_explains(
+@pytest.mark.parametrize("code", PERMANENT)
+def test_permanent_error_returns_500_and_is_logged(
     functions: Functions,
     call: str,
     code: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with faulty_dynamodb(always=OURS[code]) as server:
+    with faulty_dynamodb(always=PERMANENT[code]) as server:
         monkeypatch.setattr(TABLE, open_table("products-test", REGION, server.endpoint_url))
-        reply = CALLS[call](functions)
+        response = CALLS[call](functions)
     assert len(server.operations) == 1
-    assert reply.status == 500
-    assert reply.json() == {
+    assert response.status == 500
+    assert response.json() == {
         "type": "tag:kimmyai.io,2026:internal-error",
-        "title": "The service has made a mistake",
+        "title": "Internal error",
         "status": 500,
         "detail": "Report the value of instance to the team that runs this API.",
         "instance": REQUEST_ID,
     }
-    assert "Retry-After" not in reply.headers
+    assert "Retry-After" not in response.headers
     failed = [record for record in caplog.records if record.message == "request failed"]
     assert [record.levelno for record in failed] == [logging.ERROR]
     assert vars(failed[0])["request_id"] == REQUEST_ID
     assert code in caplog.text
 
 
-def test_an_outage_is_logged_with_its_cause_and_without_secrets(
+def test_503_is_logged_with_cause_and_without_secrets(
     functions: Functions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with faulty_dynamodb(always=faults.rejected("ThrottlingException")) as server:
+    with faulty_dynamodb(always=faults.error_response("ThrottlingException")) as server:
         monkeypatch.setattr(TABLE, open_table("products-test", REGION, server.endpoint_url))
         key = unused_key()
         functions.create(product_body(), {"Idempotency-Key": key})

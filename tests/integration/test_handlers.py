@@ -1,4 +1,4 @@
-"""The five functions, called as Lambda calls them, on a working engine."""
+"""The five functions, called like Lambda calls them, with a real engine."""
 
 import base64
 import gc
@@ -37,35 +37,35 @@ COMMON = {
 ANY_VERSION = {"If-Match": "*"}
 
 
-def new_product(functions: Functions, **members: Any) -> dict[str, Any]:
-    created = functions.create(product_body(productId=unused_product_id(), **members))
+def new_product(functions: Functions, **fields: Any) -> dict[str, Any]:
+    created = functions.create(product_body(productId=unused_product_id(), **fields))
     assert created.status == 201, created
     product: dict[str, Any] = created.json()
     return product
 
 
-def rejection(reply: FunctionResponse) -> tuple[int, str]:
-    assert reply.headers["Cache-Control"] == "no-store"
-    assert reply.json()["instance"] == REQUEST_ID
-    assert reply.json()["status"] == reply.status
-    return reply.status, reply.problem()
+def rejection(response: FunctionResponse) -> tuple[int, str]:
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.json()["instance"] == REQUEST_ID
+    assert response.json()["status"] == response.status
+    return response.status, response.problem()
 
 
 # POST
 
 
-def test_a_created_product_is_answered_whole(functions: Functions) -> None:
+def test_create_returns_complete_product(functions: Functions) -> None:
     product_id = unused_product_id()
-    reply = functions.create(product_body(productId=product_id, price=Decimal("19.90")))
-    assert reply.status == 201
-    assert reply.headers == {
+    response = functions.create(product_body(productId=product_id, price=Decimal("19.90")))
+    assert response.status == 201
+    assert response.headers == {
         **COMMON,
         "Cache-Control": "no-store",
         "Content-Type": "application/json",
         "ETag": '"1"',
         "Location": f"/v1.0/products/{product_id}",
     }
-    shown = reply.json()
+    shown = response.json()
     assert shown["createdAt"] == shown["updatedAt"]
     assert shown == {
         "productId": product_id,
@@ -82,7 +82,7 @@ def test_a_created_product_is_answered_whole(functions: Functions) -> None:
     }
 
 
-def test_a_replayed_creation_says_so(functions: Functions) -> None:
+def test_replayed_creation_has_header(functions: Functions) -> None:
     body, key = product_body(productId=unused_product_id()), {"Idempotency-Key": unused_key()}
     first, again = functions.create(body, key), functions.create(body, key)
     assert "Idempotency-Replayed" not in first.headers
@@ -90,45 +90,45 @@ def test_a_replayed_creation_says_so(functions: Functions) -> None:
     assert (again.status, again.body) == (201, first.body)
 
 
-def test_a_key_with_another_body_is_refused(functions: Functions) -> None:
+def test_key_with_other_body_returns_422(functions: Functions) -> None:
     key = {"Idempotency-Key": unused_key()}
     functions.create(product_body(productId=unused_product_id()), key)
-    reply = functions.create(product_body(), key)
-    assert rejection(reply) == (422, "idempotency-key-reused")
-    assert reply.errors() == [("Idempotency-Key", "was used with another body; send a new key")]
+    response = functions.create(product_body(), key)
+    assert rejection(response) == (422, "idempotency-key-reused")
+    assert response.errors() == [("Idempotency-Key", "was used with another body; send a new key")]
 
 
-def test_a_taken_id_is_refused(functions: Functions) -> None:
+def test_taken_id_returns_409(functions: Functions) -> None:
     taken = new_product(functions)["productId"]
     assert rejection(functions.create(product_body(productId=taken))) == (409, "duplicate-product")
     functions.delete(taken)
     assert rejection(functions.create(product_body(productId=taken))) == (409, "duplicate-product")
 
 
-def test_faults_of_headers_and_body_come_together(functions: Functions) -> None:
-    reply = functions.create(product_body(price=0), {"Idempotency-Key": "é"})
-    assert rejection(reply) == (400, "validation-error")
-    assert [field for field, _ in reply.errors()] == ["Idempotency-Key", "price"]
+def test_header_and_body_errors_are_combined(functions: Functions) -> None:
+    response = functions.create(product_body(price=0), {"Idempotency-Key": "é"})
+    assert rejection(response) == (400, "validation-error")
+    assert [field for field, _ in response.errors()] == ["Idempotency-Key", "price"]
 
 
 @pytest.mark.parametrize("write", ["create_product", "update_product"])
-def test_a_body_of_another_type_is_refused(functions: Functions, write: str) -> None:
+def test_other_content_type_returns_415(functions: Functions, write: str) -> None:
     event = gateway_event(product_id="PROD-1", body="{", headers={"Content-Type": "text/plain"})
     assert rejection(functions.call(write, event)) == (415, "unsupported-media-type")
 
 
 @pytest.mark.parametrize("write", ["create_product", "update_product"])
-def test_a_body_that_is_too_large_is_refused(functions: Functions, write: str) -> None:
+def test_large_body_returns_413(functions: Functions, write: str) -> None:
     event = gateway_event(product_id="PROD-1", body="é" * (128 * 1024) + " ")
     assert rejection(functions.call(write, event)) == (413, "payload-too-large")
 
 
-def test_a_body_in_base64_is_read(functions: Functions) -> None:
+def test_base64_body_is_accepted(functions: Functions) -> None:
     product_id = unused_product_id()
     text = json.dumps(product_body(productId=product_id, name="\U0001f680"), ensure_ascii=False)
     event = gateway_event(body=base64.b64encode(text.encode()).decode())
-    reply = functions.call("create_product", {**event, "isBase64Encoded": True})
-    assert reply.json()["name"] == "\U0001f680"
+    response = functions.call("create_product", {**event, "isBase64Encoded": True})
+    assert response.json()["name"] == "\U0001f680"
     broken = functions.call("create_product", {**event, "isBase64Encoded": True, "body": "e30"})
     assert broken.errors() == [("body", "send one JSON object in UTF-8 (RFC 8259)")]
 
@@ -136,11 +136,11 @@ def test_a_body_in_base64_is_read(functions: Functions) -> None:
 # GET one
 
 
-def test_a_product_is_read_as_it_was_written(functions: Functions) -> None:
+def test_get_returns_product_as_written(functions: Functions) -> None:
     product = new_product(functions)
-    reply = functions.get(product["productId"])
-    assert (reply.status, reply.json()) == (200, product)
-    assert reply.headers == {
+    response = functions.get(product["productId"])
+    assert (response.status, response.json()) == (200, product)
+    assert response.headers == {
         **COMMON,
         "Cache-Control": "no-cache",
         "Content-Type": "application/json",
@@ -149,21 +149,21 @@ def test_a_product_is_read_as_it_was_written(functions: Functions) -> None:
 
 
 @pytest.mark.parametrize("known", ['"1"', 'W/"1"', '"7", "1"', "*"])
-def test_a_product_that_is_known_is_not_sent_again(functions: Functions, known: str) -> None:
+def test_matching_if_none_match_returns_304(functions: Functions, known: str) -> None:
     product_id = new_product(functions)["productId"]
-    reply = functions.get(product_id, {"If-None-Match": known})
-    assert (reply.status, reply.body) == (304, "")
-    assert reply.headers == {**COMMON, "Cache-Control": "no-cache", "ETag": '"1"'}
+    response = functions.get(product_id, {"If-None-Match": known})
+    assert (response.status, response.body) == (304, "")
+    assert response.headers == {**COMMON, "Cache-Control": "no-cache", "ETag": '"1"'}
 
 
-def test_a_product_that_has_changed_is_sent_again(functions: Functions) -> None:
+def test_changed_product_returns_200_for_old_tag(functions: Functions) -> None:
     product_id = new_product(functions)["productId"]
     functions.update(product_id, {"name": "New"})
-    reply = functions.get(product_id, {"If-None-Match": '"1"'})
-    assert (reply.status, reply.headers["ETag"]) == (200, '"2"')
+    response = functions.get(product_id, {"If-None-Match": '"1"'})
+    assert (response.status, response.headers["ETag"]) == (200, '"2"')
 
 
-def test_what_is_not_there_or_deleted_is_not_found(functions: Functions) -> None:
+def test_get_missing_or_deleted_product_returns_404(functions: Functions) -> None:
     product_id = new_product(functions)["productId"]
     functions.delete(product_id)
     for missing in (product_id, unused_product_id()):
@@ -173,32 +173,32 @@ def test_what_is_not_there_or_deleted_is_not_found(functions: Functions) -> None
         assert rejection(functions.update(missing, {"name": "N"}, stale))[0] == 404
 
 
-def test_faults_of_path_and_headers_come_together(functions: Functions) -> None:
-    reply = functions.get("prod-1", {"If-None-Match": "x"})
-    assert rejection(reply) == (400, "validation-error")
-    assert [field for field, _ in reply.errors()] == ["productId", "If-None-Match"]
-    reply = functions.delete("prod-1", {"If-Match": "x"})
-    assert [field for field, _ in reply.errors()] == ["productId", "If-Match"]
-    reply = functions.update("prod-1", {}, {"If-Match": "x"})
-    assert [field for field, _ in reply.errors()] == ["productId", "If-Match", "body"]
-    reply = functions.list({"If-None-Match": "x"}, limit=0)
-    assert [field for field, _ in reply.errors()] == ["limit", "If-None-Match"]
+def test_path_and_header_errors_are_combined(functions: Functions) -> None:
+    response = functions.get("prod-1", {"If-None-Match": "x"})
+    assert rejection(response) == (400, "validation-error")
+    assert [field for field, _ in response.errors()] == ["productId", "If-None-Match"]
+    response = functions.delete("prod-1", {"If-Match": "x"})
+    assert [field for field, _ in response.errors()] == ["productId", "If-Match"]
+    response = functions.update("prod-1", {}, {"If-Match": "x"})
+    assert [field for field, _ in response.errors()] == ["productId", "If-Match", "body"]
+    response = functions.list({"If-None-Match": "x"}, limit=0)
+    assert [field for field, _ in response.errors()] == ["limit", "If-None-Match"]
 
 
 # PUT
 
 
-def test_a_changed_product_is_answered_whole(functions: Functions) -> None:
+def test_update_returns_complete_product(functions: Functions) -> None:
     product = new_product(functions, setupFee=5)
-    reply = functions.update(product["productId"], {"name": "New", "setupFee": None})
-    assert reply.status == 200
-    assert reply.headers == {
+    response = functions.update(product["productId"], {"name": "New", "setupFee": None})
+    assert response.status == 200
+    assert response.headers == {
         **COMMON,
         "Cache-Control": "no-store",
         "Content-Type": "application/json",
         "ETag": '"2"',
     }
-    changed = reply.json()
+    changed = response.json()
     del product["setupFee"]
     assert changed["updatedAt"] > product["updatedAt"]
     updated_at = changed["updatedAt"]
@@ -207,35 +207,35 @@ def test_a_changed_product_is_answered_whole(functions: Functions) -> None:
 
 
 @pytest.mark.parametrize("expected", ["*", '"1"', '"7", "1"'])
-def test_an_expected_version_is_changed_and_deleted(functions: Functions, expected: str) -> None:
+def test_matching_if_match_allows_update_and_delete(functions: Functions, expected: str) -> None:
     changed, deleted = new_product(functions)["productId"], new_product(functions)["productId"]
     assert functions.update(changed, {"name": "N"}, {"If-Match": expected}).status == 200
     assert functions.delete(deleted, {"If-Match": expected}).status == 204
 
 
 @pytest.mark.parametrize("stale", ['"2"', 'W/"1"', '"0"', '"x"'])
-def test_another_version_is_neither_changed_nor_deleted(functions: Functions, stale: str) -> None:
+def test_other_if_match_returns_412(functions: Functions, stale: str) -> None:
     product = new_product(functions)
     headers = {"If-Match": stale}
-    reply = functions.update(product["productId"], {"name": "N"}, headers)
-    assert rejection(reply) == (412, "precondition-failed")
-    reply = functions.delete(product["productId"], headers)
-    assert rejection(reply) == (412, "precondition-failed")
+    response = functions.update(product["productId"], {"name": "N"}, headers)
+    assert rejection(response) == (412, "precondition-failed")
+    response = functions.delete(product["productId"], headers)
+    assert rejection(response) == (412, "precondition-failed")
     assert functions.get(product["productId"]).json() == product
 
 
 # DELETE
 
 
-def test_a_deleted_product_leaves_an_empty_answer(functions: Functions) -> None:
+def test_delete_returns_204_without_body(functions: Functions) -> None:
     product_id = new_product(functions)["productId"]
     for headers in (None, None, {"If-Match": '"1"'}):
-        reply = functions.delete(product_id, headers)
-        assert (reply.status, reply.body) == (204, "")
-        assert reply.headers == {**COMMON, "Cache-Control": "no-store"}
+        response = functions.delete(product_id, headers)
+        assert (response.status, response.body) == (204, "")
+        assert response.headers == {**COMMON, "Cache-Control": "no-store"}
 
 
-def test_what_never_was_is_not_deleted(functions: Functions) -> None:
+def test_delete_missing_product_returns_404(functions: Functions) -> None:
     assert rejection(functions.delete(unused_product_id())) == (404, "product-not-found")
 
 
@@ -244,17 +244,15 @@ def test_what_never_was_is_not_deleted(functions: Functions) -> None:
 
 @pytest.fixture
 def five(functions_on_table: Functions) -> list[dict[str, Any]]:
-    """Five products, the newest first."""
+    """Five products, newest first."""
     created = [functions_on_table.create(product_body()).json() for _ in range(5)]
     return created[::-1]
 
 
-def test_the_list_shows_the_newest_first(
-    functions_on_table: Functions, five: list[dict[str, Any]]
-) -> None:
-    reply = functions_on_table.list()
-    assert reply.status == 200
-    assert reply.json() == {
+def test_list_shows_newest_first(functions_on_table: Functions, five: list[dict[str, Any]]) -> None:
+    response = functions_on_table.list()
+    assert response.status == 200
+    assert response.json() == {
         "products": five,
         "count": 5,
         "limit": 50,
@@ -262,15 +260,15 @@ def test_the_list_shows_the_newest_first(
         "nextToken": None,
         "offset": 0,
     }
-    assert reply.headers == {
+    assert response.headers == {
         **COMMON,
         "Cache-Control": "no-cache",
         "Content-Type": "application/json",
-        "ETag": reply.headers["ETag"],
+        "ETag": response.headers["ETag"],
     }
 
 
-def test_an_empty_list_is_an_answer(functions_on_table: Functions) -> None:
+def test_empty_list_returns_200(functions_on_table: Functions) -> None:
     assert functions_on_table.list(limit=7).json() == {
         "products": [],
         "count": 0,
@@ -282,7 +280,7 @@ def test_an_empty_list_is_an_answer(functions_on_table: Functions) -> None:
 
 
 @pytest.mark.parametrize("sort", ["createdAt", "-createdAt"])
-def test_tokens_lead_through_the_list(
+def test_tokens_walk_whole_list(
     functions_on_table: Functions, five: list[dict[str, Any]], sort: str
 ) -> None:
     page = functions_on_table.list(limit=2, sort=sort).json()
@@ -297,7 +295,7 @@ def test_tokens_lead_through_the_list(
     assert seen == (five if sort == "-createdAt" else five[::-1])
 
 
-def test_an_offset_is_shown_with_its_page(
+def test_page_by_offset_shows_offset(
     functions_on_table: Functions, five: list[dict[str, Any]]
 ) -> None:
     page = functions_on_table.list(limit=2, offset=1).json()
@@ -308,7 +306,7 @@ def test_an_offset_is_shown_with_its_page(
     assert (page["products"], page["offset"], page["moreAvailable"]) == ([], 9, False)
 
 
-def test_the_tag_of_a_page_is_the_pages_own(
+def test_page_tag_changes_with_page(
     functions_on_table: Functions, five: list[dict[str, Any]]
 ) -> None:
     tag = functions_on_table.list().headers["ETag"]
@@ -322,27 +320,27 @@ def test_the_tag_of_a_page_is_the_pages_own(
     assert functions_on_table.list({"If-None-Match": tag}).status == 200
 
 
-def test_a_page_of_the_largest_products_fits_into_an_answer(functions_on_table: Functions) -> None:
-    """Lambda carries 6 MB (AWS Lambda Developer Guide, "Lambda quotas")."""
+def test_page_of_largest_products_fits_response_limit(functions_on_table: Functions) -> None:
+    """The limit is 6 MB (AWS Lambda Developer Guide, "Lambda quotas")."""
     largest: list[dict[str, Any]] = []
     for widest in ('"', "\\", "\U0001f680"):
-        members = {"description": widest * 4000, "features": [widest * 200] * 50}
-        reply = functions_on_table.create(product_body(name=widest * 200, setupFee=1, **members))
-        largest.append(reply.json())
+        fields = {"description": widest * 4000, "features": [widest * 200] * 50}
+        response = functions_on_table.create(product_body(name=widest * 200, setupFee=1, **fields))
+        largest.append(response.json())
     page = functions_on_table.list(limit=100)
     assert page.json()["products"] == largest[::-1]
     envelope = {"statusCode": page.status, "headers": dict(page.headers), "isBase64Encoded": False}
     for product in page.json()["products"]:
         one = json.dumps(product, ensure_ascii=False, default=str, separators=(",", ":"))
         body = '{"products":[' + ",".join([one] * 100) + "]}"
-        response = json.dumps({**envelope, "body": body}, ensure_ascii=False).encode()
-        assert len(response) + 1000 < 6 * 1024 * 1024
+        encoded = json.dumps({**envelope, "body": body}, ensure_ascii=False).encode()
+        assert len(encoded) + 1000 < 6 * 1024 * 1024
 
 
-# Items that older code wrote
+# Items of older code
 
 
-def test_an_item_without_version_has_version_0(
+def test_item_without_version_has_version_0(
     functions: Functions, shared_table: ProductTable
 ) -> None:
     product_id = new_product(functions)["productId"]
@@ -353,11 +351,11 @@ def test_an_item_without_version_has_version_0(
     )
     assert functions.get(product_id).headers["ETag"] == '"0"'
     assert functions.get(product_id).json()["version"] == 0
-    reply = functions.update(product_id, {"name": "N"}, {"If-Match": '"0"'})
-    assert (reply.status, reply.headers["ETag"]) == (200, '"1"')
+    response = functions.update(product_id, {"name": "N"}, {"If-Match": '"0"'})
+    assert (response.status, response.headers["ETag"]) == (200, '"1"')
 
 
-def test_an_item_that_is_broken_is_a_fault_of_ours(
+def test_broken_item_returns_500(
     functions: Functions, shared_table: ProductTable, caplog: pytest.LogCaptureFixture
 ) -> None:
     product_id = new_product(functions)["productId"]
@@ -369,10 +367,10 @@ def test_an_item_that_is_broken_is_a_fault_of_ours(
         expression_attribute_names={"#name": "name"},
         expression_attribute_values={":false": "false"},
     )
-    reply = functions.get(product_id)
-    assert rejection(reply) == (500, "internal-error")
+    response = functions.get(product_id)
+    assert rejection(response) == (500, "internal-error")
     assert "KeyError: 'name'" in caplog.text
-    assert "name" not in reply.body
+    assert "name" not in response.body
 
 
 # Settings
@@ -380,14 +378,14 @@ def test_an_item_that_is_broken_is_a_fault_of_ours(
 
 @pytest.fixture
 def read_only(monkeypatch: pytest.MonkeyPatch, functions: Functions) -> None:
-    from product_lambda.handlers import entry  # noqa: PLC0415 (it reads the configuration)
+    from product_lambda.handlers import entry  # noqa: PLC0415 (it reads the settings)
 
     assert not entry.SETTINGS.read_only, functions
     monkeypatch.setattr(f"{ENTRY}.SETTINGS", entry.SETTINGS._replace(read_only=True))
 
 
 @pytest.mark.usefixtures("read_only")
-def test_a_read_only_catalogue_refuses_writes_and_answers_reads(
+def test_read_only_switch_rejects_writes_and_allows_reads(
     functions: Functions, caplog: pytest.LogCaptureFixture
 ) -> None:
     writes = [
@@ -397,31 +395,31 @@ def test_a_read_only_catalogue_refuses_writes_and_answers_reads(
         functions.delete("malformed"),
         functions.create("{", {"Content-Type": "text/plain"}),
     ]
-    for reply in writes:
-        assert rejection(reply) == (503, "read-only")
-        assert reply.headers["Retry-After"] == "60"
+    for response in writes:
+        assert rejection(response) == (503, "read-only")
+        assert response.headers["Retry-After"] == "60"
     assert functions.list().status == 200
     assert functions.get("PROD-404").status == 404
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
-def test_how_long_reads_may_be_cached_is_a_setting(
+def test_cache_control_of_reads_is_a_setting(
     functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from product_lambda.handlers import entry  # noqa: PLC0415 (it reads the configuration)
+    from product_lambda.handlers import entry  # noqa: PLC0415 (it reads the settings)
 
     cached = entry.SETTINGS._replace(read_cache_control="public, max-age=60")
     for name in ("list_products", "get_product"):
         monkeypatch.setattr(f"product_lambda.handlers.{name}.SETTINGS", cached)
     product_id = new_product(functions)["productId"]
     for headers in (None, {"If-None-Match": "*"}):
-        for reply in (functions.get(product_id, headers), functions.list(headers)):
-            assert reply.headers["Cache-Control"] == "public, max-age=60"
+        for response in (functions.get(product_id, headers), functions.list(headers)):
+            assert response.headers["Cache-Control"] == "public, max-age=60"
     assert functions.get("PROD-404").headers["Cache-Control"] == "no-store"
 
 
-def test_an_allowed_origin_is_echoed(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
-    from product_lambda.handlers import entry  # noqa: PLC0415 (it reads the configuration)
+def test_allowed_origin_is_repeated(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
+    from product_lambda.handlers import entry  # noqa: PLC0415 (it reads the settings)
 
     origins = (ORIGIN, "https://other.example")
     monkeypatch.setattr(f"{ENTRY}.SETTINGS", entry.SETTINGS._replace(cors_allowed_origins=origins))
@@ -439,7 +437,7 @@ def extra(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in STANDARD}
 
 
-def test_each_request_leaves_one_line_with_the_documented_fields(
+def test_request_log_line_has_documented_fields(
     functions: Functions, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -460,7 +458,7 @@ def test_each_request_leaves_one_line_with_the_documented_fields(
         ("create_product", "POST", "/products", 400, None, False),
         ("get_product", "GET", one, 200, product_id, False),
         ("get_product", "GET", one, 304, product_id, False),
-        ("get_product", "GET", one, 400, None, False),  # whatever is in the path
+        ("get_product", "GET", one, 400, None, False),  # for any path
         ("update_product", "PUT", one, 200, product_id, False),
         ("delete_product", "DELETE", one, 204, product_id, False),
         ("list_products", "GET", "/products", 200, None, False),
@@ -470,7 +468,7 @@ def test_each_request_leaves_one_line_with_the_documented_fields(
     assert {record.levelno for record in lines} == {logging.INFO}
     durations = [extra(record)["duration_ms"] for record in lines]
     assert all(0 <= duration < 10_000 for duration in durations)
-    assert durations[0] > 0.5  # a transaction takes longer than that
+    assert durations[0] > 0.5  # a transaction takes longer
     names = ("operation", "method", "route", "status", "product_id", "replayed")
     assert [extra(record) for record in lines] == [
         {
@@ -495,7 +493,7 @@ def test_no_secret_is_logged(functions: Functions, caplog: pytest.LogCaptureFixt
     assert API_KEY_ID not in everything
 
 
-# Any event at all
+# Random events
 
 NAMES = list(ROUTES)
 TEXT = st.text(st.characters(codec=None), max_size=20)
@@ -535,23 +533,23 @@ EVENTS = ANYTHING | st.fixed_dictionaries(
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(NAMES), EVENTS)
-def test_any_event_is_answered_and_never_with_a_fault_of_ours(
+def test_any_event_gets_response_other_than_500(
     functions: Functions, name: str, event: Any
 ) -> None:
-    reply = functions.call(name, event)
-    assert 200 <= reply.status < 500, reply
+    response = functions.call(name, event)
+    assert 200 <= response.status < 500, response
 
 
 @pytest.mark.parametrize("path", ["/v1_0/products", "/v1_0/products/", "/products"])
-def test_the_location_follows_the_address_that_was_used(functions: Functions, path: str) -> None:
+def test_location_follows_request_path(functions: Functions, path: str) -> None:
     product_id = unused_product_id()
     event = gateway_event(body=as_json(product_body(productId=product_id)))
     event["requestContext"]["path"] = path
-    reply = functions.call("create_product", event)
-    assert reply.headers["Location"] == f"{path.removesuffix('/')}/{product_id}"
+    response = functions.call("create_product", event)
+    assert response.headers["Location"] == f"{path.removesuffix('/')}/{product_id}"
 
 
-def test_a_refused_body_leaves_nothing_in_memory(functions: Functions) -> None:
+def test_rejected_body_leaks_no_memory(functions: Functions) -> None:
     def held() -> int:
         gc.collect()
         return sum(isinstance(each, ValueError) for each in gc.get_objects())

@@ -1,4 +1,4 @@
-"""What each function imports: every package is paid for at each cold start."""
+"""The imports of each function, since each package makes its cold start longer."""
 
 import json
 import os
@@ -8,7 +8,8 @@ import sysconfig
 
 import pytest
 
-from local.engine import CREDENTIALS, REPOSITORY
+from local.engine import CREDENTIALS
+from product_tools.repository import REPOSITORY
 from tests.integration.conftest import CONFIGURATION
 
 READ = {"pydynox", "simplejson"}
@@ -39,7 +40,7 @@ print(json.dumps(sorted({
 
 
 def imported_by(function: str) -> set[str]:
-    """The packages from outside that a new process holds after importing a function."""
+    """Return the third-party packages that importing a function loads."""
     site_packages = sysconfig.get_path("platlib")
     ran = subprocess.run(
         [sys.executable, "-c", PROGRAM, function, site_packages],
@@ -51,17 +52,17 @@ def imported_by(function: str) -> set[str]:
     return set(json.loads(ran.stdout)) - MEASURING
 
 
-# What measuring coverage brings into every process.
+# Loaded by the measurement of coverage.
 MEASURING = {"coverage", "a1_coverage", "_virtualenv", "pytest_cov"}
 
 
 @pytest.mark.parametrize("function", IMPORTS)
-def test_a_function_imports_what_it_needs_and_no_more(function: str) -> None:
+def test_function_imports_only_what_it_needs(function: str) -> None:
     assert imported_by(function) == IMPORTS[function]
 
 
 @pytest.mark.parametrize("function", IMPORTS)
-def test_a_function_that_is_loaded_collects_garbage(function: str) -> None:
+def test_loaded_function_collects_garbage(function: str) -> None:
     program = f"import gc, product_lambda.handlers.{function}; assert gc.isenabled()"
     subprocess.run(
         [sys.executable, "-c", program],
@@ -71,7 +72,7 @@ def test_a_function_that_is_loaded_collects_garbage(function: str) -> None:
 
 
 @pytest.mark.parametrize("missing", CONFIGURATION)
-def test_a_function_that_is_not_configured_does_not_start(missing: str) -> None:
+def test_function_without_settings_does_not_start(missing: str) -> None:
     environment = {n: v for n, v in {**os.environ, **CONFIGURATION}.items() if n != missing}
     ran = subprocess.run(
         [sys.executable, "-c", "import product_lambda.handlers.get_product"],

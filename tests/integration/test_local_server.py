@@ -1,4 +1,4 @@
-"""The local server as its clients see it: real HTTP to a real process, whatever they send."""
+"""The local server over real HTTP, with valid and invalid requests."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.support.local_process import KEY, LocalProcess, local_server
 from tests.support.waiting import eventually
 
 _LARGEST_BODY = 10 * 1024 * 1024
-_LAST = "Connection: close\r\n\r\n"
+_LAST_HEADER = "Connection: close\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalProcess]:
         yield running
 
 
-def _ask(
+def _send(
     server: LocalProcess,
     method: str,
     path: str,
@@ -45,8 +45,8 @@ def _ask(
     )
 
 
-def _exchange(server: LocalProcess, raw: bytes) -> bytes:
-    """What the server answers to these very bytes, until it closes the connection."""
+def _send_raw(server: LocalProcess, raw: bytes) -> bytes:
+    """Send these bytes, and return everything until the server closes the connection."""
     host, port = server.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(raw)
@@ -56,8 +56,8 @@ def _exchange(server: LocalProcess, raw: bytes) -> bytes:
     return response
 
 
-def _assert_serves(server: LocalProcess) -> None:
-    assert _ask(server, "GET", "/v1.0/products?limit=1").status == 200
+def _assert_responds(server: LocalProcess) -> None:
+    assert _send(server, "GET", "/v1.0/products?limit=1").status == 200
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,10 @@ def _assert_serves(server: LocalProcess) -> None:
         ("OPTIONS", "/v1.0/products", 204),
     ],
 )
-def test_every_answer_carries_the_common_headers(
+def test_response_has_common_headers(
     server: LocalProcess, method: str, path: str, status: int
 ) -> None:
-    response = _ask(server, method, path)
+    response = _send(server, method, path)
 
     assert response.status == status
     assert response.headers["Access-Control-Allow-Origin"] == "*"
@@ -87,41 +87,41 @@ def test_every_answer_carries_the_common_headers(
         assert response.json()["instance"] == response.headers["X-Request-Id"]
 
 
-def test_a_product_lives_through_the_functions(server: LocalProcess) -> None:
+def test_product_is_created_read_updated_and_deleted(server: LocalProcess) -> None:
     body = json.dumps(product_body(name="Ünïcödé ☂")).encode()
-    created = _ask(server, "POST", "/v1.0/products", body, x_api_key=KEY)
+    created = _send(server, "POST", "/v1.0/products", body, x_api_key=KEY)
     path = created.headers["Location"]
 
     assert (created.status, created.headers["ETag"]) == (201, '"1"')
-    assert _ask(server, "GET", path).json()["name"] == "Ünïcödé ☂"
-    assert _ask(server, "GET", path, If_None_Match='"1"').status == 304
-    changed = _ask(server, "PUT", path, b'{"price": 19.90}', X_API_KEY=KEY)
+    assert _send(server, "GET", path).json()["name"] == "Ünïcödé ☂"
+    assert _send(server, "GET", path, If_None_Match='"1"').status == 304
+    changed = _send(server, "PUT", path, b'{"price": 19.90}', X_API_KEY=KEY)
     assert (changed.status, changed.json()["price"]) == (200, 19.9)
-    deleted = _ask(server, "DELETE", path, x_api_key=KEY, if_match='"2"')
+    deleted = _send(server, "DELETE", path, x_api_key=KEY, if_match='"2"')
     assert (deleted.status, deleted.data) == (204, b"")
 
 
-def test_a_head_request_is_not_found_and_has_no_body(server: LocalProcess) -> None:
-    response = _ask(server, "HEAD", "/v1.0/products")
+def test_head_request_returns_404_without_body(server: LocalProcess) -> None:
+    response = _send(server, "HEAD", "/v1.0/products")
 
     assert (response.status, response.data) == (404, b"")
 
 
-def test_a_chunked_body_arrives_whole(server: LocalProcess) -> None:
+def test_chunked_body_is_accepted(server: LocalProcess) -> None:
     text = json.dumps(product_body()).encode()
     chunks = (text[start : start + 7] for start in range(0, len(text), 7))
 
-    assert _ask(server, "POST", "/v1.0/products", chunks, x_api_key=KEY).status == 201
+    assert _send(server, "POST", "/v1.0/products", chunks, x_api_key=KEY).status == 201
 
 
-def test_a_body_as_large_as_the_gateway_takes_reaches_the_function(server: LocalProcess) -> None:
-    response = _ask(server, "POST", "/v1.0/products", b" " * _LARGEST_BODY, x_api_key=KEY)
+def test_function_rejects_largest_body_of_gateway(server: LocalProcess) -> None:
+    response = _send(server, "POST", "/v1.0/products", b" " * _LARGEST_BODY, x_api_key=KEY)
 
     assert response.status == 413
     assert response.headers["Content-Type"] == "application/problem+json"
 
 
-def test_an_endless_body_is_refused_before_its_end(server: LocalProcess) -> None:
+def test_larger_body_is_rejected_before_its_end(server: LocalProcess) -> None:
     host, port = server.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         head = f"POST /v1.0/products HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\n"
@@ -131,16 +131,16 @@ def test_an_endless_body_is_refused_before_its_end(server: LocalProcess) -> None
         response = connection.recv(65536)
 
     assert response.startswith(b"HTTP/1.1 413 ")
-    _assert_serves(server)
+    _assert_responds(server)
 
 
-def test_a_client_that_leaves_half_way_does_no_harm(server: LocalProcess) -> None:
+def test_server_survives_client_that_disconnects(server: LocalProcess) -> None:
     host, port = server.address.removeprefix("http://").split(":")
     head = f"POST /v1.0/products HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\n"
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
 
-    _assert_serves(server)
+    _assert_responds(server)
     assert "Traceback" not in server.output
 
 
@@ -166,9 +166,9 @@ def test_a_client_that_leaves_half_way_does_no_harm(server: LocalProcess) -> Non
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS"])
-def test_odd_targets_are_the_callers_fault(server: LocalProcess, method: str, target: str) -> None:
-    raw = f"{method} {target} HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\n{_LAST}"
-    status = int(_exchange(server, raw.encode()).split()[1])
+def test_malformed_target_returns_4xx(server: LocalProcess, method: str, target: str) -> None:
+    raw = f"{method} {target} HTTP/1.1\r\nHost: x\r\nx-api-key: {KEY}\r\n{_LAST_HEADER}"
+    status = int(_send_raw(server, raw.encode()).split()[1])
 
     assert status == 204 if method == "OPTIONS" and status < 300 else 400 <= status < 500
     assert "Traceback" not in server.output
@@ -192,39 +192,39 @@ def test_odd_targets_are_the_callers_fault(server: LocalProcess, method: str, ta
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
 )
-def test_bytes_that_are_no_request_are_refused(server: LocalProcess, raw: bytes) -> None:
-    response = _exchange(server, raw)
+def test_malformed_request_is_rejected(server: LocalProcess, raw: bytes) -> None:
+    response = _send_raw(server, raw)
 
     assert not response or response.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
-    _assert_serves(server)
+    _assert_responds(server)
     assert "Traceback" not in server.output
 
 
 @pytest.mark.parametrize("value", [b"\xff\xfe", b"\x80" * 300, "ключ".encode()])
 @pytest.mark.parametrize("name", [b"x-api-key", b"if-match", b"idempotency-key", b"origin"])
-def test_headers_of_odd_bytes_are_the_callers_fault(
+def test_header_with_non_ascii_bytes_returns_4xx(
     server: LocalProcess, name: bytes, value: bytes
 ) -> None:
     key = b"" if name == b"x-api-key" else b"x-api-key: " + KEY.encode() + b"\r\n"
     head = b"POST /v1.0/products HTTP/1.1\r\nHost: x\r\n" + key
-    response = _exchange(server, head + name + b": " + value + b"\r\n" + _LAST.encode())
+    response = _send_raw(server, head + name + b": " + value + b"\r\n" + _LAST_HEADER.encode())
 
     assert response.split()[1].startswith(b"4")
     assert "Traceback" not in server.output
 
 
-def test_a_body_that_is_not_text_is_refused_by_the_function(server: LocalProcess) -> None:
-    response = _ask(server, "POST", "/v1.0/products", b"\xff\xfe\x00{", x_api_key=KEY)
+def test_function_rejects_body_that_is_not_utf8(server: LocalProcess) -> None:
+    response = _send(server, "POST", "/v1.0/products", b"\xff\xfe\x00{", x_api_key=KEY)
 
     assert (response.status, response.json()["errors"][0]["field"]) == (400, "body")
 
 
-def test_many_clients_are_served_at_once(server: LocalProcess) -> None:
+def test_parallel_creates_get_different_ids(server: LocalProcess) -> None:
     body = json.dumps(product_body()).encode()
     with ThreadPoolExecutor(24) as clients:
         responses = list(
             clients.map(
-                lambda _: _ask(server, "POST", "/v1.0/products", body, x_api_key=KEY), range(72)
+                lambda _: _send(server, "POST", "/v1.0/products", body, x_api_key=KEY), range(72)
             )
         )
 
@@ -233,7 +233,7 @@ def test_many_clients_are_served_at_once(server: LocalProcess) -> None:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
-def test_the_printed_curl_commands_work_as_they_are(server: LocalProcess) -> None:
+def test_printed_curl_commands_work(server: LocalProcess) -> None:
     create, listing = (
         shlex.split(line) for line in server.output.splitlines() if line.startswith("  curl ")
     )
@@ -245,11 +245,11 @@ def test_the_printed_curl_commands_work_as_they_are(server: LocalProcess) -> Non
     assert " 200 OK" in listed.stdout
 
 
-def test_each_request_leaves_one_readable_line(server: LocalProcess) -> None:
-    _ask(server, "GET", "/v1.0/products/PROD-LOGGED")
+def test_request_is_logged_in_one_line(server: LocalProcess) -> None:
+    _send(server, "GET", "/v1.0/products/PROD-LOGGED")
 
     def lines() -> list[str] | None:
         return re.findall(r"^.*PROD-LOGGED.*$", server.output, re.MULTILINE) or None
 
-    (line,) = eventually(lines, "the request's line")
+    (line,) = eventually(lines, "the log line of the request")
     assert re.fullmatch(r"\d\d:\d\d:\d\d GET /v1\.0/products/PROD-LOGGED 404 \d+ ms", line)

@@ -1,4 +1,4 @@
-"""The OpenAPI page in a real browser: it loads from this machine alone, and its requests work."""
+"""The OpenAPI page in a real browser: it loads from this machine only, and its requests work."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.support.local_process import KEY, LocalProcess, local_server
 
-_PATIENCE = 30  # seconds for the page to do what it was asked to
+_TIMEOUT_SECONDS = 30  # for each step on the page
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,12 @@ def browser(tmp_path: Path) -> Iterator[Chrome]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if program is None or driver is None:
-        needs = "needs Chromium and its driver (Debian: chromium and chromium-driver)"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(needs)
+        requirement = "needs Chromium and its driver (Debian: chromium and chromium-driver)"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(requirement)
     options = ChromeOptions()
     options.binary_location = program
     options.add_argument("--headless")
-    options.add_argument("--no-sandbox")  # as root, as in containers, it starts in no other way
+    options.add_argument("--no-sandbox")  # needed to start as root, as in containers
     options.add_argument("--disable-background-networking")
     options.add_argument("--disable-component-update")
     options.add_argument("--window-size=1280,2000")
@@ -45,27 +45,27 @@ def browser(tmp_path: Path) -> Iterator[Chrome]:
         yield started
 
 
-def _appeared(browser: Chrome, selector: str) -> WebElement:
-    """The first such element, once it can be clicked."""
-    found: WebElement = WebDriverWait(browser, _PATIENCE).until(
+def _element(browser: Chrome, selector: str) -> WebElement:
+    """Return the first matching element, as soon as a click on it is possible."""
+    found: WebElement = WebDriverWait(browser, _TIMEOUT_SECONDS).until(
         expected.element_to_be_clickable((By.CSS_SELECTOR, selector))
     )
     return found
 
 
-def _authorise(browser: Chrome) -> None:
-    _appeared(browser, "button.authorize").click()
-    _appeared(browser, ".auth-container input").send_keys(KEY)
-    _appeared(browser, ".auth-btn-wrapper button[type=submit]").click()
-    _appeared(browser, "button.btn-done").click()
+def _enter_key(browser: Chrome) -> None:
+    _element(browser, "button.authorize").click()
+    _element(browser, ".auth-container input").send_keys(KEY)
+    _element(browser, ".auth-btn-wrapper button[type=submit]").click()
+    _element(browser, "button.btn-done").click()
 
 
 def _try_out(browser: Chrome, operation: str) -> str:
-    """Send an operation's request just as the page suggests it, and return the answer's status."""
+    """Send the request that the page suggests, and return the status of the response."""
     block = f"#operations-products-{operation}"
-    _appeared(browser, f"{block} .opblock-summary-control").click()
-    _appeared(browser, f"{block} button.execute").click()
-    return _appeared(browser, f"{block} .live-responses-table tbody .response-col_status").text
+    _element(browser, f"{block} .opblock-summary-control").click()
+    _element(browser, f"{block} button.execute").click()
+    return _element(browser, f"{block} .live-responses-table tbody .response-col_status").text
 
 
 def _log(browser: Chrome, kind: str) -> list[dict[str, str]]:
@@ -74,7 +74,7 @@ def _log(browser: Chrome, kind: str) -> list[dict[str, str]]:
 
 
 def _requested(browser: Chrome) -> set[str]:
-    """The addresses asked for over the network; Chromium's own pages are not among them."""
+    """Return the URLs of all network requests, without those of Chromium's own pages."""
     messages = [json.loads(entry["message"])["message"] for entry in _log(browser, "performance")]
     return {
         message["params"]["request"]["url"]
@@ -84,40 +84,38 @@ def _requested(browser: Chrome) -> set[str]:
     }
 
 
-def test_requests_can_be_tried_in_a_browser(
-    server: LocalProcess, browser: Chrome, tmp_path: Path
-) -> None:
+def test_page_sends_requests(server: LocalProcess, browser: Chrome, tmp_path: Path) -> None:
     browser.get(f"{server.address}/docs")
 
     assert _try_out(browser, "listProducts") == "200"
     assert _try_out(browser, "deleteProduct") == "403"
-    _authorise(browser)
+    _enter_key(browser)
     assert _try_out(browser, "createProduct") == "201"
     assert browser.save_screenshot(str(tmp_path / "docs.png"))
-    faults = [entry for entry in _log(browser, "browser") if entry["level"] == "SEVERE"]
-    assert [fault["message"].split(" - ")[0] for fault in faults] == [
+    errors = [entry for entry in _log(browser, "browser") if entry["level"] == "SEVERE"]
+    assert [error["message"].split(" - ")[0] for error in errors] == [
         f"{server.address}/v1.0/products/PROD-002"  # the 403 above
     ]
 
 
-def test_the_page_needs_no_network(server: LocalProcess, browser: Chrome) -> None:
+def test_page_loads_only_from_its_server(server: LocalProcess, browser: Chrome) -> None:
     browser.get(f"{server.address}/")
-    _appeared(browser, "button.authorize")
+    _element(browser, "button.authorize")
     requested = _requested(browser)
 
     assert browser.current_url == f"{server.address}/docs"
     assert f"{server.address}/openapi.json" in requested
     assert {url for url in requested if not url.startswith(f"{server.address}/")} == set()
-    assert _log(browser, "browser") == []  # nothing that the page's own policy had to stop
+    assert _log(browser, "browser") == []  # the content security policy blocked nothing
 
 
-def test_the_page_forbids_what_would_come_from_elsewhere(server: LocalProcess) -> None:
+def test_page_has_content_security_policy(server: LocalProcess) -> None:
     page = urllib3.request("GET", f"{server.address}/docs")
 
     assert page.headers["Content-Security-Policy"].startswith("default-src 'self'; ")
 
 
-def test_the_description_names_this_server_alone(server: LocalProcess) -> None:
+def test_openapi_document_names_only_this_server(server: LocalProcess) -> None:
     response = urllib3.request("GET", f"{server.address}/openapi.json")
     document = response.json()
 
@@ -129,7 +127,7 @@ def test_the_description_names_this_server_alone(server: LocalProcess) -> None:
 @pytest.mark.parametrize(
     "path", ["/docs/none.js", "/docs/", "/docs/swagger-ui.js", "/openapi.yaml"]
 )
-def test_nothing_else_is_served(server: LocalProcess, path: str) -> None:
+def test_unknown_page_file_returns_404(server: LocalProcess, path: str) -> None:
     response = urllib3.request("GET", f"{server.address}{path}", redirect=False)
 
     assert (response.status, response.headers["Content-Type"]) == (404, "application/problem+json")

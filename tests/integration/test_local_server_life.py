@@ -1,4 +1,4 @@
-"""The local server's life: how it starts, what it keeps, how it ends, and what it says if not."""
+"""The start and the stop of the local server, its state between runs, and its error messages."""
 
 import os
 import signal
@@ -12,20 +12,20 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from product_tools.repository import REPOSITORY
 from tests.support.factory import product_body
 from tests.support.local_process import (
     KEY,
-    REPOSITORY,
     LocalProcess,
+    failed_start,
     has_ended,
     local_server,
-    refused_start,
 )
 from tests.support.waiting import eventually
 
 _STOP_SECONDS = 2.0
 
-# A server whose functions never answer, as they would on an engine that hangs.
+# A server whose functions never return, as on an engine that hangs.
 _HANGING_SERVER = """
 import pathlib, sys, threading
 sys.path.insert(0, "src")
@@ -36,7 +36,7 @@ run._functions = lambda: {"list_products": hang}
 sys.exit(run.main())
 """
 
-_SERVER_OF_A_REFUSED_TABLE = """
+_SERVER_WITH_INVALID_TABLE_NAME = """
 import sys
 sys.path.insert(0, "src")
 from local import run
@@ -59,15 +59,15 @@ def _listed(server: LocalProcess) -> list[str]:
 
 
 def _seconds_to_stop(server: LocalProcess, stop_signal: int) -> float:
-    """Send the signal to the whole group, as a terminal does, and check that it ends well."""
+    """Send the signal to the process group, as a terminal does, and expect exit code 0."""
     started = time.monotonic()
-    os.killpg(server.group.pid, stop_signal)
-    assert server.group.wait(timeout=30) == 0
+    os.killpg(server.process.pid, stop_signal)
+    assert server.process.wait(timeout=30) == 0
     return time.monotonic() - started
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
-def test_it_stops_at_once_and_leaves_no_process(tmp_path: Path, stop_signal: int) -> None:
+def test_stop_ends_all_processes(tmp_path: Path, stop_signal: int) -> None:
     with local_server(tmp_path / "products") as server:
         _create(server)
         engine_pid = server.engine_pid
@@ -77,7 +77,7 @@ def test_it_stops_at_once_and_leaves_no_process(tmp_path: Path, stop_signal: int
         assert "Traceback" not in server.output
 
 
-def test_it_stops_on_time_while_a_client_dawdles(tmp_path: Path) -> None:
+def test_stop_does_not_wait_for_slow_client(tmp_path: Path) -> None:
     with local_server(tmp_path / "products") as server:
         host, port = server.address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as client:
@@ -90,7 +90,7 @@ def test_it_stops_on_time_while_a_client_dawdles(tmp_path: Path) -> None:
         assert "Traceback" not in server.output
 
 
-def test_it_stops_on_time_while_a_function_hangs(tmp_path: Path) -> None:
+def test_stop_does_not_wait_for_hanging_function(tmp_path: Path) -> None:
     marker = tmp_path / "called"
     hanging = ("-c", _HANGING_SERVER, str(marker))
     with local_server(tmp_path / "products", command=hanging) as server:
@@ -106,7 +106,7 @@ def test_it_stops_on_time_while_a_function_hangs(tmp_path: Path) -> None:
         assert "Traceback" not in server.output
 
 
-def test_it_stops_quietly_while_it_starts(tmp_path: Path) -> None:
+def test_stop_during_start_prints_no_traceback(tmp_path: Path) -> None:
     starting = subprocess.Popen(
         [sys.executable, "-m", "local"],
         cwd=REPOSITORY,
@@ -125,10 +125,10 @@ def test_it_stops_quietly_while_it_starts(tmp_path: Path) -> None:
     assert has_ended(int(engine_pid.split()[0]))
 
 
-def test_an_impatient_second_signal_changes_nothing(tmp_path: Path) -> None:
+def test_second_stop_signal_changes_nothing(tmp_path: Path) -> None:
     with local_server(tmp_path / "products") as server:
         _create(server)
-        server.group.send_signal(signal.SIGINT)
+        server.process.send_signal(signal.SIGINT)
 
         assert _seconds_to_stop(server, signal.SIGINT) < _STOP_SECONDS
         assert "Traceback" not in server.output
@@ -137,7 +137,7 @@ def test_an_impatient_second_signal_changes_nothing(tmp_path: Path) -> None:
         assert len(_listed(server)) == 1
 
 
-def test_products_and_the_key_are_kept_between_runs(tmp_path: Path) -> None:
+def test_products_and_key_are_kept_between_runs(tmp_path: Path) -> None:
     data_dir = tmp_path / "products"
     with local_server(data_dir, API_KEY="") as server:
         key = (data_dir / "api-key").read_text()
@@ -150,113 +150,113 @@ def test_products_and_the_key_are_kept_between_runs(tmp_path: Path) -> None:
         assert len(_listed(server)) == 1
 
 
-def test_the_engine_ends_and_keeps_its_tables_when_the_server_is_killed(tmp_path: Path) -> None:
+def test_engine_saves_and_ends_when_server_is_killed(tmp_path: Path) -> None:
     with local_server(tmp_path / "products") as server:
         _create(server)
         engine_pid = server.engine_pid
-        server.group.kill()
-        server.group.wait()
+        server.process.kill()
+        server.process.wait()
         eventually(lambda: has_ended(engine_pid), "the engine to end")
 
     with local_server(tmp_path / "products") as server:
         assert len(_listed(server)) == 1
 
 
-def test_the_end_of_the_engine_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_unexpected_end_of_engine_is_one_sentence(tmp_path: Path) -> None:
     with local_server(tmp_path / "products") as server:
         os.kill(server.engine_pid, signal.SIGKILL)
 
-        assert server.group.wait(timeout=30) == 1
+        assert server.process.wait(timeout=30) == 1
         assert server.output.splitlines()[-1] == (
-            f"The local AWS engine ended by itself: {tmp_path / 'products' / 'engine.log'} "
-            "may say why; start the server again."
+            f"The local AWS engine ended unexpectedly: see {tmp_path / 'products' / 'engine.log'}, "
+            "then start the server again."
         )
         assert "Traceback" not in server.output
 
 
-def test_seeding_loads_the_five_plans(tmp_path: Path) -> None:
+def test_seed_loads_five_plans(tmp_path: Path) -> None:
     with local_server(tmp_path / "products", SEED="1") as server:
         eventually(lambda: len(_listed(server)) == 5 or None, "five plans")
 
         assert sorted(_listed(server)) == [f"PROD-00{number}" for number in range(1, 6)]
 
 
-def test_a_busy_port_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        exit_code, printed = refused_start(PORT=str(port), DATA_DIR=str(tmp_path))
+        exit_code, printed = failed_start(PORT=str(port), DATA_DIR=str(tmp_path))
 
     assert exit_code == 1
     assert printed == (
         f"Port {port} cannot be used (Address already in use): "
-        "stop what listens there, or choose another port.\n"
+        "stop the program that listens there, or choose another port.\n"
     )
 
 
-def test_a_second_run_on_the_same_data_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_second_run_on_same_folder_is_one_sentence(tmp_path: Path) -> None:
     with local_server(tmp_path / "products") as server:
-        exit_code, printed = refused_start(DATA_DIR=str(tmp_path / "products"))
+        exit_code, printed = failed_start(DATA_DIR=str(tmp_path / "products"))
 
         assert exit_code == 1
         assert printed == (
             f"The folder {tmp_path / 'products'} is in use by another engine: "
-            "stop that one, or name another folder.\n"
+            "stop that engine, or choose another folder.\n"
         )
         assert _listed(server) == []
 
 
-def test_a_data_folder_that_is_none_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_data_dir_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    exit_code, printed = refused_start(DATA_DIR=str(file))
+    exit_code, printed = failed_start(DATA_DIR=str(file))
 
     assert (exit_code, printed) == (
         1,
-        f"The folder {file} cannot be used (File exists): name one to write to.\n",
+        f"The folder {file} cannot be used (File exists): choose a writable folder.\n",
     )
 
 
-def test_a_key_that_cannot_be_kept_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_unwritable_key_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "api-key").mkdir()
-    exit_code, printed = refused_start(API_KEY="", DATA_DIR=str(tmp_path))
+    exit_code, printed = failed_start(API_KEY="", DATA_DIR=str(tmp_path))
 
     assert exit_code == 1
     assert printed == (
-        f"The API key cannot be kept in {tmp_path / 'api-key'} (Is a directory): "
-        "remove that, or set API_KEY.\n"
+        f"The API key cannot be stored in {tmp_path / 'api-key'} (Is a directory): "
+        "remove it, or set API_KEY.\n"
     )
 
 
-def test_a_table_that_cannot_be_made_is_told_in_one_sentence(tmp_path: Path) -> None:
-    exit_code, printed = refused_start(
-        command=("-c", _SERVER_OF_A_REFUSED_TABLE), DATA_DIR=str(tmp_path)
+def test_failed_table_creation_is_one_sentence(tmp_path: Path) -> None:
+    exit_code, printed = failed_start(
+        command=("-c", _SERVER_WITH_INVALID_TABLE_NAME), DATA_DIR=str(tmp_path)
     )
 
     assert exit_code == 1
     assert printed == (
-        f"The table could not be made: {tmp_path / 'engine.log'} may say why; "
-        "start the server again.\n"
+        f"The table could not be created: see {tmp_path / 'engine.log'}, "
+        "then start the server again.\n"
     )
 
 
-def test_wrong_settings_are_told_in_one_sentence() -> None:
-    exit_code, printed = refused_start(PORT="http", SEED="maybe")
+def test_invalid_settings_are_one_sentence() -> None:
+    exit_code, printed = failed_start(PORT="http", SEED="maybe")
 
     assert exit_code == 2
     assert printed.startswith("The settings cannot be used: PORT must be")
     assert printed.count("\n") == 1
 
 
-def test_a_wrong_log_level_is_told_in_one_sentence(tmp_path: Path) -> None:
-    exit_code, printed = refused_start(LOG_LEVEL="loud", DATA_DIR=str(tmp_path))
+def test_invalid_log_level_is_one_sentence(tmp_path: Path) -> None:
+    exit_code, printed = failed_start(LOG_LEVEL="loud", DATA_DIR=str(tmp_path))
 
     assert exit_code == 2
     assert "LOG_LEVEL" in printed
     assert printed.count("\n") == 1
 
 
-def test_missing_packages_are_told_in_one_sentence() -> None:
-    ended = subprocess.run(
+def test_missing_package_is_one_sentence() -> None:
+    completed = subprocess.run(
         [sys.executable, "-S", "-m", "local"],  # -S: without site-packages
         cwd=REPOSITORY,
         capture_output=True,
@@ -265,14 +265,14 @@ def test_missing_packages_are_told_in_one_sentence() -> None:
         check=False,
     )
 
-    assert ended.returncode == 1
-    assert ended.stderr == (
+    assert completed.returncode == 1
+    assert completed.stderr == (
         "The package uvicorn is not installed: start the server with make run.\n"
     )
 
 
-def test_users_own_aws_settings_do_not_reach_the_local_table(tmp_path: Path) -> None:
-    foreign = {
+def test_aws_settings_of_user_are_ignored(tmp_path: Path) -> None:
+    settings = {
         "AWS_PROFILE": "company",
         "AWS_SESSION_TOKEN": "token",
         "AWS_REGION": "us-east-1",
@@ -282,5 +282,5 @@ def test_users_own_aws_settings_do_not_reach_the_local_table(tmp_path: Path) -> 
         "http_proxy": "http://127.0.0.1:9",
         "TABLE_NAME": "products-prod",
     }
-    with local_server(tmp_path / "products", **foreign) as server:
+    with local_server(tmp_path / "products", **settings) as server:
         _create(server)

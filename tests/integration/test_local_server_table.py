@@ -1,4 +1,4 @@
-"""The local table and the items in it are what the schema file states, on every engine."""
+"""The local table and its items match the schema file, on every engine."""
 
 import json
 from typing import Any
@@ -52,7 +52,7 @@ def endpoint_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
-def _described(endpoint_url: str, table_name: str) -> dict[str, Any]:
+def _describe(endpoint_url: str, table_name: str) -> dict[str, Any]:
     response = urllib3.request(
         "POST",
         endpoint_url,
@@ -71,19 +71,17 @@ def _keys(described: dict[str, Any]) -> dict[str, str]:
     return {key["KeyType"]: key["AttributeName"] for key in described["KeySchema"]}
 
 
-def test_the_table_is_what_the_schema_states(
-    endpoint_url: str, request: pytest.FixtureRequest
-) -> None:
+def test_table_matches_schema(endpoint_url: str, request: pytest.FixtureRequest) -> None:
     name = f"products-{request.node.name.replace('[', '.').rstrip(']')}"
     create_table(endpoint_url, name)
     create_table(endpoint_url, name)  # a second run changes nothing
-    described = _described(endpoint_url, name)
-    stated = _SCHEMA["table"]
+    described = _describe(endpoint_url, name)
+    expected = _SCHEMA["table"]
 
     assert described["TableStatus"] == "ACTIVE"
-    assert described["BillingModeSummary"]["BillingMode"] == stated["billingMode"]
-    assert _keys(described) == {"HASH": stated["hashKey"], "RANGE": stated["rangeKey"]}
-    assert stated["attributes"] == {
+    assert described["BillingModeSummary"]["BillingMode"] == expected["billingMode"]
+    assert _keys(described) == {"HASH": expected["hashKey"], "RANGE": expected["rangeKey"]}
+    assert expected["attributes"] == {
         attribute["AttributeName"]: attribute["AttributeType"]
         for attribute in described["AttributeDefinitions"]
     }
@@ -92,11 +90,11 @@ def test_the_table_is_what_the_schema_states(
         for index in described["GlobalSecondaryIndexes"]
     } == {
         name: ({"HASH": index["hashKey"], "RANGE": index["rangeKey"]}, index["projection"])
-        for name, index in stated["globalSecondaryIndexes"].items()
+        for name, index in expected["globalSecondaryIndexes"].items()
     }
 
 
-def test_the_schema_of_items_is_one() -> None:
+def test_item_schema_is_valid() -> None:
     Draft202012Validator.check_schema(_SCHEMA["item"])
 
 
@@ -110,7 +108,7 @@ def test_the_schema_of_items_is_one() -> None:
         _IDEMPOTENCY_RECORD,
     ],
 )
-def test_an_item_that_fits_is_accepted(item: dict[str, Any]) -> None:
+def test_schema_accepts_valid_item(item: dict[str, Any]) -> None:
     _ITEMS.validate(item)
 
 
@@ -138,11 +136,11 @@ def test_an_item_that_fits_is_accepted(item: dict[str, Any]) -> None:
         _PRODUCT | {"expiresAt": {"N": "1800000000"}},
     ],
 )
-def test_an_item_that_does_not_fit_is_refused(item: dict[str, Any]) -> None:
+def test_schema_rejects_invalid_item(item: dict[str, Any]) -> None:
     assert not _ITEMS.is_valid(item)
 
 
-def test_money_that_is_no_money_is_refused() -> None:
+def test_schema_rejects_invalid_amount() -> None:
     for name in ("price", "setupFee"):
         for amount in ("-1", "NaN", "", "1.", ".5", "100000000"):
             assert not _ITEMS.is_valid(_PRODUCT | {name: {"N": amount}}), (name, amount)

@@ -1,4 +1,4 @@
-"""The zips of the functions, loaded as Lambda does: nothing of this environment may help them."""
+"""The zips of the functions, imported as Lambda does, without packages of this environment."""
 
 import hashlib
 import importlib.metadata
@@ -15,16 +15,16 @@ import pytest
 
 import package_lambdas
 from product_tools import packages
+from product_tools.repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
 READS = ["delete_product", "get_product", "list_products"]  # these take no body
 WRITES = ["create_product", "update_product"]
 HANDLERS = sorted(READS + WRITES)
 ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64", "x86_64": "x86_64"}
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}  # e_machine in the ELF specification
 
-# Imports the handler with nothing but the standard library and the unpacked zip in reach, and has
-# it turn a request down, which it logs.
+# Imports the handler from the unpacked zip, with only the standard library beside it. The handler
+# gets an invalid request, so that it also logs.
 PROBE = """
 import json, sys
 sys.dont_write_bytecode = True
@@ -41,7 +41,7 @@ print(json.dumps({
 
 
 class Imported(NamedTuple):
-    """What an interpreter had loaded after a handler's first answer."""
+    """The modules of an interpreter after the first response of a handler."""
 
     modules: list[str]
     files: list[str]
@@ -52,9 +52,9 @@ class Imported(NamedTuple):
         return {name.partition(".")[0] for name in self.modules}
 
 
-def package(out: Path, arch: str) -> None:
-    """Build the zips as a person would."""
-    command = [str(ROOT / "scripts/package_lambdas.sh"), "--arch", arch, "--out", str(out)]
+def build_zips(out: Path, arch: str) -> None:
+    """Build the zips with the command."""
+    command = [str(REPOSITORY / "scripts/package_lambdas.sh"), "--arch", arch, "--out", str(out)]
     subprocess.run(command, check=True, capture_output=True)
 
 
@@ -66,7 +66,7 @@ def host_arch() -> str:
 @pytest.fixture(scope="module")
 def host_zips(tmp_path_factory: pytest.TempPathFactory, host_arch: str) -> Path:
     out = tmp_path_factory.mktemp("host")
-    package(out, host_arch)
+    build_zips(out, host_arch)
     return out
 
 
@@ -84,15 +84,15 @@ def arm64_zips(tmp_path_factory: pytest.TempPathFactory, host_zips: Path, host_a
     if host_arch == "arm64":
         return host_zips
     out = tmp_path_factory.mktemp("arm64")
-    package(out, "arm64")
+    build_zips(out, "arm64")
     return out
 
 
 def imported_by(handler: str, folder: Path) -> Imported:
-    # The interpreter itself, not that of the virtual environment.
+    # The base interpreter, not the one of the virtual environment.
     bare_python: str = sys._base_executable  # type: ignore[attr-defined]
     module = f"product_lambda.handlers.{handler}"
-    outcome = subprocess.run(
+    completed = subprocess.run(
         [bare_python, "-I", "-S", "-c", PROBE, folder, module],
         check=True,
         capture_output=True,
@@ -106,7 +106,7 @@ def imported_by(handler: str, folder: Path) -> Imported:
             "TABLE_NAME": "products-dev",
         },
     )
-    return Imported(**json.loads(outcome.stdout.splitlines()[-1]))
+    return Imported(**json.loads(completed.stdout.splitlines()[-1]))
 
 
 @pytest.fixture(scope="module")
@@ -120,48 +120,44 @@ def entries(zips: Path, handler: str) -> list[str]:
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_a_handler_imports_from_its_zip_and_the_standard_library_alone(
+def test_handler_imports_only_its_zip_and_standard_library(
     unpacked: Path, imported: dict[str, Imported], handler: str
 ) -> None:
     foreign = [
         file
         for file in imported[handler].files
         if not Path(file).is_relative_to(unpacked / handler)
-        and ("site-packages" in file or Path(file).is_relative_to(ROOT))
+        and ("site-packages" in file or Path(file).is_relative_to(REPOSITORY))
     ]
     assert foreign == []
     assert "pydynox" in imported[handler].packages
 
 
 @pytest.mark.parametrize("handler", READS)
-def test_a_function_that_takes_no_body_imports_neither_pydantic_nor_boto3(
+def test_read_function_imports_neither_pydantic_nor_boto3(
     imported: dict[str, Imported], handler: str
 ) -> None:
-    unwanted = {"pydantic", "pydantic_core", "boto3", "botocore"}
+    forbidden = {"pydantic", "pydantic_core", "boto3", "botocore"}
 
-    assert not unwanted & imported[handler].packages
+    assert not forbidden & imported[handler].packages
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_a_function_logs_without_running_asyncio(
-    imported: dict[str, Imported], handler: str
-) -> None:
+def test_handler_does_not_execute_asyncio(imported: dict[str, Imported], handler: str) -> None:
     assert "asyncio" in imported[handler].modules
     assert "asyncio.events" not in imported[handler].modules
 
 
 @pytest.mark.parametrize("handler", READS)
-def test_a_function_that_takes_no_body_does_not_carry_what_reads_bodies(
-    host_zips: Path, handler: str
-) -> None:
-    carried = entries(host_zips, handler)
+def test_read_zip_has_no_request_models(host_zips: Path, handler: str) -> None:
+    names = entries(host_zips, handler)
 
-    assert "product_lambda/models/requests.py" not in carried
-    assert not [name for name in carried if name.startswith(("pydantic", "boto"))]
+    assert "product_lambda/models/requests.py" not in names
+    assert not [name for name in names if name.startswith(("pydantic", "boto"))]
 
 
 @pytest.mark.parametrize("handler", WRITES)
-def test_a_function_that_takes_a_body_checks_it_with_pydantic_but_without_boto3(
+def test_write_function_imports_pydantic_but_not_boto3(
     imported: dict[str, Imported], handler: str
 ) -> None:
     assert "pydantic" in imported[handler].packages
@@ -169,16 +165,16 @@ def test_a_function_that_takes_a_body_checks_it_with_pydantic_but_without_boto3(
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_every_module_of_a_zip_is_loaded_from_bytecode(
+def test_modules_are_loaded_from_bytecode(
     unpacked: Path, imported: dict[str, Imported], handler: str
 ) -> None:
-    ours = [file for file in imported[handler].bytecode if Path(file).is_relative_to(unpacked)]
-    assert ours
-    assert [file for file in ours if not Path(file).is_file()] == []
+    files = [file for file in imported[handler].bytecode if Path(file).is_relative_to(unpacked)]
+    assert files
+    assert [file for file in files if not Path(file).is_file()] == []
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_bytecode_is_never_compared_with_its_source(unpacked: Path, handler: str) -> None:
+def test_bytecode_is_not_checked_against_source(unpacked: Path, handler: str) -> None:
     flags = {
         int.from_bytes(file.read_bytes()[4:8], "little")
         for file in (unpacked / handler).rglob("*.pyc")
@@ -187,25 +183,25 @@ def test_bytecode_is_never_compared_with_its_source(unpacked: Path, handler: str
     assert flags == {0b01}  # PEP 552: by hash, unchecked
 
 
-def test_there_is_a_zip_for_each_function_and_no_other(host_zips: Path) -> None:
+def test_each_function_has_a_zip(host_zips: Path) -> None:
     assert sorted(path.name for path in host_zips.iterdir()) == sorted(
         ["SHA256SUMS", *(f"{handler}.zip" for handler in HANDLERS)]
     )
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_a_zip_holds_no_other_handler(host_zips: Path, handler: str) -> None:
+def test_zip_has_no_other_handler(host_zips: Path, handler: str) -> None:
     others = {f"product_lambda/handlers/{other}.py" for other in HANDLERS if other != handler}
 
-    carried = entries(host_zips, handler)
+    names = entries(host_zips, handler)
 
-    assert f"product_lambda/handlers/{handler}.py" in carried
-    assert not others & set(carried)
+    assert f"product_lambda/handlers/{handler}.py" in names
+    assert not others & set(names)
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_a_zip_holds_nothing_that_functions_do_not_read(host_zips: Path, handler: str) -> None:
-    unwanted = [
+def test_zip_has_no_unused_files(host_zips: Path, handler: str) -> None:
+    forbidden = [
         name
         for name in entries(host_zips, handler)
         if "/tests/" in name
@@ -214,14 +210,14 @@ def test_a_zip_holds_nothing_that_functions_do_not_read(host_zips: Path, handler
         or name.startswith(("local/", "scripts/", "tests/", "bin/"))
     ]
 
-    assert unwanted == []
+    assert forbidden == []
 
 
 @pytest.mark.parametrize("pattern", packages.UNUSED)
-def test_each_pattern_of_unused_files_still_matches_a_file(
+def test_each_pattern_of_unused_files_matches(
     host_zips: Path, host_arch: str, pattern: str
 ) -> None:
-    assert host_zips.exists()  # the packages were fetched
+    assert host_zips.exists()  # the packages are unpacked
     unpacked = packages.fetch_packages(host_arch)
     files = [
         str(path)
@@ -233,23 +229,21 @@ def test_each_pattern_of_unused_files_still_matches_a_file(
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_a_zip_is_small(host_zips: Path, arm64_zips: Path, handler: str) -> None:
+def test_zip_is_small(host_zips: Path, arm64_zips: Path, handler: str) -> None:
     limit = 8_000_000 if handler in READS else 10_000_000
 
     for zips in (host_zips, arm64_zips):
         assert (zips / f"{handler}.zip").stat().st_size <= limit
 
 
-def test_building_twice_gives_the_same_bytes(
-    tmp_path: Path, host_zips: Path, host_arch: str
-) -> None:
-    package(tmp_path, host_arch)
+def test_second_build_gives_same_bytes(tmp_path: Path, host_zips: Path, host_arch: str) -> None:
+    build_zips(tmp_path, host_arch)
 
     for first in host_zips.iterdir():
         assert (tmp_path / first.name).read_bytes() == first.read_bytes()
 
 
-def test_the_checksums_are_those_of_the_zips(host_zips: Path) -> None:
+def test_checksums_match_zips(host_zips: Path) -> None:
     lines = (host_zips / "SHA256SUMS").read_text().splitlines()
 
     assert lines == [
@@ -259,7 +253,7 @@ def test_the_checksums_are_those_of_the_zips(host_zips: Path) -> None:
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_compiled_modules_are_of_the_architecture_asked_for(
+def test_extension_modules_have_given_architecture(
     host_zips: Path, arm64_zips: Path, host_arch: str, handler: str
 ) -> None:
     for zips, arch in ((host_zips, host_arch), (arm64_zips, "arm64")):
@@ -273,24 +267,22 @@ def test_compiled_modules_are_of_the_architecture_asked_for(
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_lambda_may_read_every_file(host_zips: Path, handler: str) -> None:
+def test_all_files_are_readable_for_lambda(host_zips: Path, handler: str) -> None:
     with zipfile.ZipFile(host_zips / f"{handler}.zip") as archive:
         modes = {entry.external_attr >> 16 for entry in archive.infolist()}
 
     assert modes == {0o100644, 0o100755}
 
 
-def test_an_import_that_no_locked_package_provides_is_named(
-    host_zips: Path, host_arch: str
-) -> None:
-    assert host_zips.exists()  # the packages were fetched
+def test_import_without_locked_package_is_named(host_zips: Path, host_arch: str) -> None:
+    assert host_zips.exists()  # the packages are unpacked
     unpacked = packages.fetch_packages(host_arch)
 
     with pytest.raises(packages.PackagingError, match=r"No package .* provides imaginary"):
         packages.distributions_for(["imaginary"], unpacked, host_arch)
 
 
-def test_packages_that_cannot_be_had_are_one_sentence(
+def test_failed_download_of_packages_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     requirements = tmp_path / "requirements.txt"
@@ -305,7 +297,7 @@ def test_packages_that_cannot_be_had_are_one_sentence(
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_module_that_does_not_compile_is_named(tmp_path: Path) -> None:
+def test_module_that_does_not_compile_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("def\n")
 
     with pytest.raises(packages.PackagingError, match=r"broken\.py"):

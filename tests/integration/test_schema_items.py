@@ -1,4 +1,4 @@
-"""Every item that the repository writes is what schemas/products.schema.json says of the table."""
+"""Every item that the repository writes fits schemas/products.schema.json."""
 
 import json
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from local.engine import REPOSITORY
 from product_lambda.models.product import IdempotencyRecord
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import ProductRepository, ProductTable
+from product_tools.repository import REPOSITORY
 from tests.support.events import API_KEY_ID, Functions
 from tests.support.factory import product_body
 from tests.support.products import product
@@ -45,7 +45,7 @@ def repository(table: ProductTable) -> ProductRepository:
     return ProductRepository(table, Deadline(60))
 
 
-def test_a_product_is_stored_as_the_schema_says(
+def test_inserted_product_fits_schema(
     repository: ProductRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     VALIDATOR.validate(ITEM)
@@ -53,7 +53,7 @@ def test_a_product_is_stored_as_the_schema_says(
     assert raw_item(table, "PRODUCT#PROD-001") == ITEM
 
 
-def test_a_product_without_setup_fee_has_no_such_attribute(
+def test_product_without_setup_fee_has_no_attribute(
     repository: ProductRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     repository.insert(product(setup_fee=None), "key-of-ann")
@@ -62,7 +62,7 @@ def test_a_product_without_setup_fee_has_no_such_attribute(
     VALIDATOR.validate(item)
 
 
-def test_a_changed_product_is_stored_as_the_schema_says(
+def test_changed_product_fits_schema(
     repository: ProductRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     repository.insert(product(), "key-of-ann")
@@ -80,7 +80,7 @@ def test_a_changed_product_is_stored_as_the_schema_says(
     assert item == {name: value for name, value in expected.items() if name != "setupFee"}
 
 
-def test_a_deactivated_product_is_stored_as_the_schema_says(
+def test_deactivated_product_fits_schema(
     repository: ProductRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     repository.insert(product(), "key-of-ann")
@@ -95,7 +95,7 @@ def test_a_deactivated_product_is_stored_as_the_schema_says(
     }
 
 
-def test_the_counter_is_stored_as_the_schema_says(
+def test_counter_fits_schema(
     repository: ProductRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     repository.advance_number(3)
@@ -105,7 +105,7 @@ def test_the_counter_is_stored_as_the_schema_says(
     assert item == {**key, "number": {"N": "3"}}
 
 
-def test_a_record_is_stored_as_the_schema_says(
+def test_record_fits_schema(
     repository: ProductRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     record = IdempotencyRecord("a" * 64, "b" * 64, product(), 2000)
@@ -124,7 +124,7 @@ def test_a_record_is_stored_as_the_schema_says(
     assert raw_item(table, "PRODUCT#PROD-001") == ITEM
 
 
-def test_what_the_functions_store_is_as_the_schema_says(
+def test_items_of_functions_fit_schema(
     functions_on_table: Functions, table: ProductTable, raw_item: RawItem
 ) -> None:
     created = functions_on_table.create(product_body(), {"Idempotency-Key": "a-key"})
@@ -147,5 +147,5 @@ def test_what_the_functions_store_is_as_the_schema_says(
         {"expiresAt": {"N": "1"}},
     ],
 )
-def test_the_schema_refuses_what_is_otherwise(changes: dict[str, Any]) -> None:
+def test_schema_rejects_other_items(changes: dict[str, Any]) -> None:
     assert not VALIDATOR.is_valid(ITEM | changes)

@@ -1,6 +1,6 @@
-"""Loading and exporting a catalogue over HTTP: what is done, what is said, and how faults end.
+"""Loading and exporting a catalogue over HTTP: effects, messages and handling of faults.
 
-Ordinary use is tried on the real API and on the fake one alike, so that the fake cannot lie.
+Tests of normal use run on the real API and on the fake one, so that the two agree.
 """
 
 import os
@@ -66,10 +66,10 @@ def product_on(target: Target, product_id: str) -> dict[str, Any]:
     return product
 
 
-# --- ordinary use, on both APIs
+# --- normal use, on both APIs
 
 
-def test_what_is_missing_is_created_with_its_id_and_exact_amounts(
+def test_missing_product_is_created_with_exact_amounts(
     target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     product = entry(price=Decimal("19.99"), setupFee=Decimal("0.1"), currency="NAD")
@@ -79,7 +79,7 @@ def test_what_is_missing_is_created_with_its_id_and_exact_amounts(
     assert "1 created." in capsys.readouterr().out
 
 
-def test_a_second_run_changes_nothing_and_says_so(
+def test_second_run_changes_nothing(
     target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     products = [entry(setupFee=Decimal("19.99")), entry(description=" Two\nlines\n")]
@@ -92,7 +92,7 @@ def test_a_second_run_changes_nothing_and_says_so(
     assert "Nothing to change" in capsys.readouterr().out
 
 
-def test_only_what_differs_is_updated_and_a_set_up_fee_left_out_is_removed(
+def test_changed_fields_are_updated_and_missing_fee_removed(
     target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     product = entry(setupFee=1500)
@@ -107,16 +107,16 @@ def test_only_what_differs_is_updated_and_a_set_up_fee_left_out_is_removed(
     assert "updated: price, setupFee" in capsys.readouterr().out
 
 
-def test_a_dry_run_says_what_it_would_do_and_does_nothing(
+def test_dry_run_prints_changes_and_writes_nothing(
     target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     present, missing = entry(), entry()
     seed(target, "--file", write_catalogue(tmp_path / "a.json", present))
     path = write_catalogue(tmp_path / "b.json", present | {"name": "Other"}, missing)
     assert seed(target, "--dry-run", "--file", path) == 0
-    said = capsys.readouterr().out
-    assert "would be updated: name" in said
-    assert "1 would be created, 1 would be updated." in said
+    output = capsys.readouterr().out
+    assert "would be updated: name" in output
+    assert "1 would be created, 1 would be updated." in output
     assert product_on(target, present["productId"])["version"] == 1
     assert send(target, "GET", missing["productId"]).status == 404
     path = write_catalogue(tmp_path / "c.json", present)
@@ -124,7 +124,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(
     assert "Nothing to change" in capsys.readouterr().out
 
 
-def test_a_product_that_was_deleted_on_the_server_is_named_with_the_next_step(
+def test_product_deleted_on_server_fails_with_next_step(
     target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deleted, product = entry(), entry()
@@ -135,10 +135,10 @@ def test_a_product_that_was_deleted_on_the_server_is_named_with_the_next_step(
     output = capsys.readouterr()
     assert "1 unchanged, 1 failed." in output.out
     assert f"{deleted['productId']} failed: it was deleted on the server" in output.err
-    assert "give it another productId, or take it out of the file" in output.err
+    assert "give it another productId, or remove it from the file" in output.err
 
 
-def test_a_wrong_key_is_told_in_the_words_of_the_api(
+def test_wrong_key_fails_with_reason_of_api(
     target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     product = entry()
@@ -149,7 +149,7 @@ def test_a_wrong_key_is_told_in_the_words_of_the_api(
 
 
 @pytest.mark.parametrize("ending", [".yaml", ".json"])
-def test_an_export_carries_the_whole_catalogue_elsewhere(
+def test_export_can_be_loaded_into_other_api(
     target: Target,
     fake: FakeProductApi,
     tmp_path: Path,
@@ -176,7 +176,7 @@ def test_an_export_carries_the_whole_catalogue_elsewhere(
         send(target, "DELETE", product["productId"])
 
 
-def test_an_export_holds_active_products_only(target: Target, tmp_path: Path) -> None:
+def test_export_has_only_active_products(target: Target, tmp_path: Path) -> None:
     deleted = entry()
     seed(target, "--file", write_catalogue(tmp_path / "one.json", deleted))
     send(target, "DELETE", deleted["productId"])
@@ -188,7 +188,7 @@ def test_an_export_holds_active_products_only(target: Target, tmp_path: Path) ->
 # --- faults, on the fake API
 
 
-def test_the_five_plans_are_loaded_by_default_as_a_program_with_the_key_from_the_environment(
+def test_command_loads_plans_with_key_from_environment(
     fake: FakeProductApi, tmp_path: Path
 ) -> None:
     run = subprocess.run(
@@ -207,7 +207,7 @@ def test_the_five_plans_are_loaded_by_default_as_a_program_with_the_key_from_the
         assert all(sent.headers[header] for sent in fake.requests if sent.method == method)
 
 
-def test_throttling_and_outages_are_waited_out_with_growing_waits_or_as_told(
+def test_retries_wait_longer_or_as_retry_after_says(
     fake: FakeProductApi, tmp_path: Path, sleeps: list[float]
 ) -> None:
     fake.fail_next(problem(429, "throttled", "Too many requests.", **{"Retry-After": "7"}))
@@ -219,10 +219,10 @@ def test_throttling_and_outages_are_waited_out_with_growing_waits_or_as_told(
     assert fake.methods() == ["GET", "GET", "GET", "GET", "POST"]
 
 
-def test_a_creation_is_retried_under_the_same_idempotency_key(
+def test_creation_is_retried_with_same_idempotency_key(
     fake: FakeProductApi, tmp_path: Path, sleeps: list[float]
 ) -> None:
-    fake.fail_next(Fault.LOSE_ANSWER, method="POST")
+    fake.fail_next(Fault.LOSE_RESPONSE, method="POST")
     assert seed(fake, "--file", write_catalogue(tmp_path / "one.json", entry())) == 0
     keys = [sent.headers["idempotency-key"] for sent in fake.requests if sent.method == "POST"]
     assert len(keys) == 2
@@ -230,12 +230,12 @@ def test_a_creation_is_retried_under_the_same_idempotency_key(
     assert sleeps == []
 
 
-def test_an_update_whose_answer_was_lost_is_recognised(
+def test_update_with_lost_response_succeeds(
     fake: FakeProductApi, tmp_path: Path, sleeps: list[float]
 ) -> None:
     product = entry()
     fake.products[product["productId"]] = product | {"name": "Old", "active": True, "version": 4}
-    fake.fail_next(Fault.LOSE_ANSWER, method="PUT")
+    fake.fail_next(Fault.LOSE_RESPONSE, method="PUT")
     assert seed(fake, "--file", write_catalogue(tmp_path / "one.json", product)) == 0
     assert fake.products[product["productId"]]["version"] == 5
     assert [sent.headers["if-match"] for sent in fake.requests if sent.method == "PUT"] == [
@@ -244,17 +244,17 @@ def test_an_update_whose_answer_was_lost_is_recognised(
     assert sleeps == []
 
 
-def test_a_product_that_others_keep_changing_is_named(
+def test_product_that_others_keep_changing_fails(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     product = entry()
     fake.products[product["productId"]] = product | {"name": "Old", "active": True, "version": 4}
     fake.fail_next(problem(412, "precondition-failed", "Another version."), method="PUT", times=3)
     assert seed(fake, "--file", write_catalogue(tmp_path / "one.json", product)) == 1
-    assert "failed: others keep changing it: load the file again" in capsys.readouterr().err
+    assert "failed: other writers keep changing it: load the file again" in capsys.readouterr().err
 
 
-def test_a_product_that_another_run_created_meanwhile_is_brought_in_line(
+def test_product_created_by_other_run_is_updated(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     product = entry()
@@ -264,32 +264,35 @@ def test_a_product_that_another_run_created_meanwhile_is_brought_in_line(
     assert "1 updated." in capsys.readouterr().out
 
 
-def test_every_product_that_the_api_refuses_is_named_and_the_others_are_loaded(
+def test_rejected_products_fail_and_others_are_loaded(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bad, worse, changed, good = entry(), entry(), entry(), entry()
+    invalid, too_large, changed, good = entry(), entry(), entry(), entry()
     errors = [{"field": "name", "message": "is too long"}, {"field": "price", "message": "is 0"}]
-    invalid = problem(400, "validation-error", "The product is not valid.")
-    assert isinstance(invalid.body, dict)
+    response = problem(400, "validation-error", "The product is not valid.")
+    assert isinstance(response.body, dict)
     fake.products[changed["productId"]] = changed | {"name": "Old", "active": True, "version": 1}
     fake.fail_next(
-        FakeResponse(400, invalid.body | {"errors": errors}, invalid.headers), method="POST"
+        FakeResponse(400, response.body | {"errors": errors}, response.headers), method="POST"
     )
     fake.fail_next(FakeResponse(413, {"message": "Too large"}), method="POST")
-    fake.fail_next(problem(500, "internal-error", "A fault of ours."), method="PUT")
-    path = write_catalogue(tmp_path / "four.json", bad, worse, changed, good)
+    fake.fail_next(problem(500, "internal-error", "Internal error."), method="PUT")
+    path = write_catalogue(tmp_path / "four.json", invalid, too_large, changed, good)
     assert seed(fake, "--file", path) == 1
     output = capsys.readouterr()
     assert output.err.splitlines() == [
-        f"{bad['productId']} failed: HTTP 400: name: is too long; price: is 0 (request request-1)",
-        f"{worse['productId']} failed: HTTP 413: Too large",
-        f"{changed['productId']} failed: HTTP 500: A fault of ours. (request request-1)",
+        (
+            f"{invalid['productId']} failed: HTTP 400: name: is too long; price: is 0"
+            " (request request-1)"
+        ),
+        f"{too_large['productId']} failed: HTTP 413: Too large",
+        f"{changed['productId']} failed: HTTP 500: Internal error. (request request-1)",
     ]
     assert "1 created, 3 failed." in output.out
     assert list(fake.active()) == [changed["productId"], good["productId"]]
 
 
-def test_an_api_that_stays_out_of_service_ends_the_run_and_tells_what_was_not_tried(
+def test_unavailable_api_ends_run_with_products_not_tried(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], sleeps: list[float]
 ) -> None:
     fake.fail_next(problem(503, "read-only", "The catalogue is read-only."), method="POST", times=6)
@@ -297,13 +300,13 @@ def test_an_api_that_stays_out_of_service_ends_the_run_and_tells_what_was_not_tr
     output = capsys.readouterr()
     assert "2 not tried." in output.out
     assert output.err == (
-        "The API turned POST /products down 6 times (HTTP 503: The catalogue is read-only."
+        "POST /products failed 6 times (HTTP 503: The catalogue is read-only."
         " (request request-1)): try again later.\n"
     )
     assert len(sleeps) == 4
 
 
-def test_a_wait_asked_for_is_capped(
+def test_wait_of_retry_after_is_capped(
     fake: FakeProductApi, tmp_path: Path, sleeps: list[float]
 ) -> None:
     fake.fail_next(problem(503, "service-unavailable", "Wait.", **{"Retry-After": "86400"}))
@@ -312,34 +315,36 @@ def test_a_wait_asked_for_is_capped(
 
 
 @pytest.mark.parametrize(
-    ("base_url", "said"),
+    ("base_url", "message"),
     [
-        ("http://127.0.0.1:1/v1.0", "Nothing answers at http://127.0.0.1:1/v1.0: start the API"),
-        ("http://no-such-host.invalid", "The host of http://no-such-host.invalid is not known"),
+        ("http://127.0.0.1:1/v1.0", "No server listens at http://127.0.0.1:1/v1.0: start the API"),
+        ("http://no-such-host.invalid", "The host of http://no-such-host.invalid is unknown"),
     ],
 )
 @pytest.mark.usefixtures("sleeps")
-def test_an_address_with_no_api_is_told_in_one_sentence(
-    base_url: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_address_without_server_fails_with_one_sentence(
+    base_url: str, message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     arguments = ["--base-url", base_url, "--api-key", "key"]
     assert seed_products.main(arguments) == 1
-    assert capsys.readouterr().err.startswith(said)
+    assert capsys.readouterr().err.startswith(message)
     assert seed_products.main([*arguments, "--export", str(tmp_path / "export.json")]) == 1
-    assert capsys.readouterr().err.startswith(said)
+    assert capsys.readouterr().err.startswith(message)
 
 
 @pytest.mark.usefixtures("sleeps")
-def test_an_address_without_tls_is_told_when_https_is_asked_for(
+def test_https_address_without_tls_fails_with_one_sentence(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.base_url = fake.base_url.replace("http:", "https:")
     assert seed(fake, "--export", tmp_path / "export.json") == 1
-    assert capsys.readouterr().err.startswith(f"No secure way to {fake.base_url}: check the addr")
+    assert capsys.readouterr().err.startswith(
+        f"No secure connection to {fake.base_url}: check the address"
+    )
 
 
 @pytest.mark.usefixtures("sleeps")
-def test_a_connection_that_keeps_breaking_is_told_in_one_sentence(
+def test_dropped_connections_fail_with_one_sentence(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.fail_next(Fault.DROP, times=6)
@@ -348,7 +353,7 @@ def test_a_connection_that_keeps_breaking_is_told_in_one_sentence(
 
 
 @pytest.mark.usefixtures("sleeps")
-def test_an_api_that_hangs_is_given_up_in_one_sentence(
+def test_hanging_api_fails_with_one_sentence(
     fake: FakeProductApi,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -357,20 +362,20 @@ def test_an_api_that_hangs_is_given_up_in_one_sentence(
     monkeypatch.setattr("product_tools.api_client.READ_SECONDS", 0.05)
     fake.fail_next(Fault.HANG, times=6)
     assert seed(fake, "--export", tmp_path / "export.json") == 1
-    assert "did not answer within 0.05 s: check the address" in capsys.readouterr().err
+    assert "sent no response within 0.05 s: check the address" in capsys.readouterr().err
 
 
-def test_a_website_at_the_address_is_told_from_the_api(
+def test_address_of_website_fails(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.fail_next(FakeResponse(200, "<html>"), times=2)
     assert seed(fake, "--export", tmp_path / "export.json") == 1
-    assert "does not answer as the product API does (HTTP 200, not JSON)" in capsys.readouterr().err
+    assert "is not the product API (HTTP 200, not JSON)" in capsys.readouterr().err
     assert seed(fake) == 1
-    assert "does not answer as the product API does (HTTP 200, not JSON)" in capsys.readouterr().err
+    assert "is not the product API (HTTP 200, not JSON)" in capsys.readouterr().err
 
 
-def test_another_api_at_the_address_is_told_from_this_one(
+def test_address_of_other_api_fails(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.base_url = fake.base_url.replace("v1.0", "v2.0")
@@ -380,7 +385,7 @@ def test_another_api_at_the_address_is_told_from_this_one(
     assert "PROD-005 failed: HTTP 404: There is no such route." in capsys.readouterr().err
 
 
-def test_the_key_does_not_follow_a_redirect(fake: FakeProductApi, tmp_path: Path) -> None:
+def test_redirect_is_not_followed(fake: FakeProductApi, tmp_path: Path) -> None:
     with serving_fake_api() as elsewhere:
         fake.fail_next(FakeResponse(307, "", {"Location": f"{elsewhere.base_url}/products"}))
         assert seed(fake, "--export", tmp_path / "export.json") == 1
@@ -388,29 +393,35 @@ def test_the_key_does_not_follow_a_redirect(fake: FakeProductApi, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "--base-url"),
         (["--base-url", "http://127.0.0.1/v1.0"], "set API_KEY, or give --api-key"),
-        (["--base-url", "127.0.0.1/v1.0", "--api-key", "k"], "is no API address: give one like"),
-        (["--base-url", "http://[/v1.0", "--api-key", "k"], "is no API address: give one like"),
+        (
+            ["--base-url", "127.0.0.1/v1.0", "--api-key", "k"],
+            "is not an API address: give one like",
+        ),
+        (["--base-url", "http://[/v1.0", "--api-key", "k"], "is not an API address: give one like"),
         (["--base-url", "http://h/v1.0/products", "--api-key", "k"], "ends just before /products"),
-        (["--base-url", "http://h/v1.0", "--api-key", "a\nb"], "API key holds characters"),
+        (
+            ["--base-url", "http://h/v1.0", "--api-key", "a\nb"],
+            "API key contains invalid characters",
+        ),
         (["--base-url", "http://h", "--dry-run", "--export", "a.json"], "leave --dry-run out"),
         (["--base-url", "http://h", "--file", "a", "--export", "b"], "not allowed with"),
     ],
 )
-def test_arguments_that_cannot_be_used_end_with_2_and_a_sentence(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+def test_invalid_arguments_end_with_2_and_sentence(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
         seed_products.main(arguments)
     assert end.value.code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("direction", ["--file", "--export"])
-def test_a_catalogue_file_that_cannot_be_used_ends_with_2_before_any_request(
+def test_invalid_file_extension_ends_with_2_before_requests(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], direction: str
 ) -> None:
     assert seed(fake, direction, tmp_path / "catalogue.txt") == 2
@@ -418,16 +429,14 @@ def test_a_catalogue_file_that_cannot_be_used_ends_with_2_before_any_request(
     assert fake.requests == []
 
 
-def test_an_empty_catalogue_changes_nothing(
+def test_empty_catalogue_changes_nothing(
     fake: FakeProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert seed(fake, "--file", write_catalogue(tmp_path / "none.json")) == 0
     assert "Nothing to change" in capsys.readouterr().out
 
 
-def test_interrupting_says_what_was_not_done_and_how_to_go_on(
-    fake: FakeProductApi, tmp_path: Path
-) -> None:
+def test_interrupted_run_prints_products_not_tried(fake: FakeProductApi, tmp_path: Path) -> None:
     first, second = entry(), entry()
     path = write_catalogue(tmp_path / "two.json", first, second)
     fake.fail_next(Fault.HANG, method="POST")
@@ -443,4 +452,4 @@ def test_interrupting_says_what_was_not_done_and_how_to_go_on(
         out, err = run.communicate(timeout=30)
     assert run.returncode == 130
     assert "2 not tried." in out
-    assert err == "Interrupted: give the same command again to do the rest.\n"
+    assert err == "Interrupted: run the same command again to load the rest.\n"

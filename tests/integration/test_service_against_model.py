@@ -1,4 +1,4 @@
-"""The service on a real engine does what a simple model of it does, whatever the order."""
+"""The service with a real engine agrees with a simple model, for random requests."""
 
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -9,9 +9,9 @@ from tests.integration.conftest import new_table
 from tests.support.catalogue_machine import CatalogueMachine
 
 
-def test_the_service_does_what_the_model_does_on_the_engine(engine: str) -> None:
+def test_service_agrees_with_model_on_engine(engine: str) -> None:
     class OnEngine(CatalogueMachine):
-        def empty_catalogue(self) -> ProductRepository:
+        def empty_store(self) -> ProductRepository:
             return ProductRepository(new_table(engine), Deadline(60))
 
     run_state_machine_as_test(OnEngine, settings=settings(max_examples=10, stateful_step_count=30))

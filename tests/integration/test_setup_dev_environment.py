@@ -1,6 +1,6 @@
-"""Preparing a developer's machine: what is installed, what is said of missing programs, the hook.
+"""Setup of a developer's machine: the report of missing programs, and the hook before commits.
 
-Each test has a small repository of its own and a PATH with only the programs it names.
+Each test has its own small repository, and a PATH with only the programs that it names.
 """
 
 import os
@@ -25,7 +25,7 @@ PROGRAMS = {
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A repository with the script, the hook, and a bootstrap that only notes its arguments."""
+    """A repository with the script, the hook, and a bootstrap.sh that records its arguments."""
     root = tmp_path / "clone"
     for name in ("scripts/setup_dev_environment.sh", "tools/githooks/pre-commit"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def clean_environment(**variables: str) -> dict[str, str]:
-    """This process's environment, without settings of the person or of a git command around it."""
+    """Return this process's environment without the user's git settings and git's variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return kept | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"} | variables
 
@@ -82,7 +82,7 @@ def hooks_path(root: Path) -> str:
     return git(root, "config", "core.hooksPath").stdout.strip()
 
 
-def test_a_machine_with_everything_is_made_ready(clone: Path) -> None:
+def test_setup_with_all_programs_is_complete(clone: Path) -> None:
     run = set_up(clone, PROGRAMS)
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
@@ -90,15 +90,15 @@ def test_a_machine_with_everything_is_made_ready(clone: Path) -> None:
     assert hooks_path(clone) == "tools/githooks"
     assert run.stdout.splitlines() == [
         "Python environments  ready in .venv and .local/engine",
-        "Git hooks            installed: staged files are checked before each commit",
+        "Git hooks            installed: they check staged files before each commit",
         'Java                 openjdk version "17.0.15"',
         "Node                 v20.1.0 with npm 10.1.0",
         "Terraform            1.11.4",
-        "All is there: make lists what can be done.",
+        "Everything is installed: run make to list the targets.",
     ]
 
 
-def test_a_second_run_says_and_leaves_the_same(clone: Path) -> None:
+def test_second_run_changes_nothing(clone: Path) -> None:
     first = set_up(clone, PROGRAMS)
     configuration = (clone / ".git/config").read_text()
     second = set_up(clone, PROGRAMS)
@@ -107,7 +107,7 @@ def test_a_second_run_says_and_leaves_the_same(clone: Path) -> None:
     assert (clone / ".git/config").read_text() == configuration
 
 
-def test_what_is_missing_is_named_with_how_to_get_it_and_does_no_harm(clone: Path) -> None:
+def test_missing_programs_are_reported_with_installation(clone: Path) -> None:
     run = set_up(clone, {"java": "echo 'Unable to locate a Java Runtime.' >&2; exit 1"})
     assert run.returncode == 0, run.stderr
     for name in ("Java", "Node", "Terraform"):
@@ -125,31 +125,32 @@ def test_what_is_missing_is_named_with_how_to_get_it_and_does_no_harm(clone: Pat
 
 
 @pytest.mark.parametrize(
-    ("version", "is_new_enough"),
+    ("version", "is_supported"),
     [("1.10.5", False), ("0.15.0", False), ("1.11.0", True), ("1.12.0-beta1", True), ("2.0", True)],
 )
-def test_terraform_must_be_new_enough(clone: Path, version: str, *, is_new_enough: bool) -> None:
+def test_old_terraform_is_reported(clone: Path, version: str, *, is_supported: bool) -> None:
     run = set_up(clone, PROGRAMS | {"terraform": f"echo Terraform v{version}"})
     assert run.returncode == 0, run.stderr
-    assert (f"{version} is too old: 1.11 or newer is needed" in run.stdout) is not is_new_enough
+    assert (f"{version} is too old: make deploy-local" in run.stdout) is not is_supported
+    assert ("need 1.11 or newer" in run.stdout) is not is_supported
 
 
-def test_hooks_that_a_person_chose_are_kept(clone: Path) -> None:
+def test_other_hooks_are_kept(clone: Path) -> None:
     git(clone, "config", "core.hooksPath", "my-hooks")
     run = set_up(clone, PROGRAMS)
     assert run.returncode == 0
     assert hooks_path(clone) == "my-hooks"
-    assert "yours in my-hooks are kept" in run.stdout
+    assert "not installed: core.hooksPath is my-hooks" in run.stdout
 
 
-def test_a_folder_that_is_no_repository_gets_no_hooks(clone: Path) -> None:
+def test_folder_without_repository_gets_no_hooks(clone: Path) -> None:
     shutil.rmtree(clone / ".git")
     run = set_up(clone, PROGRAMS)
     assert run.returncode == 0, run.stderr
-    assert "not installed: this folder is no git repository" in run.stdout
+    assert "not installed: this folder is not a git repository" in run.stdout
 
 
-def test_a_python_environment_that_cannot_be_made_is_a_failure(clone: Path) -> None:
+def test_failed_bootstrap_stops_setup(clone: Path) -> None:
     write_program(clone / "scripts/bootstrap.sh", "echo 'Python 3.12 was not found.' >&2; exit 1")
     run = set_up(clone, PROGRAMS)
     assert run.returncode == 1
@@ -158,7 +159,7 @@ def test_a_python_environment_that_cannot_be_made_is_a_failure(clone: Path) -> N
 
 
 def commit(root: Path, **files: str) -> subprocess.CompletedProcess[str]:
-    """Commit these files, named by their stem and ending, with the hook installed."""
+    """Commit files with the hook; the `_` in a name becomes a dot."""
     git(root, "config", "core.hooksPath", "tools/githooks")
     for name, text in files.items():
         path = root / name.replace("_", ".")
@@ -169,7 +170,7 @@ def commit(root: Path, **files: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def prepared_clone(clone: Path) -> Path:
-    """A clone whose hook finds the checks of this environment."""
+    """A clone with the tools of this environment, for the hook."""
     (clone / ".venv").symlink_to(sys.prefix)
     return clone
 
@@ -178,11 +179,11 @@ def prepared_clone(clone: Path) -> Path:
     ("name", "text", "remedy"),
     [
         ("a_py", "x = {  'a':1 }\n", "run make format"),
-        ("a_py", "import os\n", "put right what ruff names"),
-        ("a_sh", "#!/bin/sh\necho $1\n", "put right what ShellCheck names"),
+        ("a_py", "import os\n", "fix the errors that ruff lists"),
+        ("a_sh", "#!/bin/sh\necho $1\n", "fix the errors that ShellCheck lists"),
     ],
 )
-def test_the_hook_stops_a_commit_that_lint_would_refuse(
+def test_hook_rejects_commit_with_errors(
     prepared_clone: Path, name: str, text: str, remedy: str
 ) -> None:
     rejected = commit(prepared_clone, **{name: text})
@@ -191,13 +192,13 @@ def test_the_hook_stops_a_commit_that_lint_would_refuse(
     assert git(prepared_clone, "rev-parse", "--verify", "HEAD").returncode != 0
 
 
-def test_the_hook_lets_good_files_and_other_kinds_of_files_pass(prepared_clone: Path) -> None:
+def test_hook_accepts_valid_and_other_files(prepared_clone: Path) -> None:
     assert commit(prepared_clone, a_py="x = 1\n", a_sh='#!/bin/sh\necho "$1"\n').returncode == 0
     (prepared_clone / "unstaged.py").write_text("x = {  }\n")
     assert commit(prepared_clone, a_txt="x = {  'a':1 }\n").returncode == 0
 
 
-def test_the_hook_says_what_to_run_when_its_checks_are_not_installed(clone: Path) -> None:
+def test_hook_without_environment_names_setup_script(clone: Path) -> None:
     rejected = commit(clone, a_py="x = 1\n")
     assert rejected.returncode == 1
     assert "run scripts/setup_dev_environment.sh" in rejected.stderr

@@ -1,4 +1,4 @@
-"""A few thousand operations through bad weather; `make soak` does many more."""
+"""A short soak test: a few thousand operations while DynamoDB fails; `make soak` runs many more."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from product_lambda.repositories.product_repository import (
     ProductTable,
     open_table,
 )
-from tests.soak.run import Ledger, Record, Weather, differences, soak
+from tests.soak.run import ClientRecords, FaultInjector, ProductRecord, differences, soak
 from tests.support.events import Functions
 from tests.support.faulty_dynamodb import faulty_dynamodb
 from tests.support.products import product
@@ -22,88 +22,102 @@ OPERATIONS = 3000
 
 
 @pytest.fixture
-def behind(table: ProductTable) -> ProductRepository:
-    """The catalogue, past the proxy."""
+def repository(table: ProductTable) -> ProductRepository:
+    """A repository that reads the table without faults."""
     return ProductRepository(table, Deadline(600))
 
 
 @pytest.fixture
-def weather() -> Weather:
-    return Weather(SEED)
+def injector() -> FaultInjector:
+    return FaultInjector(SEED)
 
 
 @pytest.fixture
-def functions_in_the_weather(
+def functions_with_faults(
     engine: str,
     table: ProductTable,
     functions_on_table: Functions,
-    weather: Weather,
+    injector: FaultInjector,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Functions]:
-    with faulty_dynamodb(engine, weather.strike) as proxy:
+    with faulty_dynamodb(engine, injector.handle) as proxy:
         proxied = open_table(table.name, REGION, proxy.endpoint_url)
         monkeypatch.setattr("product_lambda.handlers.entry.TABLE", proxied)
         yield functions_on_table
 
 
 @pytest.mark.timeout(300)
-def test_clients_and_catalogue_agree_after_thousands_of_operations_through_faults(
-    functions_in_the_weather: Functions, behind: ProductRepository, weather: Weather
+def test_table_equals_client_records_after_faults(
+    functions_with_faults: Functions, repository: ProductRepository, injector: FaultInjector
 ) -> None:
-    ledger = soak(functions_in_the_weather, OPERATIONS, CLIENTS, SEED)
+    records = soak(functions_with_faults, OPERATIONS, CLIENTS, SEED)
 
-    assert differences(ledger, behind) == []
-    confirmed = sum(len(record.tokens) for record in ledger.products.values())
+    assert differences(records, repository) == []
+    confirmed = sum(len(record.confirmed) for record in records.products.values())
     assert confirmed > OPERATIONS / 4
-    assert len(ledger.products) > OPERATIONS / 10
-    assert all(weather.seen[fault] for fault in ("passed on", "throttled", "reset", "truncated"))
-    assert any(" 503" in status for status in ledger.statuses)
+    assert len(records.products) > OPERATIONS / 10
+    for fault in ("passed on", "throttled", "reset", "truncated"):
+        assert injector.injected[fault]
+    assert any(" 503" in status for status in records.statuses)
 
 
-def ledger_of(**members: object) -> Ledger:
-    return Ledger({"PROD-001": Record(**members)})  # type: ignore[arg-type]
+def records_of(**fields: object) -> ClientRecords:
+    return ClientRecords({"PROD-001": ProductRecord(**fields)})  # type: ignore[arg-type]
 
 
-def test_a_record_that_agrees_has_no_differences(behind: ProductRepository) -> None:
-    behind.insert(product(description="Changes: aa bb", version=3), "an-author")
+def test_equal_record_has_no_differences(repository: ProductRepository) -> None:
+    repository.insert(product(description="Changes: aa bb", version=3), "an-author")
 
-    assert differences(ledger_of(tokens={"aa", "bb"}), behind) == []
+    assert differences(records_of(confirmed={"aa", "bb"}), repository) == []
 
 
-def test_a_change_that_nobody_could_confirm_may_have_happened(behind: ProductRepository) -> None:
-    behind.insert(product(description="Changes: aa", version=3, active=False), "an-author")
+def test_uncertain_change_may_be_stored(repository: ProductRepository) -> None:
+    repository.insert(product(description="Changes: aa", version=3, active=False), "an-author")
 
-    assert differences(ledger_of(uncertain={"aa", "bb"}, deleted=True), behind) == []
+    assert differences(records_of(uncertain={"aa", "bb"}, deleted=True), repository) == []
 
 
 @pytest.mark.parametrize(
-    ("stored", "known", "said"),
+    ("stored", "recorded", "difference"),
     [
-        ({"description": "Changes:"}, {"tokens": {"aa"}}, "lost 1 changes"),
-        ({"description": "Changes: aa aa", "version": 3}, {"tokens": {"aa"}}, "a change twice"),
+        ({"description": "Changes:"}, {"confirmed": {"aa"}}, "lost 1 changes"),
+        ({"description": "Changes: aa aa", "version": 3}, {"confirmed": {"aa"}}, "a change twice"),
         ({"description": "Changes: aa", "version": 2}, {}, "that no client knows"),
-        ({"description": "Changes: aa", "version": 3}, {"tokens": {"aa"}}, "counts 3"),
-        ({"description": "Changes:", "version": 2}, {"deleted": True}, "active, wrongly"),
-        ({"description": "Changes:", "active": False}, {}, "deleted, wrongly"),
+        ({"description": "Changes: aa", "version": 3}, {"confirmed": {"aa"}}, "has version 3"),
+        ({"description": "Changes:", "version": 2}, {"deleted": True}, "active, unlike"),
+        ({"description": "Changes:", "active": False}, {}, "deleted, unlike"),
         ({"product_id": "PROD-002", "description": "Changes:"}, {}, "PROD-001 was lost"),
         (
             {"product_id": "PROD-002", "description": "Changes:"},
             {},
-            "PROD-002 is in the list, and no client knows it",
+            "PROD-002 is in the list, but no client knows it",
         ),
     ],
+    ids=[
+        "lost change",
+        "repeated change",
+        "unknown change",
+        "version",
+        "not deleted",
+        "deleted",
+        "lost product",
+        "unknown product",
+    ],
 )
-def test_a_catalogue_that_disagrees_is_noticed(
-    behind: ProductRepository, stored: dict[str, object], known: dict[str, object], said: str
+def test_difference_is_reported(
+    repository: ProductRepository,
+    stored: dict[str, object],
+    recorded: dict[str, object],
+    difference: str,
 ) -> None:
-    behind.insert(product(**stored), "an-author")  # type: ignore[arg-type]
+    repository.insert(product(**stored), "an-author")  # type: ignore[arg-type]
 
-    assert said in " ".join(differences(ledger_of(**known), behind))
+    assert difference in " ".join(differences(records_of(**recorded), repository))
 
 
-def test_two_products_for_one_key_are_noticed(behind: ProductRepository) -> None:
+def test_two_products_for_one_key_are_reported(repository: ProductRepository) -> None:
     for product_id in ("PROD-001", "PROD-002"):
-        behind.insert(product(product_id, name="one key", description="Changes:"), "an-author")
-    ledger = Ledger({"PROD-001": Record(), "PROD-002": Record()})
+        repository.insert(product(product_id, name="one key", description="Changes:"), "an-author")
+    records = ClientRecords({"PROD-001": ProductRecord(), "PROD-002": ProductRecord()})
 
-    assert differences(ledger, behind) == ["2 products were made for one key."]
+    assert differences(records, repository) == ["2 products exist for one key."]

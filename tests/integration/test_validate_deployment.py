@@ -1,6 +1,6 @@
-"""Validating a deployment: what passes, what fails and how it is said, and that nothing is left.
+"""Validation of a deployment: its checks and messages, and the deletion of its product.
 
-A healthy run is tried on the real API and on the fake one; faults and interruptions on the fake.
+Successful runs use the real and the fake API; faults and stop signals need the fake one.
 """
 
 import json
@@ -38,11 +38,11 @@ def results(report: dict[str, Any]) -> dict[str, str]:
     return {check["name"]: check["result"] for check in report["checks"]}
 
 
-def said(report: dict[str, Any], name: str) -> str:
-    return next(str(check["said"]) for check in report["checks"] if check["name"] == name)
+def message(report: dict[str, Any], name: str) -> str:
+    return next(str(check["message"]) for check in report["checks"] if check["name"] == name)
 
 
-def test_a_healthy_api_passes_every_check_and_nothing_is_left(
+def test_healthy_api_passes_and_no_product_is_left(
     target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert validate(target, "--json") == 0
@@ -58,221 +58,223 @@ def test_a_healthy_api_passes_every_check_and_nothing_is_left(
     for latency in report["latencies"]:
         assert 0 < latency["p50Ms"] <= latency["p95Ms"] < latency["budgetMs"] == 5000
         assert latency["samples"] == 5
-    product_id = said(report, "create a product").split()[0]
+    product_id = message(report, "create a product").split()[0]
     assert product_id.startswith("PROD-SMOKE-")
     left = urllib3.request("GET", f"{target.base_url}/products/{product_id}")
     assert left.status == 404
 
 
-def test_the_table_for_people_names_each_check_and_gives_a_verdict(
+def test_table_lists_every_check_and_verdict(
     fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert validate(fake) == 0
-    shown = capsys.readouterr().out
-    assert all(name in shown for name in ALL_CHECKS)
-    assert "it is not there, which is fine" in shown
-    assert shown.rstrip().endswith(f"{fake.base_url} works as it should.")
+    output = capsys.readouterr().out
+    assert all(name in output for name in ALL_CHECKS)
+    assert "the product does not exist, which is allowed" in output
+    assert output.rstrip().endswith(f"{fake.base_url} passed every check.")
 
 
-def test_a_known_product_that_is_there_passes_as_well(
+def test_existing_known_product_passes(
     fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.products["PROD-001"] = {"productId": "PROD-001", "active": True, "version": 1}
     assert validate(fake, "--json") == 0
-    assert said(report_of(capsys), "read PROD-001") == "it is there"
+    assert message(report_of(capsys), "read PROD-001") == "the product exists"
 
 
-def test_a_wrong_key_fails_the_creation_and_leaves_the_rest_of_the_writes_out(
+def test_wrong_key_fails_creation_and_skips_other_writes(
     target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     access = ["--base-url", target.base_url, "--api-key", "no-such-key-0123456789"]
     assert validate_deployment.main([*access, "--samples", "1", "--json"]) == 1
     report = report_of(capsys)
-    assert said(report, "create a product").startswith(
-        "POST /products should answer 201, but came back with HTTP 403: "
+    assert message(report, "create a product").startswith(
+        "POST /products should return 201, but returned HTTP 403: "
     )
-    assert "check the API key" in said(report, "create a product")
+    assert "check the API key" in message(report, "create a product")
     assert results(report)["list products"] == "passed"
-    assert results(report)["update it"] == "not run"
-    assert said(report, "clean up") == "nothing is left behind"
+    assert results(report)["update the new product"] == "not run"
+    assert message(report, "clean up") == "no product is left behind"
 
 
-def test_an_address_with_no_api_fails_the_first_check_and_leaves_the_rest_out(
+def test_address_without_api_skips_later_checks(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     arguments = ["--base-url", "http://127.0.0.1:1/v1.0", "--api-key", "key"]
     assert validate_deployment.main(arguments) == 1
-    shown = capsys.readouterr().out
-    assert "Nothing answers at http://127.0.0.1:1/v1.0: start the API" in shown
-    assert shown.count("not run") == 7
-    assert "does not work as it should: see what failed above." in shown
+    output = capsys.readouterr().out
+    assert "No server listens at http://127.0.0.1:1/v1.0: start the API" in output
+    assert output.count("not run") == 7
+    assert "failed: see the failed checks above." in output
 
 
 @pytest.mark.parametrize(
-    ("reply", "sentence"),
+    ("response", "sentence"),
     [
         (
             problem(404, "route-not-found", "There is no such route."),
             (
-                "GET /products should answer 200, but came back with HTTP 404: There is no such"
+                "GET /products should return 200, but returned HTTP 404: There is no such"
                 " route. (request request-1): check the address, which ends just before /products."
             ),
         ),
         (
             FakeResponse(502, {"message": "Internal server error"}, {"x-request-id": "r-9"}),
             (
-                "GET /products should answer 200, but came back with HTTP 502: Internal server"
+                "GET /products should return 200, but returned HTTP 502: Internal server"
                 " error (request r-9): look for the request in the functions' logs."
             ),
         ),
         (
             FakeResponse(418, {}),
             (
-                "GET /products should answer 200, but came back with HTTP 418: no reason given:"
+                "GET /products should return 200, but returned HTTP 418: no reason given:"
                 " check that the deployed version is the one that this repository describes."
             ),
         ),
         (
             FakeResponse(200, {"items": []}),
             (
-                "GET /products answered without a list of products:"
+                "GET /products returned no list of products:"
                 " check the address, which ends just before /products."
             ),
         ),
     ],
+    ids=["missing route", "server error", "other status", "no list"],
 )
-def test_a_failure_is_a_sentence_with_the_next_step(
-    fake: FakeProductApi, capsys: pytest.CaptureFixture[str], reply: FakeResponse, sentence: str
+def test_failed_check_names_next_step(
+    fake: FakeProductApi, capsys: pytest.CaptureFixture[str], response: FakeResponse, sentence: str
 ) -> None:
-    fake.fail_next(reply)
+    fake.fail_next(response)
     assert validate(fake, "--json") == 1
-    assert said(report_of(capsys), "list products") == sentence
+    assert message(report_of(capsys), "list products") == sentence
 
 
-def test_an_api_that_hangs_is_given_up_in_one_sentence(
+def test_hanging_api_fails_after_timeout(
     fake: FakeProductApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("product_tools.api_client.READ_SECONDS", 0.05)
     fake.fail_next(Fault.HANG, times=3)
     assert validate(fake, "--json") == 1
-    sentence = said(report_of(capsys), "list products")
-    assert "did not answer within 0.05 s: check the address and the network" in sentence
+    sentence = message(report_of(capsys), "list products")
+    assert "sent no response within 0.05 s: check the address and the network" in sentence
 
 
-def test_reads_over_the_budget_fail_with_what_was_measured(
+def test_reads_over_budget_fail_with_measured_latency(
     fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert validate(fake, "--json", "--budget-ms", "0.001") == 1
     report = report_of(capsys)
     assert results(report)["latency of the list"] == "failed"
     assert results(report)["latency of a read by id"] == "failed"
-    sentence = said(report, "latency of the list")
+    sentence = message(report, "latency of the list")
     assert sentence.startswith("GET /products is too slow: p50 ")
-    assert "where p95 may be 0.001 ms: measure again from near the region" in sentence
+    assert "but the budget for p95 is 0.001 ms: measure again from near the region" in sentence
     assert report["latencies"][0]["p95Ms"] > 0
 
 
-def test_reads_are_measured_below_the_throttle_that_users_share(
+def test_measured_reads_stay_below_shared_rate_limit(
     fake: FakeProductApi, sleeps: list[float]
 ) -> None:
     assert validate(fake, "--samples", "100") == 0
     assert fake.methods().count("GET") / sum(sleeps) <= 25  # requests a second; users have 100
 
 
-def test_a_fault_while_measuring_is_no_fast_read(
+def test_error_response_is_not_measured_as_read(
     fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    healthy_reads_before = ["list", "PROD-001", "read back", "after deletion"]
-    for _ in healthy_reads_before:
+    successful_reads = ["list", "PROD-001", "read back", "after deletion"]
+    for _ in successful_reads:
         fake.let_pass(method="GET")
-    fake.fail_next(problem(500, "internal-error", "A fault of ours."), method="GET")
+    fake.fail_next(problem(500, "internal-error", "A server error."), method="GET")
     assert validate(fake, "--json") == 1
     report = report_of(capsys)
-    assert "HTTP 500: A fault of ours." in said(report, "latency of the list")
+    assert "HTTP 500: A server error." in message(report, "latency of the list")
     assert results(report)["latency of a read by id"] == "passed"
 
 
-def test_the_95th_percentile_is_the_nearest_rank() -> None:
-    assert validation._p95([7.0]) == 7.0
-    assert validation._p95([float(n) for n in range(100, 0, -1)]) == 95.0
+def test_percentile_95_is_nearest_rank() -> None:
+    assert validation.percentile_95([7.0]) == 7.0
+    assert validation.percentile_95([float(n) for n in range(100, 0, -1)]) == 95.0
 
 
 @pytest.mark.parametrize(
-    ("check", "method", "reply", "sentence"),
+    ("check", "method", "response", "sentence"),
     [
         (
             "create a product",
             "POST",
             FakeResponse(201, {}, {"ETag": '"1"', "Location": "/elsewhere"}),
-            "answered with Location '/elsewhere' and ETag \"1\": check that the deployed version",
+            "returned Location '/elsewhere' and ETag \"1\": check that the deployed version",
         ),
         (
-            "update it",
+            "update the new product",
             "PUT",
             FakeResponse(200, {"price": 1}, {"ETag": '"2"'}),
-            'answered with price 1 and ETag "2", where 4.56 and "2" were due: check that the',
+            'returned price 1 and ETag "2" instead of 4.56 and "2": check that the',
         ),
         (
-            "delete it",
+            "delete the new product",
             "DELETE",
             FakeResponse(500),
-            "should answer 204, but came back with HTTP 500",
+            "should return 204, but returned HTTP 500",
         ),
     ],
+    ids=["create", "update", "delete"],
 )
-def test_a_wrong_answer_fails_its_check_and_the_product_is_deleted_all_the_same(
-    fake: FakeProductApi, check: str, method: str, reply: FakeResponse, sentence: str
+def test_wrong_response_fails_check_but_product_is_deleted(
+    fake: FakeProductApi, check: str, method: str, response: FakeResponse, sentence: str
 ) -> None:
-    fake.fail_next(reply, method=method)
+    fake.fail_next(response, method=method)
     with running(fake, "--json") as run:
         out, _ = run.communicate(timeout=30)
     assert run.returncode == 1
     report = json.loads(out)
-    assert sentence in said(report, check)
+    assert sentence in message(report, check)
     assert results(report)["clean up"] == "passed"
     assert fake.active() == {}
 
 
-def test_a_product_that_cannot_be_deleted_is_named_with_the_next_step(
+def test_failed_deletion_names_product_and_next_step(
     fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.fail_next(FakeResponse(500), method="DELETE", times=2)
     assert validate(fake, "--json") == 1
     (product_id,) = fake.active()
-    sentence = said(report_of(capsys), "clean up")
+    sentence = message(report_of(capsys), "clean up")
     assert sentence.startswith(f"{product_id} may be left behind (HTTP 500: no reason given)")
     assert f"curl -X DELETE -H 'x-api-key: …' {fake.base_url}/products/{product_id}" in sentence
 
 
-def test_a_product_that_cannot_be_deleted_as_the_api_is_gone_is_named_too(
+def test_deletion_without_connection_names_product(
     fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.fail_next(Fault.DROP, method="DELETE", times=6)
     assert validate(fake, "--json") == 1
     (product_id,) = fake.active()
-    sentence = said(report_of(capsys), "clean up")
+    sentence = message(report_of(capsys), "clean up")
     assert sentence.startswith(f"{product_id} may be left behind (The connection to ")
 
 
-def test_a_product_of_someone_else_under_the_same_id_is_not_deleted(
+def test_other_product_with_same_id_is_not_deleted(
     fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.fail_next(problem(409, "duplicate-product", "The id is taken."), method="POST")
     assert validate(fake, "--json") == 1
-    assert said(report_of(capsys), "clean up") == "nothing is left behind"
+    assert message(report_of(capsys), "clean up") == "no product is left behind"
     assert "DELETE" not in fake.methods()
 
 
-def test_a_creation_whose_answer_never_came_is_settled_before_the_deletion(
+def test_creation_without_response_is_settled_before_delete(
     fake: FakeProductApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.fail_next(Fault.DROP, method="POST", times=3)
-    in_flight = problem(409, "idempotency-key-in-flight", "The first is still at work.")
+    in_flight = problem(409, "idempotency-key-in-flight", "The first request is still running.")
     fake.fail_next(in_flight, method="POST", times=2)
     assert validate(fake, "--json") == 1
     report = report_of(capsys)
     assert results(report)["create a product"] == "failed"
-    assert said(report, "clean up").endswith("was deleted")
+    assert message(report, "clean up").endswith("was deleted")
     assert fake.active() == {}
     assert len(fake.products) == 1
     keys = {sent.headers["idempotency-key"] for sent in fake.requests if sent.method == "POST"}
@@ -283,10 +285,11 @@ def test_a_creation_whose_answer_never_came_is_settled_before_the_deletion(
     ("fault", "times"),
     [
         (Fault.DROP, 6),
-        (problem(409, "idempotency-key-in-flight", "The first is still at work."), 5),
+        (problem(409, "idempotency-key-in-flight", "The first request is still running."), 5),
     ],
+    ids=["no response", "creation in flight"],
 )
-def test_a_creation_that_stays_unsettled_is_named_with_the_next_step(
+def test_unsettled_creation_names_next_step(
     fake: FakeProductApi,
     capsys: pytest.CaptureFixture[str],
     fault: FakeResponse | Fault,
@@ -295,7 +298,7 @@ def test_a_creation_that_stays_unsettled_is_named_with_the_next_step(
     fake.fail_next(Fault.DROP, method="POST", times=3)
     fake.fail_next(fault, method="POST", times=times)
     assert validate(fake, "--json") == 1
-    assert "may be left behind (HTTP 404" in said(report_of(capsys), "clean up")
+    assert "may be left behind (HTTP 404" in message(report_of(capsys), "clean up")
 
 
 @pytest.mark.parametrize(
@@ -310,7 +313,7 @@ def test_a_creation_that_stays_unsettled_is_named_with_the_next_step(
         ("GET", 7, signal.SIGHUP),
     ],
 )
-def test_an_interruption_at_any_request_leaves_nothing_behind(
+def test_stop_signal_at_any_request_leaves_no_product(
     fake: FakeProductApi, method: str, count: int, stop: signal.Signals
 ) -> None:
     for _ in range(count - 1):
@@ -327,7 +330,7 @@ def test_an_interruption_at_any_request_leaves_nothing_behind(
     assert fake.active() == {}
 
 
-def test_a_creation_that_is_done_only_after_the_interruption_leaves_nothing_behind(
+def test_creation_completed_after_stop_leaves_no_product(
     fake: FakeProductApi,
 ) -> None:
     fake.fail_next(Fault.HANG, method="POST")
@@ -340,7 +343,7 @@ def test_a_creation_that_is_done_only_after_the_interruption_leaves_nothing_behi
     assert fake.active() == {}
 
 
-def test_a_second_signal_does_not_stop_the_cleaning(fake: FakeProductApi) -> None:
+def test_second_signal_does_not_stop_clean_up(fake: FakeProductApi) -> None:
     fake.fail_next(Fault.HANG, method="PUT")
     fake.fail_next(Fault.HANG, method="DELETE")
     with running(fake) as run:
@@ -353,11 +356,11 @@ def test_a_second_signal_does_not_stop_the_cleaning(fake: FakeProductApi) -> Non
         out, err = run.communicate(timeout=30)
     assert run.returncode == 128 + signal.SIGINT
     assert err == ""
-    assert "Stopped by SIGINT before all was checked: run it again." in out
+    assert "Stopped by SIGINT before the last check: run it again." in out
     assert fake.active() == {}
 
 
-def test_a_signal_while_the_last_cleaning_is_at_work_does_not_stop_it(fake: FakeProductApi) -> None:
+def test_signal_during_clean_up_does_not_stop_it(fake: FakeProductApi) -> None:
     fake.fail_next(FakeResponse(500), method="DELETE")
     fake.fail_next(Fault.HANG, method="DELETE")
     with running(fake, "--json") as run:
@@ -385,12 +388,13 @@ def running(fake: FakeProductApi, *arguments: str) -> "subprocess.Popen[str]":
     [
         ([], "--base-url"),
         (["--base-url", "http://h/v1.0"], "set API_KEY, or give --api-key"),
-        (["--base-url", "h/v1.0", "--api-key", "k"], "is no API address: give one like"),
+        (["--base-url", "h/v1.0", "--api-key", "k"], "is not an API address: give one like"),
         (["--base-url", "http://h", "--api-key", "k", "--samples", "0"], "0 must be 1 or more"),
         (["--base-url", "http://h", "--api-key", "k", "--budget-ms", "nan"], "must be above 0"),
     ],
+    ids=["no URL", "no key", "invalid URL", "no samples", "invalid budget"],
 )
-def test_arguments_that_cannot_be_used_end_with_2_and_a_sentence(
+def test_invalid_arguments_exit_with_2_and_one_sentence(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:

@@ -1,4 +1,4 @@
-"""What the repository asks of DynamoDB, as it goes over the wire: what a fake would not notice."""
+"""The requests of the repository to DynamoDB, as they are sent."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from tests.support.products import product
 
 @pytest.fixture
 def requests() -> list[dict[str, Any]]:
-    """The requests that reached DynamoDB, in their order."""
+    """The requests to DynamoDB, in order."""
     return []
 
 
@@ -40,35 +40,35 @@ def repository(
 def repository_of_three(
     repository: ProductRepository, requests: list[dict[str, Any]]
 ) -> ProductRepository:
-    """The repository with three products, and what it took to store them forgotten."""
+    """A repository with three products; the requests that stored them are not recorded."""
     for number in range(3):
         repository.insert(product(f"PROD-{number}"), "author")
     requests.clear()
     return repository
 
 
-def test_a_product_is_read_as_the_last_write_left_it(
+def test_get_is_strongly_consistent(
     repository: ProductRepository, requests: list[dict[str, Any]]
 ) -> None:
     repository.get("PROD-001")
     assert [request["ConsistentRead"] for request in requests] == [True]
 
 
-def test_what_a_key_stands_for_is_read_as_the_last_write_left_it(
+def test_find_record_is_strongly_consistent(
     repository: ProductRepository, requests: list[dict[str, Any]]
 ) -> None:
     repository.find_record("a" * 64)
     assert [request["ConsistentRead"] for request in requests] == [True]
 
 
-def test_a_page_is_one_query_for_no_more_than_is_wanted(
+def test_page_is_one_query_with_limit(
     repository_of_three: ProductRepository, requests: list[dict[str, Any]]
 ) -> None:
     repository_of_three.page(SortOrder.NEWEST_FIRST, None, 2)
     assert [request["Limit"] for request in requests] == [2]
 
 
-def test_an_offset_reads_places_and_not_products(
+def test_offset_reads_only_keys(
     repository_of_three: ProductRepository, requests: list[dict[str, Any]]
 ) -> None:
     repository_of_three.cursor_at(SortOrder.NEWEST_FIRST, 2)

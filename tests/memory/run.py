@@ -1,6 +1,7 @@
-"""`make memory`: whether a function's process grows over many requests, honest and hostile ones.
+"""`make memory`: measures whether the memory of a function grows over many requests.
 
-Each function runs under AWS's runtime client, from its zip, as in `make bench`.
+Valid and hostile requests take turns. Each function runs from its zip under AWS's runtime client,
+as in `make bench`.
 """
 
 import argparse
@@ -13,23 +14,23 @@ from pathlib import Path
 
 from local.engine import Engine
 from tests.support.deployed_functions import deployed_environment, our_functions
-from tests.support.function_process import Function, running
+from tests.support.function_process import Function, running_function
 from tests.support.hostile import hostile_events
 from tests.support.report import RELIABILITY, table, write_section
 from tests.support.workload import events_of, fill_table
 
-_WARM_UP = 5_000  # every hostile event twice
-_ENOUGH_PRODUCTS = 200
-_PARTS = 8  # for each of five functions: 100,000 requests after the warm-ups
-_PART = 2_500  # requests, among them every hostile event
-_LOOKED_AT = 1_000  # requests at the end of a part
-_BETWEEN_LOOKS = 20  # requests
+_WARM_UP = 5_000  # requests; they include every hostile event twice
+_PRODUCTS = 200
+_PARTS = 8  # with five functions: 100,000 requests after the warm-ups
+_PART = 2_500  # requests; they include every hostile event
+_SAMPLED = 1_000  # requests at the end of each part
+_SAMPLE_INTERVAL = 20  # requests
 _MB = 1e-6
-_MOST_GROWTH = 500  # bytes per request, where each event alone has thousands
+_MAX_GROWTH = 500  # bytes per request; one event is larger
 
 
 def main() -> int:
-    """Measure, write the table, and return 1 where a function has grown."""
+    """Measure, write the table, and return 1 when the memory of a function grows."""
     argparse.ArgumentParser(prog="make memory", description=__doc__).parse_args()
 
     rows: list[tuple[str, ...]] = []
@@ -37,9 +38,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, Engine(Path(folder) / "engine") as engine:
         for operation, function in our_functions(Path(folder)).items():
             name = f"products-{operation}"
-            fill_table(engine.endpoint_url, name, _ENOUGH_PRODUCTS)
+            fill_table(engine.endpoint_url, name, _PRODUCTS)
             environment = deployed_environment(engine.endpoint_url, name)
-            sizes = sizes_over_time(function, operation, environment)
+            sizes = memory_over_time(function, operation, environment)
             growth = lasting_growth(sizes) / _PART
             shown = (sizes[0], sizes[len(sizes) // 2], sizes[-1])
             print(f"{operation}:", *(f"{size * _MB:.1f}" for size in sizes), "MB", flush=True)
@@ -51,54 +52,55 @@ def main() -> int:
                     f"{growth:.0f}",
                 )
             )
-            if growth > _MOST_GROWTH:
+            if growth > _MAX_GROWTH:
                 grown.append(operation)
     heads = ("function", "requests", "after warm-up, MB", "half-way, MB", "at the end, MB")
     write_section(RELIABILITY, "memory", table((*heads, "growth, bytes per request"), rows))
     for operation in grown:
         print(
-            f"The function of {operation} goes on growing, by over {_MOST_GROWTH} bytes a request."
+            f"The function for {operation} grows by more than {_MAX_GROWTH} bytes a request:"
+            " look for objects that stay referenced after a request."
         )
     return 1 if grown else 0
 
 
-def sizes_over_time(function: Function, operation: str, environment: dict[str, str]) -> list[int]:
-    """The resident bytes after a warm-up, and after each of the parts that follow.
+def memory_over_time(function: Function, operation: str, environment: dict[str, str]) -> list[int]:
+    """Return the resident bytes after the warm-up and after each part.
 
-    Each is the least of many readings: a large body that has just been read is no growth.
+    Each value is the lowest of many samples, because a large body uses memory only for a moment.
     """
-    events = _mixed(operation)
-    with running(function, environment) as process:
+    events = _mixed_events(operation)
+    with running_function(function, environment) as process:
 
-        def least_at_the_end_of(count: int) -> int:
-            for event in itertools.islice(events, count - _LOOKED_AT):
+        def lowest_after(count: int) -> int:
+            for event in itertools.islice(events, count - _SAMPLED):
                 process.invoke(event)
-            readings: list[int] = []
-            for number, event in enumerate(itertools.islice(events, _LOOKED_AT)):
+            samples: list[int] = []
+            for number, event in enumerate(itertools.islice(events, _SAMPLED)):
                 process.invoke(event)
-                if number % _BETWEEN_LOOKS == 0:
-                    readings.append(process.memory())
-            return min(readings)
+                if number % _SAMPLE_INTERVAL == 0:
+                    samples.append(process.memory())
+            return min(samples)
 
-        return [least_at_the_end_of(count) for count in (_WARM_UP, *[_PART] * _PARTS)]
+        return [lowest_after(count) for count in (_WARM_UP, *[_PART] * _PARTS)]
 
 
 def lasting_growth(sizes: Sequence[int]) -> float:
-    """The growth from one size to the next, by the least of either half.
+    """Return the growth from one size to the next: the lowest size of each half, compared.
 
-    What leaks is never freed. What is freed now and then, as cycles are, is no growth, and a step
-    that the allocator takes once, of some megabytes and at a moment of its own, counts for little.
+    A leak is never freed, so it raises every later size. Memory that is freed from time to time,
+    such as reference cycles, does not count. One late step of the allocator counts little.
     """
     half = (len(sizes) + 1) // 2
     return (min(sizes[half:]) - min(sizes[:half])) / half
 
 
-def _mixed(operation: str) -> Iterator[bytes]:
-    """Honest events that come round again, every tenth a hostile one."""
-    honest = itertools.cycle(list(itertools.islice(events_of(operation), _ENOUGH_PRODUCTS)))
+def _mixed_events(operation: str) -> Iterator[bytes]:
+    """Yield events without end; every tenth is hostile, the others are valid."""
+    valid = itertools.cycle(list(itertools.islice(events_of(operation), _PRODUCTS)))
     hostile = itertools.cycle(list(hostile_events()))
     for number in itertools.count():
-        yield json.dumps(next(hostile) if number % 10 == 0 else next(honest)).encode()
+        yield json.dumps(next(hostile) if number % 10 == 0 else next(valid)).encode()
 
 
 if __name__ == "__main__":

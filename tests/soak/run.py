@@ -1,6 +1,7 @@
-"""`make soak`: clients that follow the contract, while what is between us and DynamoDB misbehaves.
+"""`make soak`: many clients call the functions while DynamoDB fails at random.
 
-Afterwards the catalogue must be what the clients' own records say: nothing lost, nothing twice.
+The clients follow the contract of the API. Afterwards the table must equal their records: no
+product and no change is lost, and none is stored twice.
 """
 
 import argparse
@@ -28,116 +29,128 @@ from local.table import create_table
 from product_lambda.models.product import Cursor, Product, SortOrder
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import ProductRepository, open_table
+from product_tools.functions import ROUTES
 from tests.support import faulty_dynamodb as faults
 from tests.support.events import FunctionResponse, Functions
 from tests.support.faulty_dynamodb import Exchange, Fault, faulty_dynamodb
-from tests.support.report import RELIABILITY, table, write_section
+from tests.support.report import FIGURES, RELIABILITY, table, write_section
 from tests.support.workload import function_environment
 
 FAULT_SHARE: Final = 0.15
-"""Of all requests to DynamoDB."""
-FUNCTIONS: Final = (
-    "list_products",
-    "get_product",
-    "create_product",
-    "update_product",
-    "delete_product",
-)
+"""The share of requests to DynamoDB that get a fault."""
 
-_TABLE = "products-soaked"
-_OPERATIONS_A_ROUND = 5000
-_LONGEST_DESCRIPTION = 4000
-_TOKEN_LENGTH = 13
-_PATIENCE = 200  # attempts at one operation; each fails once in seven times
-_PAUSE_SECONDS = 0.02
-_LONGEST_SECONDS = 3  # within which the contract promises an answer
+_TABLE = "products-soak"
+_OPERATIONS_PER_ROUND = 5000
+_MAX_DESCRIPTION = 4000
+_MARKER_LENGTH = 13  # with the space before it
+_MAX_ATTEMPTS = 200  # for one operation; one attempt in seven fails
+_MAX_PAUSE_SECONDS = 0.02
+_MAX_RESPONSE_SECONDS = 3  # promised by the contract
 _FAULTS: Sequence[tuple[str, Fault, int]] = (
-    ("delayed by 50 ms", faults.slow(0.05), 30),
-    ("delayed by 1.5 s", faults.slow(1.5), 1),
-    ("never answered", faults.hang, 1),
+    ("delayed by 50 ms", faults.delayed(0.05), 30),
+    ("delayed by 1.5 s", faults.delayed(1.5), 1),
+    ("no response", faults.hang, 1),
     ("reset", faults.reset, 10),
-    ("reset after it was carried out", faults.after(faults.reset), 15),
-    ("dropped", faults.hang_up, 10),
-    ("dropped after it was carried out", faults.after(faults.hang_up), 15),
-    ("truncated", faults.truncated, 5),
-    ("truncated after it was carried out", faults.after(faults.truncated), 10),
-    ("answered 500", faults.rejected("InternalServerError", status=500), 10),
-    ("answered 500 after it was carried out", faults.after(faults.answered(b"{}", 500)), 10),
-    ("answered 503 by a proxy", faults.answered(b"<html>503</html>", 503), 5),
-    ("throttled", faults.rejected("ProvisionedThroughputExceededException"), 20),
-    ("throttled by the account's limit", faults.rejected("ThrottlingException"), 10),
-    ("answered with what is no HTTP", faults.not_http, 5),
+    ("reset after execution", faults.after_execution(faults.reset), 15),
+    ("disconnected", faults.disconnect, 10),
+    ("disconnected after execution", faults.after_execution(faults.disconnect), 15),
+    ("truncated", faults.truncated_response, 5),
+    ("truncated after execution", faults.after_execution(faults.truncated_response), 10),
+    ("status 500", faults.error_response("InternalServerError", status=500), 10),
+    ("status 500 after execution", faults.after_execution(faults.fixed_response(b"{}", 500)), 10),
+    ("status 503 from a proxy", faults.fixed_response(b"<html>503</html>", 503), 5),
+    ("throttled", faults.error_response("ProvisionedThroughputExceededException"), 20),
+    ("throttled by the account's limit", faults.error_response("ThrottlingException"), 10),
+    ("not HTTP", faults.not_http, 5),
 )
+"""The name, the fault and its weight."""
 
 
-class ContractBroken(Exception):
-    """The service did what its contract rules out; the text says what."""
+class ContractViolation(Exception):
+    """The service broke its contract; the message says how."""
 
 
-class Weather:
-    """Decides, at random from a seed, what happens to each request on its way to DynamoDB."""
+class FaultInjector:
+    """Injects faults into requests to DynamoDB, at random from a seed.
+
+    Attributes:
+        injected: how often each fault was injected, by its name.
+    """
 
     def __init__(self, seed: int) -> None:
-        self.seen: collections.Counter[str] = collections.Counter()
+        self.injected: collections.Counter[str] = collections.Counter()
         self._random = random.Random(seed)  # noqa: S311 (no secret)
         self._lock = threading.Lock()
 
-    def strike(self, exchange: Exchange) -> None:
-        """Pass a request on, or let one of the faults happen to it."""
+    def handle(self, exchange: Exchange) -> None:
+        """Pass a request on, or inject one of the faults."""
         with self._lock:
             name: str = "passed on"
             fault: Fault = faults.pass_on
             if self._random.random() < FAULT_SHARE:
                 weights = [weight for _, _, weight in _FAULTS]
                 name, fault, _ = self._random.choices(_FAULTS, weights)[0]
-            self.seen[name] += 1
+            self.injected[name] += 1
         fault(exchange)
 
 
 @dataclass(slots=True)
-class Record:
-    """What a client knows for certain of a product, and what it cannot know.
+class ProductRecord:
+    """The knowledge of the clients about one product.
+
+    Each change appends a unique marker to the description of the product.
 
     Attributes:
-        tokens: one for each change that was confirmed; the description holds them all.
-        uncertain: tokens of changes that were under way when the product was deleted.
+        confirmed: the markers of confirmed changes; the description must contain them all.
+        uncertain: the markers of changes that were in progress when the product was deleted.
+        deleted: whether a client has started to delete the product.
     """
 
-    tokens: set[str] = field(default_factory=set)
+    confirmed: set[str] = field(default_factory=set)
     uncertain: set[str] = field(default_factory=set)
     deleted: bool = False
 
 
 @dataclass(slots=True)
-class Ledger:
-    """What all clients know together."""
+class ClientRecords:
+    """The knowledge of all clients together.
 
-    products: dict[str, Record] = field(default_factory=dict)
+    Attributes:
+        products: the record of each product, by its id.
+        statuses: how often each operation got each status.
+        replays: the number of create responses that were replays.
+    """
+
+    products: dict[str, ProductRecord] = field(default_factory=dict)
     statuses: collections.Counter[str] = field(default_factory=collections.Counter)
     replays: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+type SendAttempt = Callable[[Callable[[], FunctionResponse]], FunctionResponse | None]
+"""Sends one attempt; returns None when the outcome is unknown."""
+
+
 class Client:
-    """One client; it repeats what was not confirmed, as the contract tells it to."""
+    """One client; it retries every unconfirmed operation as the contract prescribes."""
 
-    def __init__(self, functions: Functions, ledger: Ledger, seed: int) -> None:
+    def __init__(self, functions: Functions, records: ClientRecords, seed: int) -> None:
         self._functions = functions
-        self._ledger = ledger
+        self._records = records
         self._random = random.Random(seed)  # noqa: S311 (no secret)
-        self._seen: dict[str, int] = {}
+        self._versions: dict[str, int] = {}
 
-    def work(self, operations: int) -> None:
-        """Carry operations out, each until its outcome is known.
+    def run(self, operations: int) -> None:
+        """Execute random operations, each until its outcome is known.
 
         Raises:
-            ContractBroken: an answer that the contract rules out.
+            ContractViolation: a response breaks the contract.
         """
         actions: list[tuple[Callable[[], None], int]] = [
             (self._create, 15),
-            (self._change, 45),
-            (self._read, 25),
-            (self._browse, 10),
+            (self._update, 45),
+            (self._get, 25),
+            (self._list, 10),
             (self._delete, 5),
         ]
         for _ in range(operations):
@@ -153,120 +166,119 @@ class Client:
             "period": "yearly",
             "features": ["One"],
         }
-        for reply in self._attempts("create", {HTTPStatus.CONFLICT}):
-            response = reply(lambda: self._functions.create(body, {"Idempotency-Key": key}))
+        for send in self._attempts("create", {HTTPStatus.CONFLICT}):
+            response = send(lambda: self._functions.create(body, {"Idempotency-Key": key}))
             if response is None or response.status == HTTPStatus.CONFLICT:
                 continue
             product_id = response.json()["productId"]
-            with self._ledger.lock:
-                self._ledger.replays += "Idempotency-Replayed" in response.headers
-                if product_id in self._ledger.products:
-                    raise ContractBroken(f"The id {product_id} was given twice.")
-                self._ledger.products[product_id] = Record()
+            with self._records.lock:
+                self._records.replays += "Idempotency-Replayed" in response.headers
+                if product_id in self._records.products:
+                    raise ContractViolation(f"The id {product_id} was assigned twice.")
+                self._records.products[product_id] = ProductRecord()
             return
 
-    def _change(self) -> None:
-        """Add a token to a description: a change that is lost, or made twice, shows for ever."""
-        product_id = self._some_product()
+    def _update(self) -> None:
+        """Append a marker to a description, so that a lost or repeated change stays visible."""
+        product_id = self._random_product()
         if product_id is None:
             return
-        token = f"{self._random.getrandbits(48):012x}"
-        record = self._ledger.products[product_id]
-        tried = False
-        for reply in self._attempts(
+        marker = f"{self._random.getrandbits(48):012x}"
+        record = self._records.products[product_id]
+        attempted = False
+        for send in self._attempts(
             "update", {HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED}
         ):
-            found = self._settled(
+            current = self._known_outcome(
                 "get", lambda: self._functions.get(product_id), {HTTPStatus.NOT_FOUND}
             )
-            if found.status == HTTPStatus.NOT_FOUND:
-                with self._ledger.lock:
+            if current.status == HTTPStatus.NOT_FOUND:
+                with self._records.lock:
                     self._require_deletion(product_id)
-                    if tried:
-                        record.uncertain.add(token)
+                    if attempted:
+                        record.uncertain.add(marker)
                 return
-            description = found.json()["description"]
-            if token in description:
-                with self._ledger.lock:
-                    record.tokens.add(token)
+            description = current.json()["description"]
+            if marker in description:
+                with self._records.lock:
+                    record.confirmed.add(marker)
                 return
-            if len(description) + _TOKEN_LENGTH > _LONGEST_DESCRIPTION:
+            if len(description) + _MARKER_LENGTH > _MAX_DESCRIPTION:
                 return
-            tried = True
-            change = partial(
+            attempted = True
+            update = partial(
                 self._functions.update,
                 product_id,
-                {"description": f"{description} {token}"},
-                {"If-Match": found.headers["ETag"]},
+                {"description": f"{description} {marker}"},
+                {"If-Match": current.headers["ETag"]},
             )
-            response = reply(change)
+            response = send(update)
             if response is not None and response.status == HTTPStatus.OK:
-                with self._ledger.lock:
-                    record.tokens.add(token)
+                with self._records.lock:
+                    record.confirmed.add(marker)
                 return
 
-    def _read(self) -> None:
-        product_id = self._some_product()
+    def _get(self) -> None:
+        product_id = self._random_product()
         if product_id is None:
             return
-        found = self._settled(
+        response = self._known_outcome(
             "get", lambda: self._functions.get(product_id), {HTTPStatus.NOT_FOUND}
         )
-        if found.status == HTTPStatus.NOT_FOUND:
-            with self._ledger.lock:
+        if response.status == HTTPStatus.NOT_FOUND:
+            with self._records.lock:
                 self._require_deletion(product_id)
             return
-        version = int(found.headers["ETag"].strip('"'))
-        if version < self._seen.get(product_id, 1):
-            raise ContractBroken(f"{product_id} went back to version {version}.")
-        self._seen[product_id] = version
+        version = int(response.headers["ETag"].strip('"'))
+        if version < self._versions.get(product_id, 1):
+            raise ContractViolation(f"{product_id} went back to version {version}.")
+        self._versions[product_id] = version
 
-    def _browse(self) -> None:
-        page = self._settled("list", lambda: self._functions.list(limit=20), set()).json()
+    def _list(self) -> None:
+        page = self._known_outcome("list", lambda: self._functions.list(limit=20), set()).json()
         ids = [product["productId"] for product in page["products"]]
         if len(ids) != len(set(ids)):
-            raise ContractBroken("A page shows a product twice.")
+            raise ContractViolation("A page contains a product twice.")
 
     def _delete(self) -> None:
-        product_id = self._some_product()
+        product_id = self._random_product()
         if product_id is None:
             return
-        with self._ledger.lock:
-            self._ledger.products[product_id].deleted = True  # others may see it from now on
-        self._settled("delete", lambda: self._functions.delete(product_id), set())
+        with self._records.lock:
+            self._records.products[product_id].deleted = True  # other clients may now get a 404
+        self._known_outcome("delete", lambda: self._functions.delete(product_id), set())
 
-    def _some_product(self) -> str | None:
-        with self._ledger.lock:
-            active = [name for name, each in self._ledger.products.items() if not each.deleted]
-        # The latest few, so that clients meet at the same products.
+    def _random_product(self) -> str | None:
+        with self._records.lock:
+            active = [name for name, each in self._records.products.items() if not each.deleted]
+        # Only the newest ten, so that several clients change the same product.
         return self._random.choice(active[-10:]) if active else None
 
     def _require_deletion(self, product_id: str) -> None:
-        if not self._ledger.products[product_id].deleted:
-            raise ContractBroken(f"{product_id} is gone, and nobody has deleted it.")
+        if not self._records.products[product_id].deleted:
+            raise ContractViolation(f"{product_id} is missing, but no client deleted it.")
 
-    def _settled(
+    def _known_outcome(
         self, operation: str, call: Callable[[], FunctionResponse], expected: Collection[int]
     ) -> FunctionResponse:
-        for reply in self._attempts(operation, expected):
-            response = reply(call)
+        """Retry a call until its outcome is known."""
+        for send in self._attempts(operation, expected):
+            response = send(call)
             if response is not None:
                 return response
         raise AssertionError("unreachable: the attempts end with an exception")
 
-    def _attempts(
-        self, operation: str, expected: Collection[int]
-    ) -> Iterator[Callable[[Callable[[], FunctionResponse]], FunctionResponse | None]]:
-        """Ways to send one attempt; each gives None where the outcome is unknown."""
+    def _attempts(self, operation: str, expected: Collection[int]) -> Iterator[SendAttempt]:
+        """Yield a function that sends one attempt, with a random pause before each retry."""
 
         def send(call: Callable[[], FunctionResponse]) -> FunctionResponse | None:
             started = time.monotonic()
             response = call()
-            took = time.monotonic() - started
-            with self._ledger.lock:
-                self._ledger.statuses[f"{operation} {response.status}"] += 1
-            if took > _LONGEST_SECONDS:
-                raise ContractBroken(f"{operation} took {took:.1f} seconds.")
+            seconds = time.monotonic() - started
+            with self._records.lock:
+                self._records.statuses[f"{operation} {response.status}"] += 1
+            if seconds > _MAX_RESPONSE_SECONDS:
+                raise ContractViolation(f"{operation} took {seconds:.1f} seconds.")
             if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
                 return None
             if response.status not in {
@@ -275,144 +287,149 @@ class Client:
                 HTTPStatus.CREATED,
                 HTTPStatus.NO_CONTENT,
             }:
-                raise ContractBroken(f"{operation} answered {response.status}: {response.body}")
+                raise ContractViolation(f"{operation} returned {response.status}: {response.body}")
             return response
 
-        for attempt in range(_PATIENCE):
+        for attempt in range(_MAX_ATTEMPTS):
             if attempt:
-                time.sleep(self._random.uniform(0, _PAUSE_SECONDS))
+                time.sleep(self._random.uniform(0, _MAX_PAUSE_SECONDS))
             yield send
-        raise ContractBroken(f"{operation} did not succeed in {_PATIENCE} attempts.")
+        raise ContractViolation(f"{operation} did not succeed in {_MAX_ATTEMPTS} attempts.")
 
 
-def soak(functions: Functions, operations: int, clients: int, seed: int) -> Ledger:
-    """Let clients work side by side, and return what they know in the end.
+def soak(functions: Functions, operations: int, clients: int, seed: int) -> ClientRecords:
+    """Run clients in parallel, and return their records.
 
     Raises:
-        ContractBroken: an answer that the contract rules out.
+        ContractViolation: a response breaks the contract.
     """
-    ledger = Ledger()
+    records = ClientRecords()
     with ThreadPoolExecutor(clients) as pool:
-        work = [
-            pool.submit(Client(functions, ledger, seed + number).work, operations // clients)
+        futures = [
+            pool.submit(Client(functions, records, seed + number).run, operations // clients)
             for number in range(clients)
         ]
-        for each in work:
-            each.result()
-    return ledger
+        for future in futures:
+            future.result()
+    return records
 
 
-def differences(ledger: Ledger, behind: ProductRepository) -> list[str]:
-    """What the catalogue holds otherwise than the clients know, a sentence each.
+def differences(records: ClientRecords, repository: ProductRepository) -> list[str]:
+    """Return one sentence for each difference between the table and the clients' records.
 
-    Args:
-        ledger: what the clients know.
-        behind: the catalogue, past whatever misbehaves.
+    `repository` must read the table without faults.
     """
     found: list[str] = []
-    listed = {product.product_id: product for product in _all_active(behind)}
-    known = {name for name, record in ledger.products.items() if not record.deleted}
-    found += [f"{name} is in the list, and no client knows it." for name in listed.keys() - known]
+    listed = {product.product_id: product for product in _active_products(repository)}
+    known = {name for name, record in records.products.items() if not record.deleted}
+    found += [f"{name} is in the list, but no client knows it." for name in listed.keys() - known]
     found += [f"{name} is missing from the list." for name in known - listed.keys()]
     names = collections.Counter(product.name for product in listed.values())
-    found += [f"{count} products were made for one key." for count in names.values() if count > 1]
-    for product_id, record in ledger.products.items():
-        product = behind.get(product_id)
+    found += [f"{count} products exist for one key." for count in names.values() if count > 1]
+    for product_id, record in records.products.items():
+        product = repository.get(product_id)
         if product is None:
             found.append(f"{product_id} was lost.")
         else:
-            found += _faults_of(product, record)
+            found += _product_differences(product, record)
     return found
 
 
-def _faults_of(product: Product, record: Record) -> Iterator[str]:
-    tokens = product.description.split()[1:]
-    if len(tokens) != len(set(tokens)):
-        yield f"{product.product_id} holds a change twice."
-    if lost := record.tokens - set(tokens):
+def _product_differences(product: Product, record: ProductRecord) -> Iterator[str]:
+    markers = product.description.split()[1:]
+    if len(markers) != len(set(markers)):
+        yield f"{product.product_id} contains a change twice."
+    if lost := record.confirmed - set(markers):
         yield f"{product.product_id} lost {len(lost)} changes."
-    if strange := set(tokens) - record.tokens - record.uncertain:
-        yield f"{product.product_id} holds {len(strange)} changes that no client knows."
+    if unknown := set(markers) - record.confirmed - record.uncertain:
+        yield f"{product.product_id} contains {len(unknown)} changes that no client knows."
     if product.active == record.deleted:
-        yield f"{product.product_id} is {'active' if product.active else 'deleted'}, wrongly."
-    if product.version != 1 + len(tokens) + record.deleted:
-        yield f"{product.product_id} counts {product.version} for {len(tokens)} changes."
+        yield (
+            f"{product.product_id} is {'active' if product.active else 'deleted'},"
+            " unlike in the records."
+        )
+    if product.version != 1 + len(markers) + record.deleted:
+        yield f"{product.product_id} has version {product.version} after {len(markers)} changes."
 
 
-def _all_active(behind: ProductRepository) -> Iterator[Product]:
+def _active_products(repository: ProductRepository) -> Iterator[Product]:
     after: Cursor | None = None
-    while page := behind.page(SortOrder.OLDEST_FIRST, after, 100):
+    while page := repository.page(SortOrder.OLDEST_FIRST, after, 100):
         yield from page
         after = Cursor(page[-1].created_at, page[-1].product_id)
 
 
 @contextmanager
-def _functions_behind(weather: Weather, endpoint_url: str, name: str) -> Iterator[Functions]:
-    """The functions, with the weather between them and a new table."""
+def _functions_with_faults(
+    injector: FaultInjector, endpoint_url: str, name: str
+) -> Iterator[Functions]:
+    """Yield the functions on a new table, with the injector between them."""
     create_table(endpoint_url, name)
     os.environ.update(function_environment(endpoint_url, name))
-    functions = {
-        each: importlib.import_module(f"product_lambda.handlers.{each}") for each in FUNCTIONS
-    }
+    handlers = {each: importlib.import_module(f"product_lambda.handlers.{each}") for each in ROUTES}
     entry = importlib.import_module("product_lambda.handlers.entry")
-    with faulty_dynamodb(endpoint_url, weather.strike) as proxy:
+    with faulty_dynamodb(endpoint_url, injector.handle) as proxy:
         vars(entry)["TABLE"] = open_table(name, REGION, proxy.endpoint_url)
-        yield Functions(functions)
+        yield Functions(handlers)
 
 
 def main() -> int:
-    """Soak as the command line asks; 1 where the catalogue and the clients disagree."""
+    """Run the soak test, and return 1 when the table differs from the clients' records."""
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
-    parser.add_argument("--operations", type=int, default=50_000)
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--operations", type=int, default=50_000, help="number of operations")
+    parser.add_argument("--clients", type=int, default=8, help="number of parallel clients")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=random.SystemRandom().randrange(10**6),
+        help="seed of operations and faults",
+    )
     options = parser.parse_args()
 
-    logging.disable(logging.CRITICAL)  # a line for each of thousands of faults tells nothing
-    weather = Weather(options.seed)
+    logging.disable(logging.CRITICAL)  # otherwise every fault would print a stack trace
+    injector = FaultInjector(options.seed)
     statuses: collections.Counter[str] = collections.Counter()
-    disagreements: list[str] = []
+    found: list[str] = []
     products = changes = replays = 0
-    rounds = -(-options.operations // _OPERATIONS_A_ROUND)
+    rounds = -(-options.operations // _OPERATIONS_PER_ROUND)
     print(f"Seed {options.seed}: {options.operations} operations by {options.clients} clients.")
     with tempfile.TemporaryDirectory() as folder, Engine(Path(folder)) as engine:
         for number in range(rounds):
             name = f"{_TABLE}-{number}"
-            with _functions_behind(weather, engine.endpoint_url, name) as functions:
-                ledger = soak(
+            with _functions_with_faults(injector, engine.endpoint_url, name) as functions:
+                records = soak(
                     functions,
                     options.operations // rounds,
                     options.clients,
                     options.seed + number * options.clients,
                 )
-            table_behind = open_table(name, REGION, engine.endpoint_url)
-            disagreements += differences(ledger, ProductRepository(table_behind, Deadline(600)))
-            statuses += ledger.statuses
-            products += len(ledger.products)
-            changes += sum(len(record.tokens) for record in ledger.products.values())
-            replays += ledger.replays
-            print(
-                f"Round {number + 1} of {rounds}: {len(disagreements)} disagreements.", flush=True
-            )
-    for line in disagreements:
+            direct_table = open_table(name, REGION, engine.endpoint_url)
+            found += differences(records, ProductRepository(direct_table, Deadline(600)))
+            statuses += records.statuses
+            products += len(records.products)
+            changes += sum(len(record.confirmed) for record in records.products.values())
+            replays += records.replays
+            print(f"Round {number + 1} of {rounds}: {len(found)} differences.", flush=True)
+    for line in found:
         print(line)
     summary = (
-        f"{options.operations:,} operations by {options.clients} clients at once, seed"
-        f" {options.seed}: {products:,} products created ({replays:,} answers were replays),"
-        f" {changes:,} changes confirmed, **{len(disagreements)} disagreements** between the"
-        " clients' records and the catalogue."
+        f"- {options.operations:,} operations by {options.clients} parallel clients,"
+        f" seed {options.seed}\n"
+        f"- {products:,} products created ({replays:,} responses were replays),"
+        f" {changes:,} changes confirmed\n"
+        f"- **{len(found)} differences** between the records of the clients and the table"
     )
-    parts = [
-        summary,
-        table(("what happened to requests to DynamoDB", "times"), _counted(weather.seen)),
-        table(("what the clients were answered", "times"), _counted(statuses)),
+    tables = [
+        table(("requests to DynamoDB", "count"), _rows(injector.injected)),
+        table(("responses to clients", "count"), _rows(statuses)),
     ]
-    write_section(RELIABILITY, "soak", "\n\n".join(parts))
+    write_section(RELIABILITY, "soak", summary)
+    write_section(FIGURES, "soak", "\n\n".join(tables))
     print(summary.replace("*", ""))
-    return 1 if disagreements else 0
+    return 1 if found else 0
 
 
-def _counted(counter: collections.Counter[str]) -> list[tuple[str, str]]:
+def _rows(counter: collections.Counter[str]) -> list[tuple[str, str]]:
     return [(name, f"{count:,}") for name, count in counter.most_common()]
 
 

@@ -1,6 +1,6 @@
-"""Drives the service with random requests beside a model of the catalogue, which is plain dicts.
+"""Sends random requests to the service and to a model of plain dictionaries.
 
-The model says what each request must answer; it knows nothing of how the service is built.
+The model predicts each response; it knows nothing about the implementation of the service.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from product_lambda.models.product import (
     ProductDraft,
     SortOrder,
 )
-from product_lambda.services.product_service import ProductStore, ProductService
+from product_lambda.services.product_service import ProductService, ProductStore
 from tests.support.products import draft
 
 IDS = st.sampled_from([*(f"PROD-{number:03}" for number in range(1, 9)), "PROD-X", "PROD-Y"])
@@ -51,58 +51,58 @@ NAMES = {"name": "name", "price": "price", "setupFee": "setup_fee", "features": 
 
 
 @dataclass
-class Remembered:
-    """What the model knows of an idempotency key."""
+class KeyRecord:
+    """The model of an idempotency record."""
 
-    wanted: ProductDraft
+    draft: ProductDraft
     product: Product
     until: datetime
 
 
 class CatalogueMachine(RuleBasedStateMachine):
-    """One service and its model, from an empty catalogue on."""
+    """One service and its model; both start with an empty catalogue."""
 
     def __init__(self) -> None:
         super().__init__()
         self.moment = datetime(2026, 1, 31, tzinfo=UTC)
-        self.service = ProductService(self.empty_catalogue(), lambda: self.moment)
+        self.service = ProductService(self.empty_store(), lambda: self.moment)
         self.products: dict[str, Product] = {}
-        self.keys: dict[str, Remembered] = {}
+        self.keys: dict[str, KeyRecord] = {}
         self.number = 0
 
-    def empty_catalogue(self) -> ProductStore:
-        """What the service is to work on."""
+    def empty_store(self) -> ProductStore:
+        """Return the store of the service."""
         raise NotImplementedError
 
     def tick(self) -> str:
-        """Let a second pass, so that no two products are of the same moment."""
+        """Advance the clock by a second, so that no two products have the same timestamp."""
         self.moment += timedelta(seconds=1)
         return self.moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 
-    @rule(wanted=DRAFTS, key=KEYS)
-    def create(self, wanted: ProductDraft, key: str | None) -> None:
+    @rule(draft=DRAFTS, key=KEYS)
+    def create(self, draft: ProductDraft, key: str | None) -> None:
         now = self.tick()
-        response = told(lambda: self.service.create_product(wanted, key, "author"))
+        response = outcome(lambda: self.service.create_product(draft, key, "author"))
         earlier = self.keys.get(key) if key else None
         if earlier and self.moment < earlier.until:
-            if earlier.wanted == wanted:
+            if earlier.draft == draft:
                 assert response == (earlier.product, True)
             else:
                 assert response is IdempotencyKeyReusedException
             return
-        product_id = wanted.product_id or self.next_id()
+        product_id = draft.product_id or self.next_id()
         if product_id in self.products:
             assert response is DuplicateProductException
             return
         created = Product(
             product_id=product_id,
-            name=wanted.name,
-            description=wanted.description,
-            price=wanted.price,
-            setup_fee=wanted.setup_fee,
-            currency=wanted.currency,
-            period=wanted.period,
-            features=wanted.features,
+            name=draft.name,
+            description=draft.description,
+            price=draft.price,
+            setup_fee=draft.setup_fee,
+            currency=draft.currency,
+            period=draft.period,
+            features=draft.features,
             active=True,
             version=1,
             created_at=now,
@@ -111,10 +111,10 @@ class CatalogueMachine(RuleBasedStateMachine):
         assert response == (created, False)
         self.products[product_id] = created
         if key:
-            self.keys[key] = Remembered(wanted, created, self.moment + timedelta(hours=24))
+            self.keys[key] = KeyRecord(draft, created, self.moment + timedelta(hours=24))
 
     def next_id(self) -> str:
-        """The id that leaping over taken numbers ends at."""
+        """Return the id that the service reaches by skipping taken numbers."""
         step = 1
         self.number += step
         while f"PROD-{self.number:03}" in self.products:
@@ -127,7 +127,7 @@ class CatalogueMachine(RuleBasedStateMachine):
         self, product_id: str, changes: dict[str, Any], expected: frozenset[int] | None
     ) -> None:
         now = self.tick()
-        response = told(
+        response = outcome(
             lambda: self.service.update_product(product_id, changes, expected, "author")
         )
         product = self.products.get(product_id)
@@ -136,17 +136,17 @@ class CatalogueMachine(RuleBasedStateMachine):
         elif expected is not None and product.version not in expected:
             assert response is PreconditionFailedException
         else:
-            members: dict[str, Any] = {NAMES[name]: value for name, value in changes.items()}
-            if "features" in members:
-                members["features"] = tuple(members["features"])
-            changed = replace(product, **members, version=product.version + 1, updated_at=now)
+            fields: dict[str, Any] = {NAMES[name]: value for name, value in changes.items()}
+            if "features" in fields:
+                fields["features"] = tuple(fields["features"])
+            changed = replace(product, **fields, version=product.version + 1, updated_at=now)
             assert response == changed
             self.products[product_id] = changed
 
     @rule(product_id=IDS, expected=EXPECTED)
     def delete(self, product_id: str, expected: frozenset[int] | None) -> None:
         now = self.tick()
-        response = told(lambda: self.service.delete_product(product_id, expected, "author"))
+        response = outcome(lambda: self.service.delete_product(product_id, expected, "author"))
         product = self.products.get(product_id)
         if product is None:
             assert response is ProductNotFoundException
@@ -161,7 +161,7 @@ class CatalogueMachine(RuleBasedStateMachine):
 
     @rule(product_id=IDS)
     def get(self, product_id: str) -> None:
-        response = told(lambda: self.service.get_product(product_id))
+        response = outcome(lambda: self.service.get_product(product_id))
         product = self.products.get(product_id)
         if product is None or not product.active:
             assert response is ProductNotFoundException
@@ -170,7 +170,7 @@ class CatalogueMachine(RuleBasedStateMachine):
 
     @rule(sort=st.sampled_from(SortOrder), limit=st.integers(1, 4), offset=st.integers(0, 6))
     def walk(self, sort: SortOrder, limit: int, offset: int) -> None:
-        """From an offset on, page by page to the end."""
+        """Read from an offset to the end, page by page."""
         expected = self.active(sort)[offset:]
         page = self.service.list_products(PageRequest(limit, sort, offset, None))
         pages = [page]
@@ -192,7 +192,7 @@ class CatalogueMachine(RuleBasedStateMachine):
         assert found.next_cursor is None
 
     def active(self, sort: SortOrder) -> list[Product]:
-        """The model's list."""
+        """Return the list of the model."""
         return sorted(
             (product for product in self.products.values() if product.active),
             key=lambda product: product.created_at,
@@ -200,9 +200,9 @@ class CatalogueMachine(RuleBasedStateMachine):
         )
 
 
-def told(request: Callable[[], object]) -> object:
-    """What a request returns, or the kind of fault that it raises."""
+def outcome(request: Callable[[], object]) -> object:
+    """Return the result of a request, or the class of its exception."""
     try:
         return request()
-    except ProductServiceException as fault:
-        return type(fault)
+    except ProductServiceException as error:
+        return type(error)

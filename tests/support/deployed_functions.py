@@ -1,6 +1,6 @@
-"""Our functions as they are deployed: their zips, unpacked, and AWS's runtime client to run them.
+"""Builds the functions as they are deployed: unpacked zips, and AWS's runtime client.
 
-Everything is built for this machine and unpacked as Lambda unpacks it.
+Everything is built for the architecture of this machine.
 """
 
 import importlib.metadata
@@ -22,24 +22,24 @@ ARCH = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm64": "arm
 ]
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
 TUNING: Mapping[str, str] = {"MALLOC_ARENA_MAX": "1", "TOKIO_WORKER_THREADS": "1"}
-"""The environment variables of our functions beside their settings (terraform/lambda.tf)."""
+"""Environment variables of the deployed functions, besides their settings (terraform/lambda.tf)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A deployment package: its zip, and the folder that it is unpacked in."""
+    """A deployment package: its zip, and the folder of its unpacked files."""
 
     zip_file: Path
     folder: Path
 
     @property
     def zip_bytes(self) -> int:
-        """The size of the zip."""
+        """Return the size of the zip."""
         return self.zip_file.stat().st_size
 
 
 def our_functions(folder: Path) -> dict[str, Function]:
-    """Build and unpack our functions; by operation."""
+    """Build and unpack the functions of this service; return them by operation."""
     python = runtime_python(folder / "runtime")
     ours = our_packages(folder)
     return {
@@ -49,19 +49,19 @@ def our_functions(folder: Path) -> dict[str, Function]:
 
 
 def our_function(python: Path, package: Package, operation: str) -> Function:
-    """The function of an operation, in its unpacked package."""
+    """Return the function of an operation in its unpacked package."""
     return Function(
         python, package.folder, f"product_lambda.handlers.{FUNCTIONS[operation]}.handler"
     )
 
 
 def deployed_environment(endpoint_url: str, table: str) -> dict[str, str]:
-    """The environment variables of a function of ours that uses `table`."""
+    """Return the environment variables of a deployed function that uses `table`."""
     return {**function_environment(endpoint_url, table), **TUNING}
 
 
 def runtime_python(folder: Path) -> Path:
-    """Make an environment that holds only AWS's runtime client; return its interpreter."""
+    """Create an environment with only AWS's runtime client, and return its interpreter."""
     venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
     python = folder / "bin" / "python"
     site_packages = folder / "lib" / "python3.12" / "site-packages"
@@ -73,7 +73,7 @@ def runtime_python(folder: Path) -> Path:
 
 
 def our_packages(folder: Path) -> dict[str, Package]:
-    """Build and unpack our zips; by the function's name."""
+    """Build and unpack the zips of this service; return them by function name."""
     zips = packages.build(ARCH, folder / "zips")
     return {each.stem: unpacked(each, folder) for each in zips}
 
@@ -81,7 +81,7 @@ def our_packages(folder: Path) -> dict[str, Package]:
 def copy_distributions(
     distributions: Iterable[importlib.metadata.Distribution], folder: Path
 ) -> None:
-    """Copy the files of installed packages, without the bytecode that this machine compiled."""
+    """Copy the files of installed packages, without compiled bytecode."""
     for distribution in distributions:
         for path in distribution.files or ():
             if "__pycache__" not in path.parts and ".." not in path.parts:
@@ -91,7 +91,7 @@ def copy_distributions(
 
 
 def unpacked(zip_file: Path, folder: Path) -> Package:
-    """Unpack a zip below `folder`."""
+    """Unpack a zip below `folder` and return both."""
     target = folder / "unpacked" / zip_file.stem
     with zipfile.ZipFile(zip_file) as archive:
         archive.extractall(target)

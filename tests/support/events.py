@@ -1,4 +1,4 @@
-"""Makes the events that API Gateway hands to the functions, and reads what they hand back.
+"""Makes events of API Gateway for the functions, and reads the functions' responses.
 
 Source: Amazon API Gateway Developer Guide, "Set up Lambda proxy integrations in API Gateway".
 """
@@ -20,24 +20,24 @@ API_KEY_VALUE = "the-value-of-the-api-key"
 
 @dataclass(frozen=True, slots=True)
 class FunctionResponse:
-    """What a function answered."""
+    """The response of a function."""
 
     status: int
     headers: Mapping[str, str]
     body: str
 
     def json(self) -> Any:
-        """The body's document, its numbers with a fraction as Decimal."""
+        """Return the document in the body; numbers with a fraction become Decimal."""
         return simplejson.loads(self.body, use_decimal=True)
 
     def problem(self) -> str:
-        """The last part of the problem type."""
+        """Return the last part of the problem type."""
         assert self.headers["Content-Type"] == "application/problem+json"
         kind: str = self.json()["type"]
         return kind.removeprefix("tag:kimmyai.io,2026:")
 
     def errors(self) -> list[tuple[str, str]]:
-        """What a problem document complains about: field and message."""
+        """Return the errors of a problem document: field and message."""
         return [(error["field"], error["message"]) for error in self.json()["errors"]]
 
 
@@ -48,7 +48,7 @@ def gateway_event(
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
-    """A REST API proxy event with what the functions read of it."""
+    """Return a REST API proxy event with the parts that the functions read."""
     parameters = {name: str(value) for name, value in (query or {}).items()}
     lines = {"x-api-key": API_KEY_VALUE, **(headers or {})}
     return {
@@ -68,21 +68,21 @@ def gateway_event(
 
 
 def as_json(document: object) -> str:
-    """JSON text; a Decimal keeps its digits."""
+    """Return JSON text; a Decimal keeps its digits."""
     return simplejson.dumps(document, use_decimal=True)
 
 
 class Functions:
-    """The five functions, called as Lambda calls them."""
+    """The five functions, called like Lambda calls them."""
 
     def __init__(self, handlers: Mapping[str, ModuleType]) -> None:
         self._handlers = handlers
 
     def call(self, name: str, event: Any) -> FunctionResponse:
-        """Call a function with an event as it stands."""
+        """Call a function with an unchanged event."""
         response = self._handlers[name].handler(event, object())
         assert response["isBase64Encoded"] is False
-        # Lambda's runtime encodes a response this way; text that is not Unicode would end it.
+        # Lambda's runtime encodes a response like this, and text with a lone surrogate would fail.
         simplejson.dumps(response, ensure_ascii=False).encode("utf-8")
         return FunctionResponse(response["statusCode"], response["headers"], response["body"])
 
@@ -97,14 +97,14 @@ class Functions:
     def create(
         self, document: object, headers: Mapping[str, str] | None = None
     ) -> FunctionResponse:
-        """POST /products; text goes as it is, anything else as JSON."""
+        """POST /products; text is sent unchanged, anything else as JSON."""
         body = document if isinstance(document, str) else as_json(document)
         return self.call("create_product", gateway_event(body=body, headers=headers))
 
     def update(
         self, product_id: str, document: object, headers: Mapping[str, str] | None = None
     ) -> FunctionResponse:
-        """PUT /products/{productId}; text goes as it is, anything else as JSON."""
+        """PUT /products/{productId}; text is sent unchanged, anything else as JSON."""
         body = document if isinstance(document, str) else as_json(document)
         event = gateway_event(product_id=product_id, body=body, headers=headers)
         return self.call("update_product", event)
@@ -115,7 +115,7 @@ class Functions:
 
 
 def errors_found_by(check: Callable[[], object]) -> tuple[FieldError, ...] | None:
-    """The faults that a check reports; None where it finds none."""
+    """Return the errors of a check; None if there are none."""
     try:
         check()
     except ValidationException as rejected:
@@ -123,8 +123,8 @@ def errors_found_by(check: Callable[[], object]) -> tuple[FieldError, ...] | Non
     return None
 
 
-def http_request(**members: Any) -> HttpRequest:
-    """A request as the functions read it; `members` replace what it holds."""
+def http_request(**fields: Any) -> HttpRequest:
+    """Return a parsed request; `fields` replace its defaults."""
     return HttpRequest(
         **{
             "request_id": REQUEST_ID,
@@ -134,6 +134,6 @@ def http_request(**members: Any) -> HttpRequest:
             "query": {},
             "headers": {},
             "body": b"",
-            **members,
+            **fields,
         }
     )

@@ -1,6 +1,7 @@
-"""A product API in memory, on loopback, for the faults that a healthy one cannot be made to show.
+"""A product API in memory, on loopback, for faults that a test cannot inject into the real API.
 
-It plays only what the scripts rely on; the scripts' tests of ordinary use run on the real API.
+It implements only what the commands need. The commands' tests of normal use also run on the real
+API.
 """
 
 import threading
@@ -21,7 +22,7 @@ PROBLEM = "tag:kimmyai.io,2026:"
 
 
 class Target(Protocol):
-    """An API that a script can be pointed at: this one, or a real one."""
+    """An API that a command can use: this one, or the real one."""
 
     base_url: str
     api_key: str
@@ -29,7 +30,7 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class FakeResponse:
-    """An answer of the API."""
+    """A response of the fake API."""
 
     status: int
     body: object = None
@@ -37,17 +38,17 @@ class FakeResponse:
 
 
 class Fault(Enum):
-    """What a broken API does with a request instead of answering it."""
+    """A fault that a test injects into the next request."""
 
-    NONE = auto()  # answers
-    HANG = auto()  # keeps the request until `release` is set, then does it with no one listening
-    LOSE_ANSWER = auto()  # does what is asked, and closes the connection
-    DROP = auto()  # closes the connection
+    NONE = auto()  # no fault
+    HANG = auto()  # hold the request until `release` is set, then execute it without a response
+    LOSE_RESPONSE = auto()  # execute the request, then close the connection
+    DROP = auto()  # close the connection
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request that arrived."""
+    """A request that the fake API received."""
 
     method: str
     path: str
@@ -56,7 +57,7 @@ class Request:
 
 
 def problem(status: int, kind: str, detail: str, **headers: str) -> FakeResponse:
-    """Give a problem document."""
+    """Build a response with a problem document."""
     body = {"type": PROBLEM + kind, "title": kind, "status": status, "detail": detail}
     return FakeResponse(
         status, body | {"instance": "request-1"}, {"X-Request-Id": "request-1"} | headers
@@ -64,9 +65,9 @@ def problem(status: int, kind: str, detail: str, **headers: str) -> FakeResponse
 
 
 class FakeProductApi:
-    """The products of one test, the requests that came, and the faults that are still to come.
+    """The state of one fake API: its products, the requests received, and the faults to inject.
 
-    A fault is used up by the next request, or by the next one of `method` when given as a pair.
+    Each fault applies to one request: the next one, or the next one with its method.
     """
 
     def __init__(self) -> None:
@@ -82,24 +83,24 @@ class FakeProductApi:
         self._lock = threading.Lock()
 
     def fail_next(self, fault: FakeResponse | Fault, *, method: str = "", times: int = 1) -> None:
-        """Answer the next requests, of that method or of any, with this instead."""
+        """Inject a fault into, or send this response to, the next requests (of that method)."""
         self.faults.extend([(method, fault)] * times)
 
     def let_pass(self, *, method: str) -> None:
-        """Let the next request of that method pass before the faults that are given later."""
+        """Handle the next request of that method normally; faults added later come after it."""
         self.faults.append((method, Fault.NONE))
 
     def wait_for_hanging_request(self) -> None:
-        """Wait until a request has come that is kept."""
-        assert self.hanging.acquire(timeout=15), "no request came that should hang"
+        """Wait until a request hangs."""
+        assert self.hanging.acquire(timeout=15), "no request hangs"
 
     def finish_hanging_request(self) -> None:
-        """Let the kept request be done, and wait until it is."""
+        """Release the hanging request, and wait until it is executed."""
         self.release.set()
-        assert self.done.acquire(timeout=15), "the request that hung was not done"
+        assert self.done.acquire(timeout=15), "the hanging request was not executed"
 
     def fault_for(self, request: Request) -> FakeResponse | Fault | None:
-        """Take note of a request, and give the fault that is meant for it."""
+        """Record a request, and return the fault to inject into it."""
         with self._lock:
             self.requests.append(request)
             for method, fault in self.faults:
@@ -109,15 +110,15 @@ class FakeProductApi:
         return None
 
     def methods(self) -> list[str]:
-        """Give the methods of the requests that arrived, in their order."""
+        """Return the methods of the requests received, in order."""
         return [request.method for request in self.requests]
 
     def active(self) -> dict[str, dict[str, Any]]:
-        """Give the products that a client can see."""
+        """Return the active products by id."""
         return {key: product for key, product in self.products.items() if product["active"]}
 
-    def reply(self, request: Request) -> FakeResponse:
-        """Do what a healthy API does."""
+    def respond(self, request: Request) -> FakeResponse:
+        """Execute a request as the real API does, and return the response."""
         with self._lock:
             if request.method != "GET" and request.headers.get("x-api-key") != API_KEY:
                 return problem(403, "forbidden", "A valid API key is needed to write.")
@@ -149,10 +150,10 @@ class FakeProductApi:
         self.products[product_id] = {"currency": "ZAR"} | request.body
         self.products[product_id] |= {"active": True, "version": 1}
         headers = {"ETag": '"1"', "Location": f"/v1.0/products/{product_id}"}
-        reply = FakeResponse(201, dict(self.products[product_id]), headers)
+        response = FakeResponse(201, dict(self.products[product_id]), headers)
         if key:
-            self._replays[key] = reply
-        return reply
+            self._replays[key] = response
+        return response
 
     def _one(self, request: Request, product_id: str) -> FakeResponse:
         product = self.products.get(product_id)
@@ -181,9 +182,9 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet for an answer: two would wait for each other's acknowledgement
+    wbufsize = -1  # one packet for each response: the second of two would wait for an ACK
 
-    def _answer(self) -> None:
+    def _handle(self) -> None:
         payload = self.rfile.read(int(self.headers.get("content-length", 0)))
         body = simplejson.loads(payload, parse_float=Decimal) if payload else None
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -191,31 +192,31 @@ class _Handler(BaseHTTPRequestHandler):
         api = self.server.api
         match api.fault_for(request):
             case None | Fault.NONE:
-                self._send(api.reply(request))
-            case FakeResponse() as reply:
-                self._send(reply)
+                self._send(api.respond(request))
+            case FakeResponse() as response:
+                self._send(response)
             case fault:
                 self.close_connection = True
-                self._break(request, fault)
+                self._inject(request, fault)
 
-    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the standard library's names
+    do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - the standard library's names
 
-    def _break(self, request: Request, fault: Fault) -> None:
+    def _inject(self, request: Request, fault: Fault) -> None:
         api = self.server.api
         if fault is Fault.HANG:
             api.hanging.release()
             api.release.wait()
         if fault is not Fault.DROP:
-            api.reply(request)
+            api.respond(request)
             api.done.release()
 
-    def _send(self, reply: FakeResponse) -> None:
-        body = reply.body
+    def _send(self, response: FakeResponse) -> None:
+        body = response.body
         payload = body.encode() if isinstance(body, str) else simplejson.dumps(body).encode()
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
+        self.send_response(response.status)
+        for name, value in response.headers.items():
             self.send_header(name, value)
-        if reply.status == 204:
+        if response.status == 204:
             self.end_headers()
             return
         self.send_header("Content-Length", str(len(payload)))
@@ -223,12 +224,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(payload)
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @contextmanager
 def serving_fake_api() -> Iterator[FakeProductApi]:
-    """Serve a fake API on a free loopback port while the context lasts."""
+    """Serve a fake API on a free loopback port until the context ends."""
     api = FakeProductApi()
     with _Server(api) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -1,7 +1,7 @@
-"""A catalogue in memory, for tests of the rules alone.
+"""A product store in memory, for tests of the rules.
 
 It passes the same contract tests as the real one (tests/integration/test_repository_contract.py),
-so that it cannot promise what DynamoDB does not.
+so it cannot promise more than DynamoDB.
 """
 
 import threading
@@ -25,13 +25,13 @@ from product_lambda.models.product import (
 
 
 class FakeProductStore:
-    """A `Catalogue` that lasts as long as the object.
+    """A `ProductStore` that lives as long as the object.
 
     Attributes:
-        products: by id, the inactive ones too.
-        authors: who wrote each product last, by the product's id.
+        products: by id, including inactive products.
+        authors: the author of each product's last change, by product id.
         records: by the hash of the idempotency key.
-        number: the last number given out.
+        number: the last value of the counter.
     """
 
     def __init__(self) -> None:
@@ -48,18 +48,18 @@ class FakeProductStore:
         newest_first = sort is SortOrder.NEWEST_FIRST
         with self._lock:
             active = [product for product in self.products.values() if product.active]
-        active.sort(key=_place, reverse=newest_first)
+        active.sort(key=_cursor, reverse=newest_first)
         if after is not None:
             active = [
                 product
                 for product in active
-                if (_place(product) < after if newest_first else _place(product) > after)
+                if (_cursor(product) < after if newest_first else _cursor(product) > after)
             ]
         return active[:limit]
 
     def cursor_at(self, sort: SortOrder, offset: int) -> Cursor | None:
         first = self.page(sort, None, offset)
-        return _place(first[-1]) if len(first) == offset else None
+        return _cursor(first[-1]) if len(first) == offset else None
 
     def advance_number(self, step: int) -> int:
         with self._lock:
@@ -122,7 +122,7 @@ class FakeProductStore:
             self.authors[product_id] = author
 
 
-def _place(product: Product) -> Cursor:
+def _cursor(product: Product) -> Cursor:
     return Cursor(product.created_at, product.product_id)
 
 

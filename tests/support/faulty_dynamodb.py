@@ -1,7 +1,7 @@
-"""A loopback server that speaks DynamoDB's protocol badly, on demand.
+"""A loopback server that speaks DynamoDB's protocol and injects faults.
 
-Alone it only fails. In front of a real engine it passes requests on, and fails those it is told to,
-before or after the engine has carried them out. It judges no request.
+Alone, it injects one fault into every request. In front of an engine, it passes requests on and
+injects faults into selected ones, before or after the engine executes them.
 """
 
 import contextlib
@@ -19,17 +19,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 type Fault = Callable[["Exchange"], None]
+"""Handles one request in a faulty way."""
 
-_DRIP_SECONDS = 0.05
+_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request and the connection to answer it on.
+    """One request and the connection for its response.
 
     Attributes:
-        operation: such as `GetItem`.
-        closing: set when the server stops, for faults that never end.
+        operation: the operation of DynamoDB, such as `GetItem`.
+        closing: set when the server stops, so that endless faults end.
+        upstream: host and port of the engine; None without an engine.
     """
 
     operation: str
@@ -40,22 +42,22 @@ class Exchange:
     upstream: str | None
 
     def forward(self) -> tuple[int, dict[str, str], bytes]:
-        """Have the engine carry the request out; its answer."""
-        assert self.upstream, "there is no engine behind this server"
+        """Send the request to the engine, and return status, headers and body of its response."""
+        assert self.upstream, "this server has no engine: pass one to faulty_dynamodb"
         engine = http.client.HTTPConnection(self.upstream, timeout=10)
         with contextlib.closing(engine):
             engine.request("POST", "/", self.request, self.headers)
             response = engine.getresponse()
             return response.status, dict(response.getheaders()), response.read()
 
-    def reply(self, status: int, body: bytes, length: int | None = None) -> None:
-        """Answer; `length` is what the answer claims to be long."""
-        claimed = len(body) if length is None else length
-        self.connection.sendall(_head(status, claimed) + body)
+    def respond(self, status: int, body: bytes, length: int | None = None) -> None:
+        """Send a response; `length` replaces the true value of Content-Length."""
+        declared = len(body) if length is None else length
+        self.connection.sendall(_head(status, declared) + body)
 
-    def drip(self, piece: bytes) -> None:
-        """Send a piece now and then until the server stops or the caller hangs up."""
-        while not self.closing.wait(_DRIP_SECONDS):
+    def send_endlessly(self, piece: bytes) -> None:
+        """Send a piece every 50 ms until the server stops or the client disconnects."""
+        while not self.closing.wait(_PAUSE_SECONDS):
             self.connection.sendall(piece)
 
 
@@ -67,77 +69,77 @@ def _head(status: int, length: int) -> bytes:
     ).encode()
 
 
-def rejected(code: str, message: str = "no", status: int = 400) -> Fault:
-    """An error of DynamoDB's, by its code."""
+def error_response(code: str, message: str = "no", status: int = 400) -> Fault:
+    """Return a fault that responds with an error of DynamoDB, by its code."""
     body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message}
 
     def fault(exchange: Exchange) -> None:
-        exchange.reply(status, json.dumps(body).encode())
+        exchange.respond(status, json.dumps(body).encode())
 
     return fault
 
 
-def answered(body: bytes, status: int = 200) -> Fault:
-    """An answer with this body, whatever was asked."""
+def fixed_response(body: bytes, status: int = 200) -> Fault:
+    """Return a fault that sends the same response to every request."""
 
     def fault(exchange: Exchange) -> None:
-        exchange.reply(status, body)
+        exchange.respond(status, body)
 
     return fault
 
 
 def hang(exchange: Exchange) -> None:
-    """Never answer."""
+    """Send no response."""
     exchange.closing.wait()
 
 
 def reset(exchange: Exchange) -> None:
-    """Break the connection: without time to linger, closing sends an RST."""
+    """Reset the connection: with a linger time of zero, closing sends an RST."""
     exchange.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raise ConnectionAbortedError
 
 
-def hang_up(exchange: Exchange) -> None:
-    """Close the connection without a word."""
+def disconnect(exchange: Exchange) -> None:
+    """Close the connection without a response."""
     exchange.connection.shutdown(socket.SHUT_RDWR)
 
 
 def not_http(exchange: Exchange) -> None:
-    """Answer with what is no HTTP."""
+    """Respond with bytes that are not HTTP."""
     exchange.connection.sendall(b"\x00\xff SSH-2.0-banner\r\n\r\n")
     exchange.connection.shutdown(socket.SHUT_RDWR)
 
 
-def truncated(exchange: Exchange) -> None:
-    """Stop in the middle of the body."""
-    exchange.reply(200, b'{"Item": {"PK": {"S": "PROD', length=500)
+def truncated_response(exchange: Exchange) -> None:
+    """Close the connection in the middle of the body."""
+    exchange.respond(200, b'{"Item": {"PK": {"S": "PROD', length=500)
     exchange.connection.shutdown(socket.SHUT_RDWR)
 
 
-def dripping_headers(exchange: Exchange) -> None:
-    """Send a header that never ends."""
+def endless_header(exchange: Exchange) -> None:
+    """Send a header without an end."""
     exchange.connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-    exchange.drip(b"x")
+    exchange.send_endlessly(b"x")
 
 
-def dripping_body(exchange: Exchange) -> None:
-    """Send a body that never ends."""
+def endless_body(exchange: Exchange) -> None:
+    """Send a body without an end."""
     exchange.connection.sendall(_head(200, 1_000_000))
-    exchange.drip(b" ")
+    exchange.send_endlessly(b" ")
 
 
-def after(fault: Fault) -> Fault:
-    """Have the engine carry the request out first: what gets lost is the answer."""
+def after_execution(fault: Fault) -> Fault:
+    """Return a fault that lets the engine execute the request first; only the response is lost."""
 
-    def carried_out_first(exchange: Exchange) -> None:
+    def executed_first(exchange: Exchange) -> None:
         exchange.forward()
         fault(exchange)
 
-    return carried_out_first
+    return executed_first
 
 
 def pass_on(exchange: Exchange) -> None:
-    """Hand the request to the engine, and its answer back."""
+    """Pass the request to the engine, and its response to the client: no fault."""
     status, headers, body = exchange.forward()
     kept = {n: v for n, v in headers.items() if n.lower().startswith(("x-amz", "content-type"))}
     lines = "".join(f"{name}: {value}\r\n" for name, value in kept.items())
@@ -145,8 +147,8 @@ def pass_on(exchange: Exchange) -> None:
     exchange.connection.sendall(f"{head}{lines}\r\n".encode() + body)
 
 
-def slow(seconds: float) -> Fault:
-    """Pass on after a while."""
+def delayed(seconds: float) -> Fault:
+    """Return a fault that passes the request on after a delay."""
 
     def fault(exchange: Exchange) -> None:
         exchange.closing.wait(seconds)
@@ -155,23 +157,23 @@ def slow(seconds: float) -> Fault:
     return fault
 
 
-def cancelled(*reasons: str) -> Fault:
-    """A transaction that was cancelled, with a reason for each of its parts."""
+def cancelled_transaction(*reasons: str) -> Fault:
+    """Return a fault that cancels a transaction, with one reason for each of its actions."""
     body = {
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
         "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons "
         f"[{', '.join(reasons)}]",
         "CancellationReasons": [{"Code": reason} for reason in reasons],
     }
-    return answered(json.dumps(body).encode(), 400)
+    return fixed_response(json.dumps(body).encode(), 400)
 
 
 def without_item(exchange: Exchange) -> None:
-    """Pass on, but as an engine that ignores ReturnValuesOnConditionCheckFailure."""
+    """Pass the request on like an engine that ignores ReturnValuesOnConditionCheckFailure."""
     status, _, body = exchange.forward()
     document = json.loads(body)
     document.pop("Item", None)
-    exchange.reply(status, json.dumps(document).encode())
+    exchange.respond(status, json.dumps(document).encode())
 
 
 @dataclass
@@ -179,37 +181,46 @@ class FaultyDynamoDB:
     """The running server.
 
     Attributes:
-        endpoint_url: where it listens.
-        operations: of the requests that arrived, in their order.
+        endpoint_url: the URL of this server.
+        upstream: host and port of the engine; None without an engine.
+        operations: the operations of the requests that arrived, in order.
     """
 
     endpoint_url: str
     upstream: str | None
     operations: list[str] = field(default_factory=list)
-    _plans: dict[tuple[str, int | None], Fault] = field(default_factory=dict)
+    _faults: dict[tuple[str, int | None], Fault] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def fail(self, operation: str, fault: Fault, nth: int | None = None) -> None:
-        """Fail the nth request of an operation, counted from 1 over all; every one without it."""
-        self._plans[operation, nth] = fault
+        """Inject a fault into the nth request of an operation, or into every one without `nth`.
+
+        `nth` counts from 1 and includes earlier requests.
+        """
+        self._faults[operation, nth] = fault
 
     def count(self, operation: str) -> int:
-        """How many requests of an operation arrived."""
+        """Return how many requests of an operation arrived."""
         return self.operations.count(operation)
 
     def fault_for(self, operation: str) -> Fault | None:
-        """Take note of a request, and give the fault that is meant for it."""
+        """Record a request, and return the fault for it; None for no fault."""
         with self._lock:
             self.operations.append(operation)
-            plans = self._plans
-            return plans.get((operation, self.count(operation))) or plans.get((operation, None))
+            nth = self.count(operation)
+            return self._faults.get((operation, nth)) or self._faults.get((operation, None))
 
 
 @contextmanager
 def faulty_dynamodb(
     upstream: str | None = None, always: Fault | None = None
 ) -> Iterator[FaultyDynamoDB]:
-    """Run a server on a free port: in front of an engine, or with one fault for every request."""
+    """Run the server on a free port.
+
+    Args:
+        upstream: the endpoint URL of an engine, which executes the requests.
+        always: the fault for every request without another fault; the default passes it on.
+    """
     closing = threading.Event()
     default = always or pass_on
     address = urlsplit(upstream).netloc if upstream else None
@@ -225,21 +236,21 @@ def faulty_dynamodb(
             exchange = Exchange(operation, request, headers, self.connection, closing, address)
             try:
                 fault(exchange)
-            except OSError:  # the connection is broken, by the fault or by a caller who gave up
+            except OSError:  # the fault or the client closed the connection
                 self.close_connection = True
 
         def log_message(self, *_: object) -> None:
-            """Keep quiet."""
+            """Write nothing."""
 
     class Listener(ThreadingHTTPServer):
-        daemon_threads = True  # clients keep idle connections: their threads wait for ever
+        daemon_threads = True  # threads of idle connections would never end
         request_queue_size = 64
 
         def handle_error(self, *_: object) -> None:
-            """A connection that a fault has broken is no error of this server."""
+            """Ignore connections that a fault has broken."""
 
         def shutdown_request(self, request: Any) -> None:
-            self.close_request(request)  # without a FIN before the RST
+            self.close_request(request)  # no FIN before the RST
 
     with Listener(("127.0.0.1", 0), Handler) as listener:
         server = FaultyDynamoDB(f"http://127.0.0.1:{listener.server_port}", address)
@@ -254,7 +265,7 @@ def faulty_dynamodb(
 
 
 def unused_endpoint() -> str:
-    """An address on loopback where nothing listens, so that connections are refused."""
+    """Return an endpoint URL on loopback with a closed port; connections to it fail."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{listener.getsockname()[1]}"

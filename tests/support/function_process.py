@@ -1,6 +1,6 @@
-"""A function under AWS's own runtime client, as a process whose costs are read from the system.
+"""Runs a function under AWS's runtime client and reads its CPU time and memory from the system.
 
-It decides nothing about what is measured; it starts, invokes, reads and ends.
+It does not decide which events and figures count.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from tests.support.runtime_api import Invocation, RuntimeApi
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """What is deployed: an unpacked zip, and the handler in it.
+    """A deployed function: its unpacked zip and its handler.
 
     Attributes:
-        python: the interpreter of an environment that holds nothing but the runtime client.
-        folder: where the zip is unpacked.
-        handler: as in Lambda's configuration, `module.function`.
+        python: the interpreter of an environment that contains only the runtime client.
+        folder: the folder of the unpacked zip.
+        handler: `module.function`, as in Lambda's configuration.
     """
 
     python: Path
@@ -32,7 +32,7 @@ class Function:
 
 
 class FunctionProcess:
-    """A running function."""
+    """A running function; `running_function` starts and ends it."""
 
     def __init__(self, process: subprocess.Popen[bytes], api: RuntimeApi, started: float) -> None:
         self._process = process
@@ -40,42 +40,44 @@ class FunctionProcess:
         self._started = started
         self._clock = _cpu_clock_of(process.pid)
 
-    def first_answer(self, event: bytes) -> tuple[Invocation, float]:
-        """Return the first answer, and the seconds from the start of the process to it."""
+    def first_response(self, event: bytes) -> tuple[Invocation, float]:
+        """Return the first response, and the seconds from the start of the process to it."""
         invocation = self.invoke(event)
-        return invocation, invocation.answered - self._started
+        return invocation, invocation.received_at - self._started
 
     def invoke(self, event: bytes) -> Invocation:
-        """Return the answer to an event.
+        """Send an event and return the response.
 
         Raises:
-            FunctionFailed: there is none.
+            FunctionFailed: the function reported an error or sent no response in time.
         """
         return self._api.invoke(event)
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its threads since it started."""
+        """Return the user and system time of all threads since the start."""
         return time.clock_gettime(self._clock)
 
     def peak_memory(self) -> int:
-        """The most memory that was ever resident, in bytes (`VmHWM` in proc(5))."""
+        """Return the peak of the resident memory, in bytes (`VmHWM` in proc(5))."""
         return self._memory("VmHWM")
 
     def memory(self) -> int:
-        """The memory that is resident now, in bytes (`VmRSS` in proc(5))."""
+        """Return the current resident memory, in bytes (`VmRSS` in proc(5))."""
         return self._memory("VmRSS")
 
     def _memory(self, name: str) -> int:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         found = re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
         if found is None:
-            raise RuntimeError(f"the system does not tell {name} of a process")
+            raise RuntimeError(f"/proc/PID/status has no {name}: run this on Linux")
         return int(found[1]) * 1024
 
 
 @contextlib.contextmanager
-def running(function: Function, environment: Mapping[str, str]) -> Iterator[FunctionProcess]:
-    """Start a function with Lambda's environment variables and `environment`; end it afterwards."""
+def running_function(
+    function: Function, environment: Mapping[str, str]
+) -> Iterator[FunctionProcess]:
+    """Run a function with Lambda's environment variables and those in `environment`."""
     with RuntimeApi() as api:
         variables = {
             "PATH": os.defpath,
@@ -90,7 +92,7 @@ def running(function: Function, environment: Mapping[str, str]) -> Iterator[Func
             "AWS_LAMBDA_LOG_LEVEL": "INFO",
             "AWS_LAMBDA_RUNTIME_API": api.address,
             "LAMBDA_TASK_ROOT": str(function.folder),
-            "PYTHONDONTWRITEBYTECODE": "1",  # as where a function's folder is read-only
+            "PYTHONDONTWRITEBYTECODE": "1",  # in Lambda the folder is read-only
             "_HANDLER": function.handler,
             **environment,
         }
@@ -112,7 +114,7 @@ def running(function: Function, environment: Mapping[str, str]) -> Iterator[Func
 
 
 def _cpu_clock_of(pid: int) -> int:
-    """The clock that counts a process's CPU time (clock_getcpuclockid in POSIX)."""
+    """Return the CPU-time clock of a process (clock_getcpuclockid in POSIX)."""
     clock = ctypes.c_int()
     error = ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock))
     if error:

@@ -1,6 +1,6 @@
-"""A corpus of input that no honest client sends, and what an answer to it must never do.
+"""A corpus of hostile input, and the rules for the responses to it.
 
-It knows no server: tests and the fuzzer send it.
+Nothing here sends it: tests and the fuzzer do.
 """
 
 import re
@@ -196,7 +196,7 @@ HEADERS: Final = (
     {f"X-{number}": "v" for number in range(1000)},
 )
 
-ODD_EVENTS: Final[tuple[Any, ...]] = (
+MALFORMED_EVENTS: Final[tuple[Any, ...]] = (
     {},
     {"pathParameters": [], "headers": 1, "multiValueHeaders": "x", "body": {"name": "x"}},
     {"pathParameters": {"productId": None}, "requestContext": None},
@@ -215,7 +215,7 @@ _ALLOWED: Final = frozenset({200, 201, 204, 304, 400, 404, 409, 412, 413, 415, 4
 
 
 def hostile_events() -> Iterator[Any]:
-    """Every event of the corpus; each is one fault in an otherwise honest request."""
+    """Yield every event of the corpus; each has one hostile part."""
     for body in BODIES:
         yield gateway_event(product_id="PROD-001", body=body)
     for body in BASE64_BODIES:
@@ -226,23 +226,23 @@ def hostile_events() -> Iterator[Any]:
         yield gateway_event(query=query)
     for headers in HEADERS:
         yield gateway_event(product_id="PROD-001", headers=headers, body='{"name": "New"}')
-    yield from ODD_EVENTS
+    yield from MALFORMED_EVENTS
 
 
-def faults_of(reply: FunctionResponse) -> list[str]:
-    """What is wrong with an answer, a sentence each."""
+def violations(response: FunctionResponse) -> list[str]:
+    """Return one sentence for each rule that a response breaks."""
     found: list[str] = []
-    if reply.status not in _ALLOWED:
-        found.append(f"The status is {reply.status}.")
-    if reply.status >= 400:
-        document = reply.json()
-        if reply.headers.get("Content-Type") != "application/problem+json":
-            found.append("A fault is no problem document.")
-        told = f"{document['title']} {document['detail']} {document['type']}"
-        told += " ".join(each["message"] for each in document.get("errors", ()))
-        if inside := INTERNAL_DETAIL.search(told):
-            found.append(f"It tells of the inside: {inside[0]}.")
-    for name, value in reply.headers.items():
+    if response.status not in _ALLOWED:
+        found.append(f"The status is {response.status}.")
+    if response.status >= 400:
+        document = response.json()
+        if response.headers.get("Content-Type") != "application/problem+json":
+            found.append("The error is not a problem document.")
+        text = f"{document['title']} {document['detail']} {document['type']}"
+        text += " ".join(each["message"] for each in document.get("errors", ()))
+        if detail := INTERNAL_DETAIL.search(text):
+            found.append(f"It shows an internal detail: {detail[0]}.")
+    for name, value in response.headers.items():
         if re.search(r"[\r\n\x00]", f"{name}{value}"):
-            found.append(f"The header {name!r} could be split.")
+            found.append(f"The header {name!r} contains a line break or a null character.")
     return found

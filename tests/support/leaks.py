@@ -1,6 +1,6 @@
-"""The one pattern of internal details that no response may show: libraries, storage and code.
+"""The one pattern of internal details that no response may contain: libraries, storage, code.
 
-It is applied to texts of the service, not to values that a request sent and a response repeats.
+Apply it to texts of the service, not to values that a response repeats from its request.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Runs the local server as a person would: a process with settings in its environment.
+"""Runs the local server as a process, with its settings in environment variables.
 
 It sends no requests.
 """
@@ -13,29 +13,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from product_tools.repository import REPOSITORY
 from tests.support.waiting import eventually
 
-REPOSITORY = Path(__file__).parents[2]
 KEY = "key-of-the-local-server-tests"
 
 
 @dataclass(frozen=True, slots=True)
 class LocalProcess:
-    """A local server that serves.
+    """A running local server.
 
     Attributes:
-        address: such as http://127.0.0.1:8000.
-        group: the process itself; it leads a process group, as a terminal's foreground job does.
+        address: for example http://127.0.0.1:8000.
+        process: its process, which leads a process group like a job in a terminal.
     """
 
     address: str
     data_dir: Path
-    group: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes]
     output_file: Path
 
     @property
     def output(self) -> str:
-        """All that it has printed so far."""
+        """Everything it has printed so far."""
         return self.output_file.read_text()
 
     @property
@@ -48,7 +48,7 @@ class LocalProcess:
 def local_server(
     data_dir: Path, *, command: Sequence[str] = ("-m", "local"), **settings: str
 ) -> Iterator[LocalProcess]:
-    """Keep a local server running on a free port, with its data in `data_dir`."""
+    """Run a local server on a free port, with its files in `data_dir`."""
     output_file = data_dir.with_suffix(".out")
     with output_file.open("wb") as output:
         process = subprocess.Popen(
@@ -63,7 +63,7 @@ def local_server(
 
     def address() -> str | None:
         printed = output_file.read_text()
-        assert process.poll() is None, f"the server stopped at once:\n{printed}"
+        assert process.poll() is None, f"the server did not start:\n{printed}"
         found = re.search(r"Docs +(http://\S+)/docs\n", printed)
         return found and found[1]
 
@@ -76,9 +76,9 @@ def local_server(
         process.wait(timeout=30)
 
 
-def refused_start(*, command: Sequence[str] = ("-m", "local"), **settings: str) -> tuple[int, str]:
-    """The exit code and everything printed by a local server that cannot start."""
-    ended = subprocess.run(
+def failed_start(*, command: Sequence[str] = ("-m", "local"), **settings: str) -> tuple[int, str]:
+    """Start a local server that cannot start; return its exit code and its output."""
+    completed = subprocess.run(
         [sys.executable, *command],
         cwd=REPOSITORY,
         env={**os.environ, "PORT": "0", **settings},
@@ -88,11 +88,11 @@ def refused_start(*, command: Sequence[str] = ("-m", "local"), **settings: str) 
         timeout=60,
         check=False,
     )
-    return ended.returncode, ended.stdout + ended.stderr
+    return completed.returncode, completed.stdout + completed.stderr
 
 
 def has_ended(pid: int) -> bool | None:
-    """True where no such process runs; None, for `eventually`, where one does."""
+    """Return True when the process has ended, and None, for `eventually`, while it runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

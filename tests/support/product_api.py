@@ -1,6 +1,6 @@
-"""A client of the API that sends exactly what a test gives it and has every answer judged.
+"""A client of the API that sends exactly what a test gives it, and checks every response.
 
-It follows no redirect and repeats nothing, except what the gateway throttled and so never ran.
+It follows no redirect. It retries only throttled requests, which never reached a function.
 """
 
 import threading
@@ -15,15 +15,15 @@ from urllib3 import HTTPHeaderDict
 from urllib3.connection import HTTPConnection
 
 from tests.support.factory import product_body
-from tests.support.judge import ApiResponse, judge
+from tests.support.response_check import ApiResponse, check_response
 
 type Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
-_PATIENCE = 60  # seconds of throttling to sit out
+_THROTTLE_SECONDS = 60  # how long to retry throttled requests
 
 
 class ProductApi:
-    """The API at `base_url`, which ends just before `/products`; `api_key` allows writes."""
+    """The API at `base_url`, which ends just before `/products`; writes use `api_key`."""
 
     def __init__(self, base_url: str, api_key: str) -> None:
         self.base_url = base_url
@@ -40,8 +40,8 @@ class ProductApi:
         headers: Headers = (),
         body: bytes | Iterable[bytes] | None = None,
     ) -> ApiResponse:
-        """Send a request as it stands to what follows the base URL; an iterable body in chunks."""
-        deadline = time.monotonic() + _PATIENCE
+        """Send a request to `target`, which follows the base URL; chunk an iterable body."""
+        deadline = time.monotonic() + _THROTTLE_SECONDS
         while True:
             raw = self._pool.request(
                 method,
@@ -57,15 +57,15 @@ class ProductApi:
                 raw.headers,
                 raw.data,
             )
-            judge(response)
-            if "X-Request-Id" in response.headers:  # the judge says where it must be
+            check_response(response)
+            if "X-Request-Id" in response.headers:  # check_response knows where it is required
                 self._remember(response.headers["X-Request-Id"])
             if response.status != 429 or time.monotonic() > deadline:
                 return response
             time.sleep(int(response.headers["Retry-After"]))
 
-    def request_as_it_stands(self, method: str, target: str) -> ApiResponse:
-        """Send a request whose target is not put into order first, as URLs usually are."""
+    def request_raw_target(self, method: str, target: str) -> ApiResponse:
+        """Send a request whose target is not normalised first, as urllib3 does otherwise."""
         base = urlsplit(self.base_url)
         assert base.hostname
         connection = HTTPConnection(base.hostname, base.port, timeout=30)
@@ -74,13 +74,13 @@ class ProductApi:
         path = target.partition("?")[0]
         response = ApiResponse(method, path, raw.status, raw.headers, raw.data)
         connection.close()
-        judge(response)
+        check_response(response)
         return response
 
     def write(
         self, method: str, target: str, document: object = None, headers: Headers = ()
     ) -> ApiResponse:
-        """Send a write with the API key; bytes go as they are, anything else as JSON."""
+        """Send a write with the API key; bytes are sent unchanged, other documents as JSON."""
         sent = HTTPHeaderDict({"x-api-key": self.api_key})
         sent.extend(headers)
         if document is None:
@@ -116,14 +116,14 @@ class ProductApi:
         """DELETE /products/{productId}."""
         return self.write("DELETE", f"/products/{product_id}", headers=headers)
 
-    def new_product(self, **members: object) -> dict[str, Any]:
-        """Create a product of the test's own, as the API shows it."""
-        created = self.create_product(product_body(**members))
+    def new_product(self, **fields: object) -> dict[str, Any]:
+        """Create a product for one test, and return it as in the response."""
+        created = self.create_product(product_body(**fields))
         assert created.status == 201, created
         product: dict[str, Any] = created.json()
         return product
 
     def _remember(self, request_id: str) -> None:
         with self._lock:
-            assert request_id not in self._request_ids, f"the request id {request_id} came twice"
+            assert request_id not in self._request_ids, f"the request id {request_id} is repeated"
             self._request_ids.add(request_id)

@@ -1,4 +1,4 @@
-"""Makes products and drafts, one factory for each, and Hypothesis strategies of what they hold."""
+"""Factories of products and drafts, and Hypothesis strategies of their fields."""
 
 from decimal import Decimal
 from typing import Any
@@ -11,8 +11,8 @@ CENTS_MAX = 9_999_999_999
 CREATED_AT = "2026-01-31T09:30:00.123456Z"
 
 
-def product(product_id: str = "PROD-001", **members: Any) -> Product:
-    """A product; `members` replace what it holds."""
+def product(product_id: str = "PROD-001", **fields: Any) -> Product:
+    """Return a product; `fields` replace its defaults."""
     return Product(
         **{
             "product_id": product_id,
@@ -27,13 +27,13 @@ def product(product_id: str = "PROD-001", **members: Any) -> Product:
             "version": 1,
             "created_at": CREATED_AT,
             "updated_at": CREATED_AT,
-            **members,
+            **fields,
         }
     )
 
 
-def draft(**members: Any) -> ProductDraft:
-    """A draft; `members` replace what it holds."""
+def draft(**fields: Any) -> ProductDraft:
+    """Return a draft; `fields` replace its defaults."""
     return ProductDraft(
         **{
             "name": "Basic",
@@ -44,23 +44,23 @@ def draft(**members: Any) -> ProductDraft:
             "period": "yearly",
             "features": ("Five pages",),
             "product_id": None,
-            **members,
+            **fields,
         }
     )
 
 
 def second(number: int) -> str:
-    """A moment, `number` seconds after the others start."""
+    """Return a timestamp, `number` seconds after midnight."""
     return f"2026-02-01T00:{number // 60:02}:{number % 60:02}.000000Z"
 
 
 def amounts(lowest_cents: int = 1) -> st.SearchStrategy[Decimal]:
-    """Every amount of money that a price may be, with two decimals."""
+    """Valid prices, with two decimals."""
     return st.integers(lowest_cents, CENTS_MAX).map(lambda cents: Decimal(cents).scaleb(-2))
 
 
 def lines(longest: int = 200) -> st.SearchStrategy[str]:
-    """Text that a name or a feature may be, already trimmed."""
+    """Valid names and features, already trimmed."""
     characters = st.characters(codec="utf-8", exclude_categories=["Cc"])
     return (
         st.text(characters, min_size=1, max_size=longest).map(str.strip).filter(lambda text: text)
@@ -68,5 +68,5 @@ def lines(longest: int = 200) -> st.SearchStrategy[str]:
 
 
 def periods() -> st.SearchStrategy[str]:
-    """The periods of a price."""
+    """Valid periods."""
     return st.sampled_from(["monthly", "yearly", "once-off"])

@@ -1,7 +1,7 @@
-"""How Hypothesis searches in this repository: registered once, by whoever imports this first.
+"""Registers the Hypothesis profile of this repository when it is imported.
 
-With CI=true the examples are the same on each run; elsewhere they differ, and a failure prints the
-`@reproduce_failure` line that brings it back.
+With CI=true every run uses the same examples. Otherwise examples differ, and a failure prints an
+`@reproduce_failure` line that repeats it.
 """
 
 import os
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "repository",
-    deadline=None,  # engines and a busy machine take their time; pytest-timeout ends what hangs
+    deadline=None,  # engines can be slow; pytest-timeout ends a test that hangs
     derandomize=os.environ.get("CI") == "true",
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],

@@ -1,10 +1,10 @@
-"""Values that no product may have, by the field: for creations and for changes alike."""
+"""Values that the API rejects, by field: for creations and updates alike."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 _CONTROL_CHARACTERS: Final = "\x00\x07\x0b\r\x1b\x7f\x85\x9f"
-_BAD: Final[Mapping[str, Sequence[object]]] = {
+_INVALID: Final[Mapping[str, Sequence[object]]] = {
     "name": [
         *(None, 1, True, [], {}, "", " \t\n ", "x" * 201),
         *(f"a{control}b" for control in f"{_CONTROL_CHARACTERS}\n\t"),
@@ -20,15 +20,15 @@ _BAD: Final[Mapping[str, Sequence[object]]] = {
         *([value] for value in (None, 1, "", "  ", "x" * 201, "a\nb", "a\x00b", ["x"])),
     ],
 }
-BAD_VALUES: Final = [(field, value) for field, values in _BAD.items() for value in values]
+INVALID_VALUES: Final = [(field, value) for field, values in _INVALID.items() for value in values]
 
-BAD_IDS: Final[Sequence[object]] = [
+INVALID_IDS: Final[Sequence[object]] = [
     *(None, 1, "", "PROD-", "prod-001", "Prod-001", "PROD-001a", "PROD001"),
     *("PROD--1", "PROD-1-", "PROD-1_2", "PROD-1 2", " PROD-1", "PROD-1 ", "PROD-1\n", "PROD-1/2"),
     *("PROD-\u00c9", "PROD-\u0661", f"PROD-{'A' * 33}"),
 ]
 
-NEVER_WRITTEN: Final[Sequence[tuple[str, object]]] = [
+READ_ONLY_OR_UNKNOWN_FIELDS: Final[Sequence[tuple[str, object]]] = [
     ("active", True),
     ("version", 1),
     ("createdAt", "2026-01-31T09:30:00.123456Z"),
@@ -42,6 +42,6 @@ NEVER_WRITTEN: Final[Sequence[tuple[str, object]]] = [
 ]
 
 
-def in_short(value: object) -> str:
-    """A name for a test case, in ASCII."""
+def short_id(value: object) -> str:
+    """Return a short ASCII id for a parametrized case."""
     return ascii(value)[:24]

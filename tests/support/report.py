@@ -1,17 +1,22 @@
-"""Writes measured figures into documents, between markers, and nowhere else."""
+"""Writes measured figures into documents: only between markers, nowhere else."""
 
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from product_tools.repository import REPOSITORY
+
 PERFORMANCE = REPOSITORY / "docs" / "performance.md"
+"""What a person reads about speed and cost."""
 RELIABILITY = REPOSITORY / "docs" / "reliability.md"
+"""What a person reads about correctness."""
 CHARTS = REPOSITORY / "docs" / "charts"
+FIGURES = CHARTS / "figures.md"
+"""All other measured figures."""
 
 
 def write_section(document: Path, name: str, text: str) -> None:
-    """Replace what stands between `<!-- name:begin -->` and `<!-- name:end -->`.
+    """Replace the text between `<!-- name:begin -->` and `<!-- name:end -->`.
 
     Raises:
         ValueError: the document has no such markers.
@@ -20,12 +25,12 @@ def write_section(document: Path, name: str, text: str) -> None:
     whole = document.read_text(encoding="utf-8")
     section = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not section.search(whole):
-        raise ValueError(f"{document.name} has no markers {begin} and {end}.")
+        raise ValueError(f"{document.name} has no markers {begin} and {end}: add both lines.")
     written = f"{begin}\n\n{text.strip()}\n\n{end}"
     document.write_text(section.sub(lambda _: written, whole), encoding="utf-8")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table whose first column is text and whose others are numbers."""
+    """Return a Markdown table; the first column is text, the other columns are numbers."""
     rule = ["---", *["---:"] * (len(heads) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (heads, rule, *rows))

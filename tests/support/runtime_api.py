@@ -1,6 +1,6 @@
 """AWS Lambda's runtime API on loopback, for one function process at a time.
 
-It knows no product; it hands events out, takes answers in and says when.
+It sends events, receives responses and records the time of both; it reads neither.
 Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes".
 """
 
@@ -16,37 +16,37 @@ from typing import Self, override
 
 FUNCTION_ARN = "arn:aws:lambda:eu-west-1:000000000000:function:measured"
 _NEXT_PATH = "/2018-06-01/runtime/invocation/next"
-_FUNCTION_SECONDS = 10  # the time-out that the functions are deployed with
+_FUNCTION_SECONDS = 10  # the time-out of the deployed functions
 
 
 class FunctionFailed(Exception):
-    """The function reported an error, or answered nothing in time."""
+    """The function reported an error, or sent no response in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One answer of a function.
+    """One response of a function.
 
     Attributes:
-        payload: the JSON text that it answered.
-        handed_out: when the event was sent, in seconds of `time.perf_counter`.
-        answered: when the first line of the answer was there.
+        payload: the response, as JSON text.
+        sent_at: when the event was sent, in seconds of `time.perf_counter`.
+        received_at: when the first line of the response arrived.
     """
 
     payload: bytes
-    handed_out: float
-    answered: float
+    sent_at: float
+    received_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Report:
     path: str
     payload: bytes
-    received: float
+    received_at: float
 
 
 class RuntimeApi:
-    """A runtime API that listens while it is entered; `address` is what functions connect to."""
+    """A runtime API that listens inside a `with` block; functions connect to `address`."""
 
     def __init__(self) -> None:
         self._server = _Server(("127.0.0.1", 0), _Exchange)
@@ -69,24 +69,26 @@ class RuntimeApi:
         self._serving.join()
 
     def invoke(self, event: bytes) -> Invocation:
-        """Give the function an event, now or as soon as it asks, and return what it answers.
+        """Send an event as soon as the function asks for one, and return the response.
 
         Raises:
-            FunctionFailed: it did not start, raised, or took longer than a function may.
+            FunctionFailed: the function did not start, raised an exception, or took too long.
         """
         self._server.events.put(event)
         try:
             report = self._server.reports.get(timeout=_FUNCTION_SECONDS)
         except Empty:
-            raise FunctionFailed("The function did not answer in time.") from None
+            raise FunctionFailed(
+                f"No response within {_FUNCTION_SECONDS} s: run the function alone to see why."
+            ) from None
         if not report.path.endswith("/response"):
             raise FunctionFailed(report.payload.decode())
-        return Invocation(report.payload, self._server.handed_out, report.received)
+        return Invocation(report.payload, self._server.event_sent_at, report.received_at)
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    handed_out = 0.0
+    event_sent_at = 0.0
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(address, handler)
@@ -98,25 +100,25 @@ class _Server(ThreadingHTTPServer):
 class _Exchange(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # headers and body leave in one segment
+    wbufsize = -1  # headers and body go out in one segment
     server: _Server
 
     @override
     def handle(self) -> None:
-        with contextlib.suppress(ConnectionResetError):  # a function that is ended hangs up
+        with contextlib.suppress(ConnectionResetError):  # the process was killed
             super().handle()
 
     @override
     def parse_request(self) -> bool:
-        self._received = time.perf_counter()
+        self._received_at = time.perf_counter()
         return super().parse_request()
 
     @override
     def log_message(self, format: str, *args: object) -> None:
-        """Write nothing: a line for each request would be measured with it."""
+        """Write nothing: the time for it would count as latency."""
 
     def do_GET(self) -> None:
-        """Hand out the next event."""
+        """Send the next event."""
         if self.path != _NEXT_PATH:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
@@ -134,17 +136,17 @@ class _Exchange(BaseHTTPRequestHandler):
         self.send_header("Lambda-Runtime-Invoked-Function-Arn", FUNCTION_ARN)
         self.end_headers()
         self.wfile.write(event)
-        self.server.handed_out = time.perf_counter()
+        self.server.event_sent_at = time.perf_counter()
         self.wfile.flush()
 
     def do_POST(self) -> None:
-        """Take in an answer, or the report of a failure."""
+        """Receive a response or an error report."""
         payload = self._body()
         self.send_response(HTTPStatus.ACCEPTED)
         self.send_header("Content-Length", "0")
         self.end_headers()
         self.wfile.flush()
-        self.server.reports.put(_Report(self.path, payload, self._received))
+        self.server.reports.put(_Report(self.path, payload, self._received_at))
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":

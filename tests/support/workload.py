@@ -1,6 +1,6 @@
-"""What every function under measurement is given: a table with products in it, and events.
+"""The workload of every measured function: a table with products, and events.
 
-It measures nothing and knows no function but by the name of its operation.
+It measures nothing.
 """
 
 import itertools
@@ -16,17 +16,17 @@ from local.table import create_table
 from product_tools.functions import ROUTES
 
 TABLE = "products-measured"
-"""The table that is read, with `PRODUCTS` products in it."""
+"""The table that reads share; it holds `PRODUCTS` products."""
 PRODUCTS = 60
-"""More than a page of the list holds."""
+"""More than one page of the list."""
 
 FUNCTIONS = {name.partition("_")[0]: name for name in ROUTES}
-"""The function of each operation, by the verb that its name begins with."""
+"""The name of each function by its operation, such as `get_product` by `get`."""
 OPERATIONS = ("get", "list", "create", "update", "delete")
-"""In the order of the tables that show them."""
+"""In the order of the columns that show them."""
 READS = ("get", "list")
 
-_FIRST_MOMENT = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+_START = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 _BROWSER_HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip, deflate, br, zstd",
@@ -49,7 +49,7 @@ _BROWSER_HEADERS = {
 
 
 def dynamodb(endpoint_url: str) -> DynamoDBClient:
-    """A client of the engine at `endpoint_url`."""
+    """Return a client of the engine at `endpoint_url`."""
     return DynamoDBClient(
         region=REGION,
         access_key=CREDENTIALS["AWS_ACCESS_KEY_ID"],
@@ -59,7 +59,7 @@ def dynamodb(endpoint_url: str) -> DynamoDBClient:
 
 
 def function_environment(endpoint_url: str, table: str) -> dict[str, str]:
-    """The environment variables of a function that works on `table`."""
+    """Return the environment variables of a function that uses `table`."""
     return {
         **CREDENTIALS,
         "AWS_ENDPOINT_URL": endpoint_url,
@@ -73,7 +73,7 @@ def function_environment(endpoint_url: str, table: str) -> dict[str, str]:
 
 
 def fill_table(endpoint_url: str, table: str, count: int) -> None:
-    """Make a table and put `count` products into it, `PROD-001` the oldest."""
+    """Create a table with `count` products; `PROD-001` is the oldest."""
     create_table(endpoint_url, table)
     with SyncBatchWriter(dynamodb(endpoint_url), table) as writer:
         for number in range(1, count + 1):
@@ -81,17 +81,17 @@ def fill_table(endpoint_url: str, table: str, count: int) -> None:
 
 
 def product_id(number: int) -> str:
-    """The id of product `number`, counted from 1."""
+    """Return the id of product `number`, counted from 1."""
     return f"PROD-{number:03}"
 
 
-def moment_of(number: int) -> str:
-    """When product `number` was created."""
-    return (_FIRST_MOMENT + timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def created_at(number: int) -> str:
+    """Return the creation time of product `number`."""
+    return (_START + timedelta(seconds=number)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def events_of(operation: str) -> Iterator[dict[str, Any]]:
-    """Events without end for an operation: `update` and `delete` take one product after another."""
+    """Yield events of an operation without end; each update or delete is for another product."""
     for number in itertools.count(1):
         if operation == "get":
             yield event("get", product=product_id(30))
@@ -112,7 +112,7 @@ def event(
     body: Mapping[str, object] | None = None,
     query: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A REST API proxy event as large as API Gateway's own behind CloudFront.
+    """Return a REST API proxy event as large as those of API Gateway behind CloudFront.
 
     Source: Amazon API Gateway Developer Guide, "Set up Lambda proxy integrations in API Gateway".
     """
@@ -159,16 +159,16 @@ def event(
 
 
 def new_product() -> dict[str, Any]:
-    """A body that creates a product."""
-    members = _members(1)
+    """Return the body of a create request."""
+    fields = _fields(1)
     return {
-        name: members[name]
+        name: fields[name]
         for name in ("name", "description", "price", "setupFee", "period", "features")
     }
 
 
-def _members(number: int) -> dict[str, Any]:
-    moment = moment_of(number)
+def _fields(number: int) -> dict[str, Any]:
+    timestamp = created_at(number)
     return {
         "productId": product_id(number),
         "name": f"Hosting plan {number}",
@@ -179,8 +179,8 @@ def _members(number: int) -> dict[str, Any]:
         "period": "yearly",
         "features": [f"Feature {index} of a plan as customers read it" for index in range(1, 7)],
         "version": 1,
-        "createdAt": moment,
-        "updatedAt": moment,
+        "createdAt": timestamp,
+        "updatedAt": timestamp,
     }
 
 
@@ -188,8 +188,8 @@ def _item(number: int) -> dict[str, Any]:
     return {
         "PK": f"PRODUCT#{product_id(number)}",
         "SK": "METADATA",
-        **_members(number),
-        "description": _members(number)["description"].strip(),
+        **_fields(number),
+        "description": _fields(number)["description"].strip(),
         "active": "true",
         "updatedBy": "k1l2m3n4o5",
     }

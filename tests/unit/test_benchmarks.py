@@ -1,4 +1,4 @@
-"""The arithmetic and the machinery of the benchmarks, without measuring anything."""
+"""Tests of the arithmetic and the tools of benchmarks and long test runs; nothing is measured."""
 
 import http.client
 import json
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bounds import bounds
+from benchmarks.bounds import MEASURES, Bound, bounds, bounds_table
 from benchmarks.figures import Figure, figure_of, percentile, ratio
 from benchmarks.subjects import FLOOR, OURS, PEERS
 from tests.memory.run import lasting_growth
-from tests.mutants.run import Survivor, killed_share, reason_for
+from tests.mutants.run import Reason, Survivor, killed_share, missing_functions, read_reasons
 from tests.support.deployed_functions import TUNING
 from tests.support.report import table, write_section
 from tests.support.runtime_api import FunctionFailed, RuntimeApi
@@ -23,20 +23,20 @@ LAMBDA_TF = Path(__file__).parents[2] / "terraform" / "lambda.tf"
 NEXT = "/2018-06-01/runtime/invocation/next"
 
 
-def test_a_figure_is_the_median_with_its_quartiles() -> None:
+def test_figure_has_median_and_quartiles() -> None:
     assert figure_of([5, 1, 4, 2, 3]) == Figure(3, 2, 4)
 
 
-def test_a_single_round_is_its_own_quartiles() -> None:
+def test_figure_of_one_value_repeats_it() -> None:
     assert figure_of([7]) == Figure(7, 7, 7)
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(50, 2), (75, 3), (95, 4), (100, 4), (1, 1)])
-def test_a_percentile_is_a_value_that_was_measured(percent: float, expected: float) -> None:
+def test_percentile_is_measured_value(percent: float, expected: float) -> None:
     assert percentile([4, 1, 3, 2], percent) == expected
 
 
-def test_a_ratio_compares_medians() -> None:
+def test_ratio_compares_medians() -> None:
     assert ratio(Figure(1, 0, 9), Figure(4, 0, 9)) == 0.25
 
 
@@ -49,12 +49,12 @@ def test_a_ratio_compares_medians() -> None:
         ([100, 100, 100, 200, 200, 200, 200, 200, 200], 20),
     ],
 )
-def test_only_what_is_never_freed_again_grows(sizes: list[int], growth: float) -> None:
+def test_growth_ignores_freed_memory(sizes: list[int], growth: float) -> None:
     assert lasting_growth(sizes) == growth
 
 
-def everything(ours: float, others: float) -> dict[tuple[str, str], dict[str, Figure]]:
-    """Figures in which we are `ours` everywhere, and the peers and the floor `others`."""
+def uniform_figures(ours: float, others: float) -> dict[tuple[str, str], dict[str, Figure]]:
+    """Return figures that are all `ours` for this service and all `others` for other stacks."""
     measured = {(stack, each): others for stack in (*PEERS, FLOOR) for each in OPERATIONS}
     measured |= {(OURS, each): ours for each in OPERATIONS}
     names = ("cold_start", "cpu", "peak_memory")
@@ -63,24 +63,30 @@ def everything(ours: float, others: float) -> dict[tuple[str, str], dict[str, Fi
     }
 
 
-def test_every_bound_is_reached_by_half_of_what_the_peers_need() -> None:
-    found = bounds(everything(0.4, 1), {(OURS, each): 5_000_000 for each in OPERATIONS})
+def test_service_at_40_percent_of_peers_meets_all_bounds() -> None:
+    found = bounds(uniform_figures(0.4, 1), {(OURS, each): 5_000_000 for each in OPERATIONS})
 
-    assert [bound.meaning for bound in found if not bound.reached] == []
+    assert [bound.measure for bound in found if not bound.met] == []
 
 
-def test_every_bound_is_missed_by_four_times_what_the_peers_need() -> None:
-    found = bounds(everything(4, 1), {(OURS, each): 50_000_000 for each in OPERATIONS})
+def test_service_at_4_times_peers_misses_all_bounds() -> None:
+    found = bounds(uniform_figures(4, 1), {(OURS, each): 50_000_000 for each in OPERATIONS})
 
-    assert [bound.meaning for bound in found if bound.reached] == []
+    assert [bound.measure for bound in found if bound.met] == []
+
+
+def test_bounds_table_shows_missed_bound_in_bold() -> None:
+    shown = bounds_table([Bound("get", MEASURES[0], 0.5, 0.4), Bound("get", MEASURES[1], 0.5, 0.6)])
+
+    assert "| get | 0.40 (at most 0.5) | **0.60** (at most 0.5) |  |" in shown
 
 
 @pytest.mark.parametrize(("name", "value"), TUNING.items())
-def test_functions_are_measured_as_they_are_deployed(name: str, value: str) -> None:
+def test_measured_functions_have_deployed_tuning(name: str, value: str) -> None:
     assert re.search(rf'^ +{name} += "{value}"$', LAMBDA_TF.read_text(), re.MULTILINE)
 
 
-def test_only_a_section_between_its_markers_is_written(tmp_path: Path) -> None:
+def test_write_section_replaces_only_its_section(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
     document.write_text("before\n<!-- a:begin -->\nold\n<!-- a:end -->\nafter\n")
 
@@ -91,7 +97,7 @@ def test_only_a_section_between_its_markers_is_written(tmp_path: Path) -> None:
     )
 
 
-def test_a_document_without_markers_is_refused(tmp_path: Path) -> None:
+def test_write_section_without_markers_raises(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
     document.write_text("nothing")
 
@@ -99,7 +105,7 @@ def test_a_document_without_markers_is_refused(tmp_path: Path) -> None:
         write_section(document, "a", "new")
 
 
-def test_a_table_has_its_heads_a_rule_and_its_rows() -> None:
+def test_table_has_heads_rule_and_rows() -> None:
     assert table(("a", "b"), [("x", "1")]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
 
 
@@ -109,52 +115,62 @@ def api() -> Iterator[RuntimeApi]:
         yield running
 
 
-def answer_once(address: str, path_after_id: str, payload: bytes) -> threading.Thread:
-    """Be a runtime client that asks for one event and reports on it."""
+def respond_once(address: str, path_after_id: str, payload: bytes) -> threading.Thread:
+    """Start a runtime client that asks for one event and responds with `payload` or the event."""
 
-    def work() -> None:
+    def respond() -> None:
         connection = http.client.HTTPConnection(address, timeout=10)
         connection.request("GET", NEXT)
-        taken = connection.getresponse()
-        invocation = taken.headers["Lambda-Runtime-Aws-Request-Id"]
-        event = taken.read()
+        response = connection.getresponse()
+        invocation = response.headers["Lambda-Runtime-Aws-Request-Id"]
+        event = response.read()
         path = f"/2018-06-01/runtime/invocation/{invocation}/{path_after_id}"
         connection.request("POST", path, payload or event)
         connection.getresponse().read()
         connection.close()
 
-    client = threading.Thread(target=work)
+    client = threading.Thread(target=respond)
     client.start()
     return client
 
 
-def test_the_runtime_api_hands_an_event_out_and_takes_its_answer(api: RuntimeApi) -> None:
-    client = answer_once(api.address, "response", b"")
+def test_runtime_api_sends_event_and_returns_response(api: RuntimeApi) -> None:
+    client = respond_once(api.address, "response", b"")
 
     invocation = api.invoke(b'{"an": "event"}')
 
     client.join()
     assert json.loads(invocation.payload) == {"an": "event"}
-    assert invocation.answered > invocation.handed_out
+    assert invocation.received_at > invocation.sent_at
 
 
-def test_a_function_that_reports_an_error_has_failed(api: RuntimeApi) -> None:
-    client = answer_once(api.address, "error", b"no such module")
+def test_error_report_of_function_raises(api: RuntimeApi) -> None:
+    client = respond_once(api.address, "error", b"no such module")
 
     with pytest.raises(FunctionFailed, match="no such module"):
         api.invoke(b"{}")
     client.join()
 
 
-def test_what_is_not_survived_is_killed() -> None:
+def test_killed_share_counts_time_outs() -> None:
     verdicts = {"a": "killed", "b": "timeout", "c": "survived", "d": "no tests"}
 
     assert killed_share(verdicts) == 0.5
 
 
-def test_a_reason_fits_a_place_and_a_change() -> None:
-    reasons = [{"place": r"utils\..*", "change": "=> .*UTF-8", "reason": "the same codec"}]
+def test_reason_matches_function_and_change() -> None:
+    reason = Reason(("utils.request._body",), "=> .*UTF-8", "the same codec")
 
-    assert reason_for(Survivor("utils.request", "", 'encode("UTF-8")'), reasons) == "the same codec"
-    assert reason_for(Survivor("models.product", "", 'encode("UTF-8")'), reasons) is None
-    assert reason_for(Survivor("utils.request", "", "encode(None)"), reasons) is None
+    assert reason.explains(Survivor("utils.request._body", "", 'encode("UTF-8")'))
+    assert not reason.explains(Survivor("models.product._body", "", 'encode("UTF-8")'))
+    assert not reason.explains(Survivor("utils.request._body", "", "encode(None)"))
+
+
+def test_reasons_name_existing_functions() -> None:
+    assert missing_functions(read_reasons()) == []
+
+
+def test_reason_for_missing_function_is_reported() -> None:
+    reason = Reason(("utils.request.parse_event", "utils.request.missing"), "", "")
+
+    assert missing_functions([reason]) == ["utils.request.missing"]

@@ -1,4 +1,4 @@
-"""What bodies of writes are taken, and what a client is told of those that are not."""
+"""Which bodies of writes are accepted, and which errors are reported for the others."""
 
 from decimal import Decimal
 from typing import Any
@@ -29,11 +29,11 @@ PRODUCT_ID = (
     "send PROD- and up to 32 upper-case letters, digits and inner hyphens, such as PROD-001"
 )
 UNKNOWN = "is not a field of a product; leave it out"
-SET_BY_US = "is set by the service; leave it out"
+READ_ONLY = "is set by the service; leave it out"
 NOT_JSON = [("body", "send one JSON object in UTF-8 (RFC 8259)")]
 NO_OBJECT = [("body", "send a JSON object")]
 ONCE = "send it once"
-NO_MEMBER = [
+NO_FIELD = [
     ("body", "send at least one of name, description, price, setupFee, currency, period, features")
 ]
 
@@ -52,13 +52,13 @@ def changes_of(body: object) -> dict[str, Any]:
     return parse_body(http_request(body=raw(body)), UpdateProductRequest).changes()
 
 
-def faults_of_create(body: object) -> list[tuple[str, str]]:
+def create_errors(body: object) -> list[tuple[str, str]]:
     with pytest.raises(ValidationException) as raised:
         draft_of(body)
     return [(error.field, error.message) for error in raised.value.errors]
 
 
-def faults_of_update(body: object) -> list[tuple[str, str]]:
+def update_errors(body: object) -> list[tuple[str, str]]:
     with pytest.raises(ValidationException) as raised:
         changes_of(body)
     return [(error.field, error.message) for error in raised.value.errors]
@@ -67,7 +67,7 @@ def faults_of_update(body: object) -> list[tuple[str, str]]:
 # Bodies of creations
 
 
-def test_a_whole_body_becomes_a_draft() -> None:
+def test_complete_body_becomes_draft() -> None:
     whole = {
         "productId": "PROD-X",
         "name": "Basic",
@@ -92,17 +92,17 @@ def test_a_whole_body_becomes_a_draft() -> None:
     assert str(draft.price) == "19.9"
 
 
-def test_what_is_left_out_has_its_default() -> None:
+def test_missing_optional_fields_get_defaults() -> None:
     draft = draft_of(product_body())
     assert (draft.product_id, draft.setup_fee, draft.currency) == (None, None, "ZAR")
 
 
-def test_a_setup_fee_of_null_is_none() -> None:
+def test_null_setup_fee_means_none() -> None:
     assert draft_of(product_body(setupFee=None)).setup_fee is None
 
 
-def test_every_missing_member_is_named_with_its_rule() -> None:
-    assert faults_of_create({}) == [
+def test_missing_fields_are_named_with_their_rules() -> None:
+    assert create_errors({}) == [
         (name, f"is required; {rule}")
         for name, rule in [
             ("name", LINE),
@@ -115,12 +115,12 @@ def test_every_missing_member_is_named_with_its_rule() -> None:
 
 
 @pytest.mark.parametrize("name", ["name", "description", "price", "period", "features"])
-def test_a_required_member_is_required(name: str) -> None:
-    assert [field for field, _ in faults_of_create(product_body_without(name))] == [name]
+def test_missing_required_field_is_rejected(name: str) -> None:
+    assert [field for field, _ in create_errors(product_body_without(name))] == [name]
 
 
-def test_every_fault_is_told_at_once() -> None:
-    faults = faults_of_create(
+def test_all_body_errors_are_reported_at_once() -> None:
+    errors = create_errors(
         {
             "productId": "prod-1",
             "name": "",
@@ -134,7 +134,7 @@ def test_every_fault_is_told_at_once() -> None:
             "active": True,
         }
     )
-    assert faults == [
+    assert errors == [
         ("productId", PRODUCT_ID),
         ("name", LINE),
         ("description", DESCRIPTION),
@@ -145,29 +145,29 @@ def test_every_fault_is_told_at_once() -> None:
         ("features[0]", LINE),
         ("features[2]", LINE),
         ("colour", UNKNOWN),
-        ("active", SET_BY_US),
+        ("active", READ_ONLY),
     ]
 
 
 @pytest.mark.parametrize("name", ["active", "version", "createdAt", "updatedAt"])
-def test_what_the_service_sets_is_refused_as_such(name: str) -> None:
-    assert faults_of_create(product_body(**{name: 1})) == [(name, SET_BY_US)]
-    assert faults_of_update({"name": "New", name: 1}) == [(name, SET_BY_US)]
+def test_read_only_fields_are_rejected(name: str) -> None:
+    assert create_errors(product_body(**{name: 1})) == [(name, READ_ONLY)]
+    assert update_errors({"name": "New", name: 1}) == [(name, READ_ONLY)]
 
 
-def test_the_id_cannot_be_changed() -> None:
-    assert faults_of_update({"name": "New", "productId": "PROD-1"}) == [("productId", SET_BY_US)]
+def test_update_of_product_id_is_rejected() -> None:
+    assert update_errors({"name": "New", "productId": "PROD-1"}) == [("productId", READ_ONLY)]
 
 
 @pytest.mark.parametrize("name", ["updatedBy", "PK", "product_id", "setup_fee", "Name", "", "body"])
-def test_a_member_that_no_product_has_is_refused(name: str) -> None:
-    assert faults_of_create(product_body(**{name: "x"})) == [(name, UNKNOWN)]
+def test_unknown_field_is_rejected(name: str) -> None:
+    assert create_errors(product_body(**{name: "x"})) == [(name, UNKNOWN)]
 
 
 @pytest.mark.parametrize(
     "taken", ["PROD-1", "PROD-001", "PROD-A", "PROD-" + "A" * 32, "PROD-A--B", "PROD-0-9"]
 )
-def test_a_product_id_of_the_right_form_is_taken(taken: str) -> None:
+def test_valid_product_id_is_accepted(taken: str) -> None:
     assert draft_of(product_body(productId=taken)).product_id == taken
 
 
@@ -191,67 +191,67 @@ def test_a_product_id_of_the_right_form_is_taken(taken: str) -> None:
         ["PROD-1"],
     ],
 )
-def test_another_product_id_is_refused(rejected: object) -> None:
-    assert faults_of_create(product_body(productId=rejected)) == [("productId", PRODUCT_ID)]
+def test_invalid_product_id_is_rejected(rejected: object) -> None:
+    assert create_errors(product_body(productId=rejected)) == [("productId", PRODUCT_ID)]
 
 
 # Text
 
 
-@pytest.mark.parametrize(("member", "longest"), [("name", 200), ("description", 4000)])
-def test_text_is_trimmed_before_it_is_measured(member: str, longest: int) -> None:
+@pytest.mark.parametrize(("field", "longest"), [("name", 200), ("description", 4000)])
+def test_text_is_trimmed_before_its_length_is_checked(field: str, longest: int) -> None:
     text = "\U0001f680" * longest
-    draft = draft_of(product_body(**{member: f" \t\n{text}\u2003 "}))
-    assert getattr(draft, member) == text
+    draft = draft_of(product_body(**{field: f" \t\n{text}\u2003 "}))
+    assert getattr(draft, field) == text
     for wrong in (text + "x", " \n\t ", ""):
-        assert [field for field, _ in faults_of_create(product_body(**{member: wrong}))] == [member]
+        assert [field for field, _ in create_errors(product_body(**{field: wrong}))] == [field]
 
 
-def test_features_are_trimmed_and_measured_each() -> None:
+def test_each_feature_is_trimmed_and_checked() -> None:
     assert draft_of(product_body(features=[" a ", "b" * 200])).features == ("a", "b" * 200)
-    wrong = faults_of_create(product_body(features=["b" * 201, "a", "  ", None, "c\n\bd"]))
+    wrong = create_errors(product_body(features=["b" * 201, "a", "  ", None, "c\n\bd"]))
     assert wrong == [(f"features[{place}]", LINE) for place in (0, 2, 3, 4)]
 
 
-def test_there_are_1_to_50_features() -> None:
+def test_features_have_1_to_50_entries() -> None:
     assert draft_of(product_body(features=["a"] * 50)).features == ("a",) * 50
     for wrong in ([], ["a"] * 51, "a", {"a": 1}, None):
-        assert faults_of_create(product_body(features=wrong)) == [("features", FEATURES)]
+        assert create_errors(product_body(features=wrong)) == [("features", FEATURES)]
 
 
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: f"{ord(control):#04x}")
-def test_control_characters_inside_text_are_refused(control: str) -> None:
+def test_control_characters_are_rejected(control: str) -> None:
     text = f"a{control}b"
-    assert faults_of_create(product_body(name=text)) == [("name", LINE)]
-    assert faults_of_create(product_body(features=[text])) == [("features[0]", LINE)]
+    assert create_errors(product_body(name=text)) == [("name", LINE)]
+    assert create_errors(product_body(features=[text])) == [("features[0]", LINE)]
     if control in "\n\t":
         assert draft_of(product_body(description=text)).description == text
     else:
-        assert faults_of_create(product_body(description=text)) == [("description", DESCRIPTION)]
+        assert create_errors(product_body(description=text)) == [("description", DESCRIPTION)]
 
 
-@pytest.mark.parametrize("member", ["name", "description", "currency", "period"])
+@pytest.mark.parametrize("field", ["name", "description", "currency", "period"])
 @pytest.mark.parametrize("wrong", [1, Decimal("1.5"), True, None, ["a"], {"a": "b"}])
-def test_nothing_else_is_taken_for_text(member: str, wrong: object) -> None:
-    assert [field for field, _ in faults_of_create(product_body(**{member: wrong}))] == [member]
+def test_text_of_another_type_is_rejected(field: str, wrong: object) -> None:
+    assert [field for field, _ in create_errors(product_body(**{field: wrong}))] == [field]
 
 
 @pytest.mark.parametrize("wrong", ["zar", "ZA", "ZARR", "XXX", "XAU", "", " ZAR"])
-def test_a_currency_is_a_code_of_money_in_use(wrong: str) -> None:
-    assert faults_of_create(product_body(currency=wrong)) == [("currency", CURRENCY)]
+def test_unknown_currency_is_rejected(wrong: str) -> None:
+    assert create_errors(product_body(currency=wrong)) == [("currency", CURRENCY)]
 
 
 @pytest.mark.parametrize("currency", ["ZAR", "USD", "EUR", "JPY", "AED", "ZWG"])
-def test_currencies_in_use_are_taken(currency: str) -> None:
+def test_known_currency_is_accepted(currency: str) -> None:
     assert draft_of(product_body(currency=currency)).currency == currency
 
 
 @pytest.mark.parametrize("wrong", ["Monthly", "weekly", "", "once_off", " yearly"])
-def test_another_period_is_refused(wrong: str) -> None:
-    assert faults_of_create(product_body(period=wrong)) == [("period", PERIOD)]
+def test_unknown_period_is_rejected(wrong: str) -> None:
+    assert create_errors(product_body(period=wrong)) == [("period", PERIOD)]
 
 
 # Money
@@ -274,7 +274,7 @@ def test_another_period_is_refused(wrong: str) -> None:
         ("100000000e-1", "10000000"),
     ],
 )
-def test_an_amount_keeps_its_value_in_its_shortest_form(sent: str, kept: str) -> None:
+def test_amount_keeps_value_in_shortest_form(sent: str, kept: str) -> None:
     body = as_json(product_body()).replace("1000", f'{sent}, "setupFee": {sent}')
     draft = draft_of(body)
     assert (str(draft.price), str(draft.setup_fee)) == (kept, kept)
@@ -307,14 +307,14 @@ def test_an_amount_keeps_its_value_in_its_shortest_form(sent: str, kept: str) ->
         '""',
     ],
 )
-def test_another_amount_is_refused(wrong: str) -> None:
+def test_invalid_amount_is_rejected(wrong: str) -> None:
     body = as_json(product_body()).replace("1000", f'{wrong}, "setupFee": {wrong}')
-    assert faults_of_create(body) == [("price", PRICE), ("setupFee", SETUP_FEE)]
+    assert create_errors(body) == [("price", PRICE), ("setupFee", SETUP_FEE)]
 
 
 @pytest.mark.parametrize("zero", ["0", "0.0", "-0", "-0.0", "0e5", "0e-9"])
-def test_a_price_is_above_zero_and_a_setup_fee_may_be_zero(zero: str) -> None:
-    assert faults_of_create(as_json(product_body()).replace("1000", zero)) == [("price", PRICE)]
+def test_zero_is_allowed_for_setup_fee_only(zero: str) -> None:
+    assert create_errors(as_json(product_body()).replace("1000", zero)) == [("price", PRICE)]
     body = as_json(product_body()).replace("1000", f'1000, "setupFee": {zero}')
     assert str(draft_of(body).setup_fee) == "0"
     assert {name: str(value) for name, value in changes_of(f'{{"setupFee":{zero}}}').items()} == {
@@ -322,13 +322,13 @@ def test_a_price_is_above_zero_and_a_setup_fee_may_be_zero(zero: str) -> None:
     }
 
 
-def test_a_price_is_not_null() -> None:
-    assert faults_of_create(product_body(price=None)) == [("price", PRICE)]
-    assert faults_of_update({"price": None}) == [("price", PRICE)]
+def test_null_price_is_rejected() -> None:
+    assert create_errors(product_body(price=None)) == [("price", PRICE)]
+    assert update_errors({"price": None}) == [("price", PRICE)]
 
 
 @given(amounts(), amounts(0))
-def test_every_amount_survives_the_body(price: Decimal, setup_fee: Decimal) -> None:
+def test_every_valid_amount_is_parsed_exactly(price: Decimal, setup_fee: Decimal) -> None:
     draft = draft_of(product_body(price=price, setupFee=setup_fee))
     assert (draft.price, draft.setup_fee) == (price, setup_fee)
     assert len(str(draft.price)) <= len(str(price))
@@ -338,7 +338,7 @@ def test_every_amount_survives_the_body(price: Decimal, setup_fee: Decimal) -> N
 # Bodies of changes
 
 
-def test_an_update_holds_just_what_was_given() -> None:
+def test_update_holds_only_given_fields() -> None:
     assert changes_of({"name": " New ", "setupFee": None}) == {"name": "New", "setupFee": None}
     whole = {
         "name": "N",
@@ -353,20 +353,20 @@ def test_an_update_holds_just_what_was_given() -> None:
 
 
 @pytest.mark.parametrize("default", [{"currency": "ZAR"}, {"period": "monthly"}])
-def test_a_given_value_that_equals_a_default_is_given(default: dict[str, str]) -> None:
+def test_update_keeps_value_equal_to_default(default: dict[str, str]) -> None:
     assert changes_of(default) == default
 
 
-def test_an_update_of_nothing_is_refused() -> None:
-    assert faults_of_update({}) == NO_MEMBER
+def test_empty_update_is_rejected() -> None:
+    assert update_errors({}) == NO_FIELD
 
 
-def test_an_update_tells_every_fault_at_once() -> None:
-    faults = faults_of_update(
+def test_all_update_errors_are_reported_at_once() -> None:
+    errors = update_errors(
         {"name": "", "description": "", "price": "1", "setupFee": False, "currency": 1}
         | {"period": None, "features": [""], "id": 1}
     )
-    assert faults == [
+    assert errors == [
         ("name", LINE),
         ("description", DESCRIPTION),
         ("price", PRICE),
@@ -378,7 +378,7 @@ def test_an_update_tells_every_fault_at_once() -> None:
     ]
 
 
-# What is not a JSON object
+# Bodies that are not a JSON object
 
 
 @pytest.mark.parametrize(
@@ -411,38 +411,38 @@ def test_an_update_tells_every_fault_at_once() -> None:
     ],
     ids=lambda body: repr(body)[:30],
 )
-def test_what_is_no_json_is_told_so(body: bytes | str) -> None:
-    assert faults_of_create(body) == NOT_JSON
-    assert faults_of_update(body) == NOT_JSON
+def test_invalid_json_is_rejected(body: bytes | str) -> None:
+    assert create_errors(body) == NOT_JSON
+    assert update_errors(body) == NOT_JSON
 
 
-def test_a_body_that_the_gateway_could_not_hand_over_is_told_so() -> None:
+def test_undecodable_body_is_rejected() -> None:
     with pytest.raises(ValidationException) as raised:
         parse_body(http_request(body=None), CreateProductRequest)
     assert [tuple(error) for error in raised.value.errors] == NOT_JSON
 
 
 @pytest.mark.parametrize("body", ["[]", "1", "1.5", '"text"', "null", "true", '[{"a":1,"a":2}]'])
-def test_json_that_is_no_object_is_told_so(body: str) -> None:
-    assert faults_of_create(body) == NO_OBJECT
+def test_json_that_is_no_object_is_rejected(body: str) -> None:
+    assert create_errors(body) == NO_OBJECT
 
 
-def test_a_member_given_twice_is_refused_by_name() -> None:
+def test_repeated_field_is_rejected_by_name() -> None:
     whole = as_json(product_body())
-    assert faults_of_create(whole.replace('{"name"', '{"name": "a", "name"')) == [("name", ONCE)]
-    assert faults_of_update('{"price": 1, "price": 1, "x": 1, "x": 2, "name": "a"}') == [
+    assert create_errors(whole.replace('{"name"', '{"name": "a", "name"')) == [("name", ONCE)]
+    assert update_errors('{"price": 1, "price": 1, "x": 1, "x": 2, "name": "a"}') == [
         ("price", ONCE),
         ("x", ONCE),
         ("x", UNKNOWN),
     ]
 
 
-def test_only_members_of_the_body_itself_count_as_repeated() -> None:
+def test_repeated_names_in_inner_objects_are_ignored() -> None:
     body = '{"name": {"a": 1, "a": 2}, "price": {"a": 1, "a": 2}}'
-    assert faults_of_update(body) == [("name", LINE), ("price", PRICE)]
+    assert update_errors(body) == [("name", LINE), ("price", PRICE)]
 
 
-def test_a_body_may_be_256_kib_and_no_larger() -> None:
+def test_body_of_256_kib_is_accepted_and_larger_rejected() -> None:
     whole = raw(product_body())
     padded = whole + b" " * (256 * 1024 - len(whole))
     assert draft_of(padded).name == "Basic"
@@ -451,7 +451,7 @@ def test_a_body_may_be_256_kib_and_no_larger() -> None:
     assert raised.value.detail == "Send at most 256 KiB."
 
 
-# Any body at all
+# Random bodies
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False) | st.text(),
@@ -462,7 +462,7 @@ NAMES = st.sampled_from([*product_body(), "productId", "setupFee", "currency", "
 
 
 @given(st.one_of(JSON, st.dictionaries(NAMES, JSON)))
-def test_any_json_is_taken_or_refused_with_reasons(document: object) -> None:
+def test_any_json_is_accepted_or_rejected_with_reasons(document: object) -> None:
     body = raw(simplejson.dumps(document, use_decimal=True, allow_nan=True))
     for model in (CreateProductRequest, UpdateProductRequest):
         require_verdict(body, model)
@@ -472,7 +472,7 @@ def test_any_json_is_taken_or_refused_with_reasons(document: object) -> None:
 @example(b"\xef\xbb\xbf{}")
 @example(b'{"a": 1' + b"0" * 5000 + b"}")
 @example(b'{"a": "\\ud83d\\ude80"}')
-def test_any_bytes_are_taken_or_refused_with_reasons(body: bytes) -> None:
+def test_any_bytes_are_accepted_or_rejected_with_reasons(body: bytes) -> None:
     for model in (CreateProductRequest, UpdateProductRequest):
         require_verdict(body, model)
 
@@ -480,8 +480,8 @@ def test_any_bytes_are_taken_or_refused_with_reasons(body: bytes) -> None:
 def require_verdict(
     body: bytes, model: type[CreateProductRequest] | type[UpdateProductRequest]
 ) -> None:
-    faults = errors_found_by(lambda: parse_body(http_request(body=body), model))
-    assert faults is None or (faults and all(message for _, message in faults))
+    errors = errors_found_by(lambda: parse_body(http_request(body=body), model))
+    assert errors is None or (errors and all(message for _, message in errors))
 
 
 @given(
@@ -496,7 +496,7 @@ def require_verdict(
         optional={"setupFee": amounts(0) | st.none(), "currency": st.sampled_from(["ZAR", "EUR"])},
     )
 )
-def test_any_valid_body_becomes_what_it_says(body: dict[str, Any]) -> None:
+def test_any_valid_body_is_parsed_unchanged(body: dict[str, Any]) -> None:
     draft = draft_of(body)
     assert draft.name == body["name"]
     assert draft.description == body["description"]

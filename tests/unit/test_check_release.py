@@ -1,4 +1,4 @@
-"""What may go to production: a release on main, and only when a person has typed that it shall."""
+"""The release checks: only a confirmed release tag on main goes to production."""
 
 import subprocess
 from pathlib import Path
@@ -12,7 +12,7 @@ REF = "refs/tags/v1.2.0"
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository whose main holds the release 1.2.0, tagged."""
+    """A repository with the tagged release 1.2.0 on main."""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "a"\nversion = "1.2.0"\n')
     (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## 1.2.0 (2026-01-31)\n")
     git(tmp_path, "init", "--quiet", "--initial-branch", "main")
@@ -32,15 +32,15 @@ def check(repository: Path, ref: str = REF, confirmation: str = "DEPLOY-TO-PROD"
     return check_release.main(["--ref", ref, "--confirmation", confirmation], repository)
 
 
-def test_a_release_on_main_that_is_confirmed_may_go(repository: Path) -> None:
+def test_confirmed_release_on_main_passes(repository: Path) -> None:
     assert check(repository) == 0
 
 
-@pytest.mark.parametrize("typed", ["", "deploy-to-prod", "DEPLOY-TO-PROD ", "yes"])
-def test_nothing_but_the_exact_words_confirm(
-    repository: Path, typed: str, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("confirmation", ["", "deploy-to-prod", "DEPLOY-TO-PROD ", "yes"])
+def test_inexact_confirmation_is_rejected(
+    repository: Path, confirmation: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert check(repository, confirmation=typed) == 1
+    assert check(repository, confirmation=confirmation) == 1
     assert "type exactly that" in capsys.readouterr().err
 
 
@@ -48,26 +48,26 @@ def test_nothing_but_the_exact_words_confirm(
     "ref",
     ["refs/heads/main", "refs/tags/1.2.0", "refs/tags/v1.2", "refs/tags/v1.2.0-rc.1", "v1.2.0"],
 )
-def test_only_a_release_tag_may_go(
+def test_other_ref_than_release_tag_is_rejected(
     repository: Path, ref: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert check(repository, ref) == 1
-    assert f"{ref} is no release tag" in capsys.readouterr().err
+    assert f"{ref} is not a release tag" in capsys.readouterr().err
 
 
-def test_a_tag_of_another_version_may_not_go(
+def test_tag_of_another_version_is_rejected(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     git(repository, "tag", "v1.3.0")
 
     assert check(repository, "refs/tags/v1.3.0") == 1
 
-    said = capsys.readouterr().err
-    assert "pyproject.toml says 1.2.0" in said
-    assert "CHANGELOG.md has no section 1.3.0" in said
+    errors = capsys.readouterr().err
+    assert "pyproject.toml says 1.2.0" in errors
+    assert "CHANGELOG.md has no section 1.3.0" in errors
 
 
-def test_a_tag_beside_main_may_not_go(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tag_outside_main_is_rejected(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     git(repository, "commit", "--quiet", "--allow-empty", "--message", "fix: not merged")
     git(repository, "tag", "--force", "v1.2.0")
 
@@ -75,6 +75,8 @@ def test_a_tag_beside_main_may_not_go(repository: Path, capsys: pytest.CaptureFi
     assert "is not on main" in capsys.readouterr().err
 
 
-def test_every_fault_is_named_at_once(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_errors_are_reported_together(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert check(repository, "refs/heads/main", "no") == 1
     assert len(capsys.readouterr().err.splitlines()) == 2

@@ -1,4 +1,4 @@
-"""How long calls may take, and which are tried once more."""
+"""Time limits of calls, and their retries."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from product_lambda.repositories.deadline import Deadline
 
 
 class Clock:
-    """Stands in for the module `time`: it moves only when somebody sleeps."""
+    """A stand-in for the module `time`; only `sleep` advances it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -35,14 +35,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def released() -> Iterator[threading.Event]:
-    """Set at the end of the test, for calls that hang until then."""
+    """An event that is set at the end of the test and ends hanging calls."""
     event = threading.Event()
     yield event
     event.set()
 
 
 class Failing:
-    """Fails as often as told, then returns how often it was called."""
+    """Raises a number of times, then returns the number of its calls."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
@@ -55,12 +55,12 @@ class Failing:
         return self.calls
 
 
-def test_what_a_call_returns_is_returned(clock: Clock) -> None:
+def test_call_returns_result(clock: Clock) -> None:
     assert Deadline(1).call(lambda: "found", timeout=1) == "found"
     assert clock.slept == []
 
 
-def test_time_runs_out(clock: Clock) -> None:
+def test_remaining_time_decreases(clock: Clock) -> None:
     limit = Deadline(2.5)
     clock.now += 1
     assert limit.remaining() == 1.5
@@ -69,17 +69,17 @@ def test_time_runs_out(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("passed", [1.0, 1.5])
-def test_after_the_deadline_nothing_is_called(
+def test_no_call_is_made_after_deadline(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, passed: float
 ) -> None:
-    monkeypatch.setattr(deadline, "_THREADS", None)  # nothing is even handed to a thread
+    monkeypatch.setattr(deadline, "_THREADS", None)  # a use of the pool would fail
     limit = Deadline(1)
     clock.now += passed
     with pytest.raises(DependencyUnavailableException):
         limit.call(Failing(), timeout=1)
 
 
-def test_a_failure_is_passed_on_after_one_call(clock: Clock) -> None:
+def test_exception_is_raised_after_one_call(clock: Clock) -> None:
     operation = Failing(ValueError("wrong"), ValueError("wrong again"))
     with pytest.raises(ValueError, match=r"^wrong$"):
         Deadline(10).call(operation, timeout=1)
@@ -87,7 +87,7 @@ def test_a_failure_is_passed_on_after_one_call(clock: Clock) -> None:
     assert clock.slept == []
 
 
-def test_only_failures_worth_it_are_answered_by_another_try(clock: Clock) -> None:
+def test_only_retryable_exceptions_are_retried(clock: Clock) -> None:
     operation = Failing(ValueError("wrong"))
     with pytest.raises(ValueError, match="wrong"):
         Deadline(10).call(operation, timeout=1, retry_on=(KeyError, OSError))
@@ -96,7 +96,7 @@ def test_only_failures_worth_it_are_answered_by_another_try(clock: Clock) -> Non
 
 
 @pytest.mark.parametrize(("chance", "pause"), [(0.0, 0.05), (0.5, 0.075), (1.0, 0.1)])
-def test_another_try_follows_a_short_random_pause(
+def test_retry_follows_short_random_pause(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, chance: float, pause: float
 ) -> None:
     monkeypatch.setattr("random.SystemRandom.random", lambda _: chance)
@@ -105,7 +105,7 @@ def test_another_try_follows_a_short_random_pause(
     assert clock.slept == [pytest.approx(pause)]
 
 
-def test_there_is_no_third_try(clock: Clock) -> None:
+def test_call_is_retried_only_once(clock: Clock) -> None:
     operation = Failing(ConnectionError("1"), ConnectionError("2"), ConnectionError("3"))
     with pytest.raises(ConnectionError, match="2"):
         Deadline(10).call(operation, timeout=1, retry_on=(OSError,))
@@ -114,7 +114,7 @@ def test_there_is_no_third_try(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(("left", "calls"), [(0.5625, 2), (0.5624, 1), (10, 2), (0.1, 1)])
-def test_another_try_needs_time_for_the_pause_and_half_a_call(
+def test_retry_needs_time_for_pause_and_half_a_call(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, left: float, calls: int
 ) -> None:
     monkeypatch.setattr("random.SystemRandom.random", lambda _: 0.25)  # a pause of 0.0625
@@ -130,15 +130,13 @@ def test_another_try_needs_time_for_the_pause_and_half_a_call(
 
 
 @pytest.mark.parametrize(("timeout", "left"), [(0.01, 60), (60, 0.01)])
-def test_a_call_that_hangs_is_given_up(
-    released: threading.Event, timeout: float, left: float
-) -> None:
+def test_hanging_call_times_out(released: threading.Event, timeout: float, left: float) -> None:
     with pytest.raises(DependencyUnavailableException) as raised:
         Deadline(left).call(released.wait, timeout=timeout)
     assert isinstance(raised.value.__cause__, TimeoutError)
 
 
-def test_a_call_that_hangs_is_not_tried_again(released: threading.Event) -> None:
+def test_hanging_call_is_not_retried(released: threading.Event) -> None:
     calls: list[bool] = []
 
     def hang() -> None:
@@ -150,7 +148,7 @@ def test_a_call_that_hangs_is_not_tried_again(released: threading.Event) -> None
     assert calls == [True]
 
 
-def test_a_call_that_never_started_is_not_made_later(
+def test_queued_call_is_cancelled_after_time_out(
     monkeypatch: pytest.MonkeyPatch, released: threading.Event
 ) -> None:
     with ThreadPoolExecutor(1) as only_one:
@@ -164,7 +162,7 @@ def test_a_call_that_never_started_is_not_made_later(
     assert operation.calls == 0
 
 
-def test_many_calls_run_side_by_side(released: threading.Event) -> None:
+def test_calls_run_in_parallel(released: threading.Event) -> None:
     everybody_is_here = threading.Barrier(16)
 
     def meet() -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""What the headers and the path of a request may hold."""
+"""Checks of the headers and the path of a request."""
 
 import pytest
 from hypothesis import given
@@ -34,12 +34,12 @@ def known_by(value: str) -> EntityTags:
 # If-Match
 
 
-def test_without_if_match_any_version_will_do() -> None:
+def test_missing_if_match_accepts_any_version() -> None:
     assert parse_if_match(http_request()) is None
 
 
 @pytest.mark.parametrize("matches_any", ["*", " *", "*\t "])
-def test_an_if_match_of_a_star_accepts_any_version(matches_any: str) -> None:
+def test_if_match_star_accepts_any_version(matches_any: str) -> None:
     assert expected_by(matches_any) is None
 
 
@@ -67,7 +67,7 @@ def test_an_if_match_of_a_star_accepts_any_version(matches_any: str) -> None:
         ('"!#~"', set()),
     ],
 )
-def test_if_match_names_versions_by_strong_tags(value: str, versions: set[int]) -> None:
+def test_if_match_reads_versions_from_strong_tags(value: str, versions: set[int]) -> None:
     assert expected_by(value) == frozenset(versions)
 
 
@@ -93,21 +93,21 @@ MALFORMED += ['"3", *', '" "', '"a\x7fb"', '"a\tb"', '"Ā"', '"3"\n', 'W/ "3"', 
 
 
 @pytest.mark.parametrize("value", MALFORMED)
-def test_a_malformed_list_of_tags_is_refused(value: str) -> None:
+def test_malformed_tag_list_is_rejected(value: str) -> None:
     for check, name in ((expected_by, "If-Match"), (known_by, "If-None-Match")):
         with pytest.raises(ValidationException) as raised:
             check(value)
         assert raised.value.errors == ((name, TAGS),)
 
 
-def test_there_are_at_most_50_tags() -> None:
+def test_more_than_50_tags_are_rejected() -> None:
     fifty = ", ".join(f'"{version}"' for version in range(50))
     assert expected_by(fifty) == frozenset(range(50))
     with pytest.raises(ValidationException):
         expected_by(fifty + ', "50"')
 
 
-def test_a_hostile_list_of_tags_is_judged_at_once() -> None:
+def test_hostile_tag_list_is_checked_quickly() -> None:
     for hostile in ("," * 100_000 + "x", '"' * 100_000 + "x", (" " * 300 + ",") * 300 + "x"):
         with pytest.raises(ValidationException):
             expected_by(hostile)
@@ -116,7 +116,7 @@ def test_a_hostile_list_of_tags_is_judged_at_once() -> None:
 # If-None-Match
 
 
-def test_without_if_none_match_no_tag_is_known() -> None:
+def test_missing_if_none_match_matches_no_tag() -> None:
     known = parse_if_none_match(http_request())
     assert known.tags == frozenset()
     assert not known.matches_any
@@ -124,38 +124,38 @@ def test_without_if_none_match_no_tag_is_known() -> None:
 
 
 @pytest.mark.parametrize("value", ['"1"', 'W/"1"', '"0", "1"', "*", " * ", ', W/"1" ,'])
-def test_a_known_tag_matches_weakly(value: str) -> None:
+def test_if_none_match_compares_weakly(value: str) -> None:
     assert known_by(value).weakly_match('"1"')
 
 
 @pytest.mark.parametrize(
     "value", ['"2"', '"01"', 'W/"2"', '"W/1"', '""', '"*"', '"1 "'.replace(" ", "!")]
 )
-def test_another_tag_does_not_match(value: str) -> None:
+def test_other_tag_does_not_match(value: str) -> None:
     assert not known_by(value).weakly_match('"1"')
 
 
 @given(st.text() | st.text(' *,"W/3\t'))
-def test_any_text_is_a_list_of_tags_or_refused(value: str) -> None:
+def test_any_text_is_parsed_or_rejected_as_tags(value: str) -> None:
     for check in (expected_by, known_by):
-        faults = errors_found_by(lambda check=check: check(value))  # type: ignore[misc]
-        assert faults is None or [message for _, message in faults] == [TAGS]
+        errors = errors_found_by(lambda check=check: check(value))  # type: ignore[misc]
+        assert errors is None or [message for _, message in errors] == [TAGS]
 
 
 # Idempotency-Key
 
 
-def test_without_an_idempotency_key_there_is_none() -> None:
+def test_missing_idempotency_key_is_none() -> None:
     assert parse_idempotency_key(http_request()) is None
 
 
 @pytest.mark.parametrize("key", ["a", "!", "~", "a" * 255, '"quoted"', "a,b"])
-def test_a_key_is_1_to_255_visible_characters(key: str) -> None:
+def test_valid_idempotency_key_is_accepted(key: str) -> None:
     assert parse_idempotency_key(http_request(headers={"idempotency-key": key})) == key
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "a" * 256, "é", "a\x7f", "a\n", "\x1f", "a, a"])
-def test_another_key_is_refused(key: str) -> None:
+def test_invalid_idempotency_key_is_rejected(key: str) -> None:
     with pytest.raises(ValidationException) as raised:
         parse_idempotency_key(http_request(headers={"idempotency-key": key}))
     message = "send 1 to 255 visible ASCII characters, once"
@@ -176,11 +176,11 @@ def test_another_key_is_refused(key: str) -> None:
         "application/json\t;x",
     ],
 )
-def test_json_is_declared_as_such(content_type: str) -> None:
+def test_json_content_type_is_accepted(content_type: str) -> None:
     require_json(http_request(headers={"content-type": content_type}))
 
 
-def test_an_undeclared_body_is_taken_for_json() -> None:
+def test_missing_content_type_is_accepted() -> None:
     require_json(http_request())
 
 
@@ -198,7 +198,7 @@ def test_an_undeclared_body_is_taken_for_json() -> None:
         "application/ json",
     ],
 )
-def test_a_body_declared_as_something_else_is_refused(content_type: str) -> None:
+def test_other_content_type_is_rejected(content_type: str) -> None:
     with pytest.raises(UnsupportedMediaTypeException) as raised:
         require_json(http_request(headers={"content-type": content_type}))
     assert raised.value.detail == "Send Content-Type: application/json."
@@ -208,7 +208,7 @@ def test_a_body_declared_as_something_else_is_refused(content_type: str) -> None
 
 
 @pytest.mark.parametrize("product_id", ["PROD-1", "PROD-" + "Z" * 32, "PROD-A-B"])
-def test_a_product_id_in_the_path_is_taken(product_id: str) -> None:
+def test_valid_product_id_in_path_is_returned(product_id: str) -> None:
     request = http_request(path_parameters={"productId": product_id})
     assert parse_product_id(request) == product_id
 
@@ -234,33 +234,33 @@ def test_a_product_id_in_the_path_is_taken(product_id: str) -> None:
         )
     ],
 )
-def test_another_path_is_refused(path: dict[str, str]) -> None:
+def test_invalid_product_id_in_path_is_rejected(path: dict[str, str]) -> None:
     with pytest.raises(ValidationException) as raised:
         parse_product_id(http_request(path_parameters=path))
     assert raised.value.errors == (("productId", "use an id such as PROD-001 in the path"),)
 
 
-# Checks together
+# Combined checks
 
 
-def fault(name: str) -> object:
+def failing_check(name: str) -> object:
     raise ValidationException([FieldError(name, "1"), FieldError(name, "2")])
 
 
-def test_two_valid_checks_give_both_results() -> None:
+def test_valid_checks_return_all_results() -> None:
     assert validate_all(lambda: 1, lambda: "a") == (1, "a")
 
 
-def test_the_faults_of_two_checks_come_together_in_order() -> None:
+def test_errors_of_all_checks_are_combined_in_order() -> None:
     with pytest.raises(ValidationException) as raised:
-        validate_all(lambda: fault("a"), lambda: fault("b"))
+        validate_all(lambda: failing_check("a"), lambda: failing_check("b"))
     assert raised.value.errors == (("a", "1"), ("a", "2"), ("b", "1"), ("b", "2"))
 
 
-def test_the_faults_of_either_check_are_told() -> None:
+def test_errors_of_one_check_are_reported() -> None:
     with pytest.raises(ValidationException) as raised:
-        validate_all(lambda: fault("a"), lambda: 1)
+        validate_all(lambda: failing_check("a"), lambda: 1)
     assert raised.value.errors == (("a", "1"), ("a", "2"))
     with pytest.raises(ValidationException) as raised:
-        validate_all(lambda: 1, lambda: fault("b"))
+        validate_all(lambda: 1, lambda: failing_check("b"))
     assert raised.value.errors == (("b", "1"), ("b", "2"))

@@ -1,45 +1,52 @@
-"""The judge of answers to hostile input notices what it is there for."""
+"""Tests that the rules for responses to hostile input detect each violation."""
 
 import json
 
 import pytest
 
 from tests.support.events import FunctionResponse
-from tests.support.hostile import faults_of, hostile_events
+from tests.support.hostile import hostile_events, violations
 
 PROBLEM = {"Content-Type": "application/problem+json"}
 
 
-def problem(**members: object) -> str:
-    return json.dumps({"type": "t", "title": "t", "status": 400, "detail": "d", **members})
+def problem(**fields: object) -> str:
+    return json.dumps({"type": "t", "title": "t", "status": 400, "detail": "d", **fields})
 
 
-def test_an_answer_that_helps_has_no_faults() -> None:
-    assert faults_of(FunctionResponse(400, PROBLEM, problem())) == []
+def test_valid_problem_has_no_violations() -> None:
+    assert violations(FunctionResponse(400, PROBLEM, problem())) == []
 
 
 @pytest.mark.parametrize(
-    ("reply", "said"),
+    ("response", "violation"),
     [
-        (FunctionResponse(500, PROBLEM, problem()), "status is 500"),
-        (
+        pytest.param(FunctionResponse(500, PROBLEM, problem()), "status is 500", id="status"),
+        pytest.param(
             FunctionResponse(400, {"Content-Type": "application/json"}, problem()),
-            "no problem document",
+            "not a problem document",
+            id="content type",
         ),
-        (
+        pytest.param(
             FunctionResponse(400, PROBLEM, problem(detail="a KeyError at line 3")),
-            "tells of the inside",
+            "shows an internal detail",
+            id="detail",
         ),
-        (
+        pytest.param(
             FunctionResponse(400, PROBLEM, problem(errors=[{"message": "PydynoxException"}])),
-            "tells of the",
+            "shows an internal detail",
+            id="errors",
         ),
-        (FunctionResponse(200, {"Location": "a\r\nX: y"}, "{}"), "could be split"),
+        pytest.param(
+            FunctionResponse(200, {"Location": "a\r\nX: y"}, "{}"),
+            "contains a line break",
+            id="header",
+        ),
     ],
 )
-def test_what_must_not_be_answered_is_noticed(reply: FunctionResponse, said: str) -> None:
-    assert said in " ".join(faults_of(reply))
+def test_violation_is_reported(response: FunctionResponse, violation: str) -> None:
+    assert violation in " ".join(violations(response))
 
 
-def test_the_corpus_holds_hundreds_of_events() -> None:
+def test_corpus_has_more_than_200_events() -> None:
     assert sum(1 for _ in hostile_events()) > 200

@@ -1,4 +1,4 @@
-"""The local server's answers where a function fails, without a network."""
+"""The local server's responses to valid and invalid function results, without a network."""
 
 import asyncio
 import json
@@ -11,8 +11,8 @@ import pytest
 from local.server import LocalServer, Message
 
 
-def _ask(handler: Any) -> tuple[Message, Message]:
-    """Head and body of the answer to GET /v1.0/products, where `handler` lists them."""
+def _list_with(handler: Any) -> tuple[Message, Message]:
+    """Send GET /v1.0/products to a server with this handler; return head and body."""
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -48,21 +48,21 @@ def _crash(_event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
         lambda _event, _context: {"statusCode": 200, "body": "?", "isBase64Encoded": True},
     ],
 )
-def test_a_function_that_fails_is_answered_with_a_problem_and_logged(
+def test_failed_function_returns_500_and_is_logged(
     handler: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    head, body = _ask(handler)
+    head, body = _list_with(handler)
     problem = json.loads(body["body"])
-    (fault,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
 
     assert head["status"] == problem["status"] == 500
     assert problem["type"] == "tag:kimmyai.io,2026:internal-error"
-    assert problem["instance"] in fault.getMessage()
-    assert fault.exc_info
+    assert problem["instance"] in record.getMessage()
+    assert record.exc_info
 
 
-def test_what_a_function_answers_is_sent_as_it_is() -> None:
-    head, body = _ask(lambda _event, _context: {"statusCode": 201, "body": "ä"})
+def test_function_result_is_sent_unchanged() -> None:
+    head, body = _list_with(lambda _event, _context: {"statusCode": 201, "body": "ä"})
 
     assert (head["status"], body["body"]) == (201, "ä".encode())
     assert head["headers"] == [(b"Content-Length", b"2")]

@@ -1,4 +1,4 @@
-"""API Gateway's part on the local server: which function gets which event, and who gets none."""
+"""The gateway of the local server: routes, API key, preflights, events and results."""
 
 import json
 from typing import Any
@@ -8,9 +8,9 @@ import pytest
 from local.gateway import (
     Call,
     RequestHead,
-    decide,
-    http_answer,
+    http_response,
     proxy_event,
+    route,
 )
 
 _KEY = "secret"
@@ -26,13 +26,13 @@ def _head(
 
 
 def _event(head: RequestHead, body: bytes = b"") -> dict[str, Any]:
-    call = decide(head, _KEY)
+    call = route(head, _KEY)
     assert isinstance(call, Call)
     return proxy_event(head, call, body)
 
 
-def _refusal(head: RequestHead) -> dict[str, Any]:
-    response = decide(head, _KEY)
+def _problem(head: RequestHead) -> dict[str, Any]:
+    response = route(head, _KEY)
     assert not isinstance(response, Call)
     assert response["headers"]["Content-Type"] == "application/problem+json"
     problem: dict[str, Any] = json.loads(response["body"])
@@ -52,8 +52,8 @@ def _refusal(head: RequestHead) -> dict[str, Any]:
         ("DELETE", "/v1.0/products/PROD-1/", "delete_product", "/products/{productId}"),
     ],
 )
-def test_each_route_has_its_function(method: str, path: str, operation: str, resource: str) -> None:
-    call = decide(_head(method, path, headers=(("x-api-key", _KEY),)), _KEY)
+def test_route_calls_its_function(method: str, path: str, operation: str, resource: str) -> None:
+    call = route(_head(method, path, headers=(("x-api-key", _KEY),)), _KEY)
 
     assert isinstance(call, Call)
     assert (call.operation, call.resource) == (operation, resource)
@@ -77,8 +77,8 @@ def test_each_route_has_its_function(method: str, path: str, operation: str, res
         ("get", "/v1.0/products"),
     ],
 )
-def test_any_other_path_or_method_is_not_found(method: str, path: str) -> None:
-    problem = _refusal(_head(method, path, headers=(("x-api-key", _KEY),)))
+def test_unknown_path_or_method_returns_404(method: str, path: str) -> None:
+    problem = _problem(_head(method, path, headers=(("x-api-key", _KEY),)))
 
     assert (problem["status"], problem["type"]) == (404, "tag:kimmyai.io,2026:route-not-found")
 
@@ -92,10 +92,10 @@ def test_any_other_path_or_method_is_not_found(method: str, path: str) -> None:
     ],
 )
 @pytest.mark.parametrize("sent", [(), (("x-api-key", ""),), (("x-api-key", "sécret"),)])
-def test_a_write_without_the_key_is_forbidden(
+def test_write_without_key_returns_403(
     method: str, path: str, sent: tuple[tuple[str, str], ...]
 ) -> None:
-    problem = _refusal(_head(method, path, headers=sent))
+    problem = _problem(_head(method, path, headers=sent))
 
     assert (problem["status"], problem["type"]) == (403, "tag:kimmyai.io,2026:forbidden")
 
@@ -104,8 +104,8 @@ def test_a_write_without_the_key_is_forbidden(
     ("path", "methods"),
     [("/v1.0/products", {"GET", "POST"}), ("/v1.0/products/X", {"DELETE", "GET", "PUT"})],
 )
-def test_a_preflight_allows_the_methods_of_its_path(path: str, methods: set[str]) -> None:
-    response = decide(_head("OPTIONS", path), _KEY)
+def test_preflight_allows_methods_of_path(path: str, methods: set[str]) -> None:
+    response = route(_head("OPTIONS", path), _KEY)
 
     assert not isinstance(response, Call)
     assert (response["statusCode"], response["body"]) == (204, "")
@@ -123,7 +123,7 @@ def test_a_preflight_allows_the_methods_of_its_path(path: str, methods: set[str]
     assert response["headers"]["Access-Control-Allow-Origin"] == "*"
 
 
-def test_an_event_tells_the_whole_request() -> None:
+def test_event_contains_whole_request() -> None:
     headers = (("x-api-key", _KEY), ("user-agent", "curl"), ("accept", "*/*"))
     event = _event(_head("PUT", "/v1.0/products/PROD-1", "a=1", headers), b'{"price": 1}')
     milliseconds = event["requestContext"].pop("requestTimeEpoch")
@@ -158,7 +158,7 @@ def test_an_event_tells_the_whole_request() -> None:
     }
 
 
-def test_what_a_request_does_not_have_is_null() -> None:
+def test_missing_parts_of_request_are_null() -> None:
     event = _event(_head())
 
     assert event["queryStringParameters"] is None
@@ -168,7 +168,7 @@ def test_what_a_request_does_not_have_is_null() -> None:
     assert "apiKeyId" not in event["requestContext"]["identity"]
 
 
-def test_of_several_values_the_last_is_the_single_one() -> None:
+def test_last_of_several_values_is_the_single_value() -> None:
     event = _event(_head(query="sort=a&sort=b&limit=1", headers=(("accept", "x"), ("accept", "y"))))
 
     assert event["headers"]["accept"] == "y"
@@ -191,7 +191,7 @@ def test_of_several_values_the_last_is_the_single_one() -> None:
         ("&&", None),
     ],
 )
-def test_query_strings_are_decoded(query: str, parameters: dict[str, str] | None) -> None:
+def test_query_string_is_decoded(query: str, parameters: dict[str, str] | None) -> None:
     assert _event(_head(query=query))["queryStringParameters"] == parameters
 
 
@@ -206,7 +206,7 @@ def test_query_strings_are_decoded(query: str, parameters: dict[str, str] | None
         ("%00", "\0"),
     ],
 )
-def test_path_parameters_are_decoded(sent: str, product_id: str) -> None:
+def test_path_parameter_is_decoded(sent: str, product_id: str) -> None:
     event = _event(_head(path=f"/v1.0/products/{sent}"))
 
     assert event["pathParameters"] == {"productId": product_id}
@@ -222,7 +222,7 @@ def test_path_parameters_are_decoded(sent: str, product_id: str) -> None:
         (b"\xff\xfe", "//4=", True),
     ],
 )
-def test_a_body_that_is_no_text_comes_in_base64(
+def test_body_that_is_not_utf8_is_sent_as_base64(
     body: bytes, text: str | None, *, is_base64: bool
 ) -> None:
     event = _event(_head("POST", headers=(("x-api-key", _KEY),)), body)
@@ -230,8 +230,8 @@ def test_a_body_that_is_no_text_comes_in_base64(
     assert (event["body"], event["isBase64Encoded"]) == (text, is_base64)
 
 
-def test_a_function_may_answer_with_bytes_and_repeated_headers() -> None:
-    response = http_answer(
+def test_result_may_have_bytes_and_repeated_headers() -> None:
+    response = http_response(
         {
             "statusCode": 200,
             "headers": {"ETag": '"1"', "Vary": "Accept"},
@@ -245,7 +245,7 @@ def test_a_function_may_answer_with_bytes_and_repeated_headers() -> None:
     assert response.body == b"\xff\xfe"
 
 
-def test_a_function_may_answer_with_nothing_but_a_status() -> None:
-    response = http_answer({"statusCode": 204})
+def test_result_may_have_only_a_status() -> None:
+    response = http_response({"statusCode": 204})
 
     assert (response.status, response.headers, response.body) == (204, [], b"")

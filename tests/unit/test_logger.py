@@ -1,4 +1,4 @@
-"""The log: one JSON object a line, by Lambda's own handler where there is one."""
+"""The log: one JSON object per line, by Lambda's handler if there is one."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from product_lambda.utils.logger import JsonFormatter, configure_logging
 
 @contextmanager
 def bare_root() -> Iterator[logging.Logger]:
-    """The root logger as a new process has it, without handlers (pytest adds its own)."""
+    """The root logger without handlers, as in a new process (pytest adds its own)."""
     root = logging.getLogger()
     service = logging.getLogger("product_lambda")
     handlers, level = root.handlers[:], service.level
@@ -27,15 +27,15 @@ def bare_root() -> Iterator[logging.Logger]:
         service.setLevel(level)
 
 
-def line_of(**members: Any) -> dict[str, Any]:
-    record = logging.makeLogRecord({"name": "product_lambda", "levelname": "INFO", **members})
+def line_of(**fields: Any) -> dict[str, Any]:
+    record = logging.makeLogRecord({"name": "product_lambda", "levelname": "INFO", **fields})
     text = JsonFormatter().format(record)
     assert "\n" not in text
     line: dict[str, Any] = json.loads(text)
     return line
 
 
-def test_a_line_says_when_who_and_what() -> None:
+def test_line_has_time_level_and_logger() -> None:
     moment = datetime(2026, 1, 31, 9, 30, 0, 123456, UTC)
     assert line_of(created=moment.timestamp(), msg="read %s", args=("PROD-1",)) == {
         "timestamp": "2026-01-31T09:30:00.123456+00:00",
@@ -45,7 +45,7 @@ def test_a_line_says_when_who_and_what() -> None:
     }
 
 
-def test_what_is_extra_stands_beside_the_message() -> None:
+def test_extra_fields_are_beside_message() -> None:
     line = line_of(msg="request completed", status=200, product_id=None, replayed=False)
     assert {name: line[name] for name in list(line)[4:]} == {
         "status": 200,
@@ -54,23 +54,23 @@ def test_what_is_extra_stands_beside_the_message() -> None:
     }
 
 
-def test_what_json_does_not_know_is_written_as_text() -> None:
+def test_values_unknown_to_json_are_written_as_text() -> None:
     assert line_of(msg="m", moment=datetime(2026, 1, 31, tzinfo=UTC))["moment"] == (
         "2026-01-31 00:00:00+00:00"
     )
 
 
-def test_what_another_handler_left_on_the_record_is_not_extra() -> None:
+def test_attributes_of_other_handlers_are_not_logged() -> None:
     line = line_of(msg="fresh", message="stale", asctime="now", taskName="task")
     assert set(line) == {"timestamp", "level", "logger", "message"}
     assert line["message"] == "fresh"
 
 
-def test_lines_end_only_where_a_record_ends() -> None:
+def test_one_record_is_one_line() -> None:
     assert line_of(msg="a\nb\u2028c")["message"] == "a\nb\u2028c"
 
 
-def test_an_exception_comes_with_its_trace_and_cause() -> None:
+def test_exception_has_traceback_and_cause() -> None:
     effect = ValueError("effect")
     effect.__cause__ = KeyError("cause")
     trace = line_of(msg="failed", exc_info=(ValueError, effect, None))["stackTrace"]
@@ -78,7 +78,7 @@ def test_an_exception_comes_with_its_trace_and_cause() -> None:
     assert "ValueError: effect" in trace
 
 
-def test_a_process_without_handlers_writes_json_to_stdout(
+def test_missing_handler_is_added_for_stdout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stdout = io.StringIO()
@@ -94,7 +94,7 @@ def test_a_process_without_handlers_writes_json_to_stdout(
     assert json.loads(line)["logger"] == "product_lambda"
 
 
-def test_a_handler_that_exists_is_left_alone() -> None:
+def test_existing_handler_is_kept() -> None:
     lambdas_own = logging.StreamHandler(io.StringIO())
     with bare_root() as root:
         root.addHandler(lambdas_own)
@@ -104,7 +104,7 @@ def test_a_handler_that_exists_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "WARNING"])
-def test_the_level_is_the_services_own(level: str) -> None:
+def test_level_applies_to_service_logger(level: str) -> None:
     with bare_root() as root:
         before = root.level
         logger = configure_logging(level)

@@ -1,4 +1,4 @@
-"""The Makefile as a person meets it: `make` alone says what can be done."""
+"""The Makefile: the list of targets, and the settings of `make run`."""
 
 import re
 import subprocess
@@ -17,23 +17,23 @@ def make(*arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def test_make_alone_lists_every_target_with_one_line_of_help() -> None:
+def test_make_lists_all_targets_with_help() -> None:
     listed = re.findall(r"^  make ([a-z0-9-]+) +\S.*$", make(), re.MULTILINE)
 
     assert sorted(listed) == sorted(targets())
 
 
-def test_no_target_can_be_mistaken_for_a_file() -> None:
+def test_all_targets_are_phony() -> None:
     phony = re.findall(r"^\.PHONY:((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)
 
     assert targets() == {name for names in phony for name in names.replace("\\", "").split()}
 
 
-def test_run_hands_its_settings_to_the_server() -> None:
+def test_run_passes_settings_to_server() -> None:
     commands = make("--dry-run", "run", "PORT=8123", "API_KEY=a key", "DATA_DIR=a folder", "SEED=1")
 
     assert "PORT='8123' API_KEY='a key' DATA_DIR='a folder' SEED='1' exec" in commands
 
 
-def test_run_leaves_settings_that_are_not_given_to_the_server() -> None:
+def test_run_omits_empty_settings() -> None:
     assert "PORT=" not in make("--dry-run", "run", "PORT=")

@@ -1,4 +1,4 @@
-"""What the pull request and the approver read of a plan."""
+"""The summary of a plan, for the pull request and the approver."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ def change(address: str, actions: list[str], **states: Any) -> dict[str, Any]:
     return {"address": address, "mode": "managed", "change": {"actions": actions, **states}}
 
 
-def test_a_plan_without_changes_says_so() -> None:
+def test_summary_of_plan_without_changes() -> None:
     plan = {"resource_changes": [change("aws_sns_topic.alerts", ["no-op"])]}
 
     assert summary("dev", plan) == "## Plan for DEV\n\nNothing to change.\n"
 
 
-def test_what_destroys_stands_first_and_changes_are_counted() -> None:
-    said = summary(
+def test_deletions_come_first_and_changes_are_counted() -> None:
+    markdown = summary(
         "prod",
         {
             "resource_changes": [
@@ -29,13 +29,13 @@ def test_what_destroys_stands_first_and_changes_are_counted() -> None:
         },
     )
 
-    assert "**1 to delete, 1 to replace, 1 to change, 1 to create**" in said
-    assert said.index("c.deleted") < said.index("d.replaced") < said.index("b.changed")
-    assert "data.read" not in said
+    assert "**1 to delete, 1 to replace, 1 to change, 1 to create**" in markdown
+    assert markdown.index("c.deleted") < markdown.index("d.replaced") < markdown.index("b.changed")
+    assert "data.read" not in markdown
 
 
-def test_changed_attributes_are_named_and_their_values_are_not_told() -> None:
-    said = summary(
+def test_summary_names_attributes_without_values() -> None:
+    markdown = summary(
         "sit",
         {
             "resource_changes": [
@@ -50,5 +50,5 @@ def test_changed_attributes_are_named_and_their_values_are_not_told() -> None:
         },
     )
 
-    assert "| change | `aws_api_gateway_api_key.writer` | last_updated, value |" in said
-    assert "secret" not in said
+    assert "| change | `aws_api_gateway_api_key.writer` | last_updated, value |" in markdown
+    assert "secret" not in markdown

@@ -1,4 +1,4 @@
-"""The product as the API shows it, and back."""
+"""The product and its representation in the API."""
 
 from dataclasses import FrozenInstanceError, fields
 from decimal import Decimal
@@ -26,44 +26,44 @@ SHOWN = {
 }
 
 
-def test_a_product_is_shown_with_the_names_of_the_api() -> None:
+def test_representation_has_api_names() -> None:
     assert list(product().representation().items()) == list(SHOWN.items())
 
 
-def test_a_setup_fee_that_is_none_is_not_shown() -> None:
+def test_missing_setup_fee_is_left_out() -> None:
     shown = product(setup_fee=None).representation()
     assert shown == {name: value for name, value in SHOWN.items() if name != "setupFee"}
 
 
-def test_a_setup_fee_of_zero_is_shown() -> None:
+def test_setup_fee_of_zero_is_shown() -> None:
     assert product(setup_fee=Decimal(0)).representation()["setupFee"] == 0
 
 
-def test_what_is_shown_leads_back_to_the_product() -> None:
+def test_representation_is_reversible() -> None:
     assert product_from(SHOWN) == product()
     assert product_from({**SHOWN, "setupFee": None}) == product(setup_fee=None)
 
 
-def test_what_older_items_lack_has_its_meaning() -> None:
+def test_missing_optional_fields_have_defaults() -> None:
     older = {n: v for n, v in SHOWN.items() if n not in {"version", "currency", "setupFee"}}
     assert product_from(older) == product(version=0, setup_fee=None, currency=DEFAULT_CURRENCY)
     assert DEFAULT_CURRENCY == "ZAR"
 
 
 @pytest.mark.parametrize("missing", sorted(set(SHOWN) - {"version", "currency", "setupFee"}))
-def test_nothing_else_may_be_missing(missing: str) -> None:
+def test_missing_required_field_raises_key_error(missing: str) -> None:
     with pytest.raises(KeyError, match=missing):
         product_from({name: value for name, value in SHOWN.items() if name != missing})
 
 
-def test_a_product_does_not_change() -> None:
+def test_product_is_immutable() -> None:
     with pytest.raises(FrozenInstanceError):
         product().name = "other"  # type: ignore[misc]
     assert not hasattr(product(), "__dict__")
     assert len(fields(Product)) == len(SHOWN)
 
 
-def test_a_version_is_a_whole_number_whatever_it_was_stored_as() -> None:
+def test_version_becomes_integer() -> None:
     version = product_from({**SHOWN, "version": Decimal(3)}).version
     assert (version, type(version)) == (3, int)
 
@@ -81,12 +81,12 @@ def test_a_version_is_a_whole_number_whatever_it_was_stored_as() -> None:
         (0, "0"),
     ],
 )
-def test_an_amount_is_plain_in_its_shortest_form(amount: Decimal | int, text: str) -> None:
+def test_plain_decimal_has_shortest_form(amount: Decimal | int, text: str) -> None:
     assert str(plain_decimal(amount)) == text
 
 
 @given(amounts())
-def test_a_plain_amount_is_the_same_amount(amount: Decimal) -> None:
+def test_plain_decimal_keeps_value(amount: Decimal) -> None:
     shortest = plain_decimal(amount)
     assert shortest == amount
     assert plain_decimal(shortest).as_tuple() == shortest.as_tuple()

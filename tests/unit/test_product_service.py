@@ -33,16 +33,16 @@ START = datetime(2026, 1, 31, 9, 30, 0, 123456, UTC)
 NEWEST, OLDEST = SortOrder.NEWEST_FIRST, SortOrder.OLDEST_FIRST
 
 
-class Shop:
-    """A service, with its catalogue and a clock that stands still."""
+class Setup:
+    """A service with its store and a clock that does not move."""
 
-    def __init__(self, catalogue: FakeProductStore | None = None) -> None:
-        self.catalogue = catalogue or FakeProductStore()
+    def __init__(self, store: FakeProductStore | None = None) -> None:
+        self.store = store or FakeProductStore()
         self.now = START
-        self.service = ProductService(self.catalogue, lambda: self.now)
+        self.service = ProductService(self.store, lambda: self.now)
 
-    def create(self, key: str | None = None, **members: Any) -> Creation:
-        return self.service.create_product(draft(**members), key, "key-of-ann")
+    def create(self, key: str | None = None, **fields: Any) -> Creation:
+        return self.service.create_product(draft(**fields), key, "key-of-ann")
 
     def page(
         self,
@@ -56,15 +56,15 @@ class Shop:
 
 
 @pytest.fixture
-def shop() -> Shop:
-    return Shop()
+def setup() -> Setup:
+    return Setup()
 
 
 # Creating
 
 
-def test_a_new_product_is_active_in_version_1_and_of_this_moment(shop: Shop) -> None:
-    created = shop.create(price=Decimal("19.9"), setup_fee=Decimal(5))
+def test_new_product_is_active_in_version_1(setup: Setup) -> None:
+    created = setup.create(price=Decimal("19.9"), setup_fee=Decimal(5))
     expected = Product(
         product_id="PROD-001",
         name="Basic",
@@ -80,37 +80,37 @@ def test_a_new_product_is_active_in_version_1_and_of_this_moment(shop: Shop) -> 
         updated_at=CREATED_AT,
     )
     assert created == Creation(expected, replayed=False)
-    assert shop.catalogue.products == {"PROD-001": expected}
-    assert shop.catalogue.authors == {"PROD-001": "key-of-ann"}
+    assert setup.store.products == {"PROD-001": expected}
+    assert setup.store.authors == {"PROD-001": "key-of-ann"}
 
 
-def test_a_moment_has_a_fixed_width(shop: Shop) -> None:
-    shop.now = datetime(2026, 2, 3, 4, 5, 6, 0, UTC)
-    assert shop.create().product.created_at == "2026-02-03T04:05:06.000000Z"
+def test_timestamp_has_fixed_width(setup: Setup) -> None:
+    setup.now = datetime(2026, 2, 3, 4, 5, 6, 0, UTC)
+    assert setup.create().product.created_at == "2026-02-03T04:05:06.000000Z"
 
 
-def test_ids_are_given_in_sequence_with_at_least_three_digits(shop: Shop) -> None:
-    assert [shop.create().product.product_id for _ in range(2)] == ["PROD-001", "PROD-002"]
-    shop.catalogue.number = 998
-    assert [shop.create().product.product_id for _ in range(2)] == ["PROD-999", "PROD-1000"]
+def test_ids_are_sequential_with_three_digits(setup: Setup) -> None:
+    assert [setup.create().product.product_id for _ in range(2)] == ["PROD-001", "PROD-002"]
+    setup.store.number = 998
+    assert [setup.create().product.product_id for _ in range(2)] == ["PROD-999", "PROD-1000"]
 
 
-def test_an_id_that_is_asked_for_is_given(shop: Shop) -> None:
-    assert shop.create(product_id="PROD-X").product.product_id == "PROD-X"
-    assert shop.catalogue.number == 0
+def test_requested_id_is_used(setup: Setup) -> None:
+    assert setup.create(product_id="PROD-X").product.product_id == "PROD-X"
+    assert setup.store.number == 0
 
 
-def test_an_id_that_is_taken_is_not_given_again(shop: Shop) -> None:
-    shop.create(product_id="PROD-X")
+def test_taken_id_is_rejected(setup: Setup) -> None:
+    setup.create(product_id="PROD-X")
     with pytest.raises(DuplicateProductException):
-        shop.create(product_id="PROD-X", name="another")
-    shop.service.delete_product("PROD-X", None, "ann")
+        setup.create(product_id="PROD-X", name="another")
+    setup.service.delete_product("PROD-X", None, "ann")
     with pytest.raises(DuplicateProductException):
-        shop.create(product_id="PROD-X")
+        setup.create(product_id="PROD-X")
 
 
-class Counting(FakeProductStore):
-    """Takes note of what it is asked for."""
+class CountingStore(FakeProductStore):
+    """A store that records the calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,28 +128,28 @@ class Counting(FakeProductStore):
 
 @pytest.mark.parametrize("key", [None, "key"])
 @pytest.mark.parametrize("taken", [0, 1, 2, 3, 4, 7, 8, 100, 5000])
-def test_taken_numbers_are_leapt_over_by_doubling_steps(taken: int, key: str | None) -> None:
-    catalogue = Counting()
+def test_taken_numbers_are_skipped_by_doubling_steps(taken: int, key: str | None) -> None:
+    store = CountingStore()
     for number in range(1, taken + 1):
-        catalogue.insert(product(f"PROD-{number:03}"), "importer")
-    created = Shop(catalogue).create(key).product
-    assert catalogue.steps == [2**attempt for attempt in range(len(catalogue.steps))]
-    assert len(catalogue.steps) <= 13
-    assert created.product_id == f"PROD-{2 ** len(catalogue.steps) - 1:03}"
-    assert len(catalogue.products) == taken + 1
+        store.insert(product(f"PROD-{number:03}"), "importer")
+    created = Setup(store).create(key).product
+    assert store.steps == [2**attempt for attempt in range(len(store.steps))]
+    assert len(store.steps) <= 13
+    assert created.product_id == f"PROD-{2 ** len(store.steps) - 1:03}"
+    assert len(store.products) == taken + 1
 
 
-def test_the_next_id_follows_the_leap_without_another(shop: Shop) -> None:
+def test_next_id_follows_last_one_without_gap(setup: Setup) -> None:
     for number in range(1, 6):
-        shop.create(product_id=f"PROD-{number:03}")
-    assert [shop.create().product.product_id for _ in range(2)] == ["PROD-007", "PROD-008"]
+        setup.create(product_id=f"PROD-{number:03}")
+    assert [setup.create().product.product_id for _ in range(2)] == ["PROD-007", "PROD-008"]
 
 
-def test_each_attempt_has_its_own_moment() -> None:
-    catalogue = FakeProductStore()
-    catalogue.insert(product("PROD-001"), "importer")
+def test_each_attempt_has_its_own_timestamp() -> None:
+    store = FakeProductStore()
+    store.insert(product("PROD-001"), "importer")
     ticks = iter(range(100))
-    service = ProductService(catalogue, lambda: START + timedelta(seconds=next(ticks)))
+    service = ProductService(store, lambda: START + timedelta(seconds=next(ticks)))
     created = service.create_product(draft(), None, "ann").product
     assert created.created_at == created.updated_at == "2026-01-31T09:30:01.123456Z"
 
@@ -157,26 +157,26 @@ def test_each_attempt_has_its_own_moment() -> None:
 # Creating with an idempotency key
 
 
-def test_the_same_key_and_draft_give_the_same_product(shop: Shop) -> None:
-    first = shop.create("key")
+def test_same_key_and_draft_return_same_product(setup: Setup) -> None:
+    first = setup.create("key")
     assert not first.replayed
-    shop.now += timedelta(hours=1)
-    assert shop.create("key") == Creation(first.product, replayed=True)
-    assert list(shop.catalogue.products) == ["PROD-001"]
-    assert shop.catalogue.authors == {"PROD-001": "key-of-ann"}
+    setup.now += timedelta(hours=1)
+    assert setup.create("key") == Creation(first.product, replayed=True)
+    assert list(setup.store.products) == ["PROD-001"]
+    assert setup.store.authors == {"PROD-001": "key-of-ann"}
 
 
-def test_a_replay_shows_what_was_answered_then(shop: Shop) -> None:
-    first = shop.create("key").product
-    shop.service.update_product(first.product_id, {"name": "New"}, None, "ann")
-    assert shop.create("key").product == first
-    shop.service.delete_product(first.product_id, None, "ann")
-    assert shop.create("key").product == first
+def test_replay_returns_product_as_created(setup: Setup) -> None:
+    first = setup.create("key").product
+    setup.service.update_product(first.product_id, {"name": "New"}, None, "ann")
+    assert setup.create("key").product == first
+    setup.service.delete_product(first.product_id, None, "ann")
+    assert setup.create("key").product == first
 
 
-def test_other_keys_create_other_products(shop: Shop) -> None:
-    assert shop.create("a").product.product_id != shop.create("b").product.product_id
-    assert not shop.create(None).replayed
+def test_other_keys_create_other_products(setup: Setup) -> None:
+    assert setup.create("a").product.product_id != setup.create("b").product.product_id
+    assert not setup.create(None).replayed
 
 
 OTHERS = [
@@ -193,58 +193,58 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_a_key_is_not_taken_for_another_draft(shop: Shop, other: dict[str, Any]) -> None:
-    shop.create("key")
+def test_reused_key_with_other_draft_is_rejected(setup: Setup, other: dict[str, Any]) -> None:
+    setup.create("key")
     with pytest.raises(IdempotencyKeyReusedException):
-        shop.create("key", **other)
-    assert list(shop.catalogue.products) == ["PROD-001"]
+        setup.create("key", **other)
+    assert list(setup.store.products) == ["PROD-001"]
 
 
-def test_the_same_draft_is_known_however_its_numbers_were_spelt(shop: Shop) -> None:
-    first = shop.create("key", price=Decimal("19.9"), setup_fee=Decimal(1000))
-    again = shop.create("key", price=Decimal("19.9"), setup_fee=Decimal(1000))
+def test_fingerprint_ignores_number_notation(setup: Setup) -> None:
+    first = setup.create("key", price=Decimal("19.9"), setup_fee=Decimal(1000))
+    again = setup.create("key", price=Decimal("19.9"), setup_fee=Decimal(1000))
     assert again == Creation(first.product, replayed=True)
 
 
-def test_the_key_itself_is_not_stored(shop: Shop) -> None:
-    shop.create("secret-of-the-client")
-    (stored,) = shop.catalogue.records.values()
+def test_key_is_stored_as_hash(setup: Setup) -> None:
+    setup.create("secret-of-the-client")
+    (stored,) = setup.store.records.values()
     assert stored.key_hash == hashlib.sha256(b"secret-of-the-client").hexdigest()
     assert len(stored.fingerprint) == 64
     assert int(stored.fingerprint, 16) >= 0
     assert "secret" not in repr(stored)
 
 
-def test_a_key_is_remembered_for_24_hours(shop: Shop) -> None:
-    first = shop.create("key").product
-    (stored,) = shop.catalogue.records.values()
+def test_key_expires_after_24_hours(setup: Setup) -> None:
+    first = setup.create("key").product
+    (stored,) = setup.store.records.values()
     assert stored.expires_at == int(START.timestamp()) + 24 * 60 * 60
-    shop.now = START + timedelta(hours=24, seconds=-1)
-    assert shop.create("key") == Creation(first, replayed=True)
-    shop.now = START + timedelta(hours=24)
-    renewed = shop.create("key", name="Other")
+    setup.now = START + timedelta(hours=24, seconds=-1)
+    assert setup.create("key") == Creation(first, replayed=True)
+    setup.now = START + timedelta(hours=24)
+    renewed = setup.create("key", name="Other")
     assert not renewed.replayed
     assert renewed.product.product_id == "PROD-002"
-    assert shop.create("key", name="Other") == Creation(renewed.product, replayed=True)
+    assert setup.create("key", name="Other") == Creation(renewed.product, replayed=True)
 
 
-def test_a_taken_id_with_a_key_leaves_the_key_free(shop: Shop) -> None:
-    shop.create(product_id="PROD-X")
+def test_taken_id_leaves_key_unused(setup: Setup) -> None:
+    setup.create(product_id="PROD-X")
     with pytest.raises(DuplicateProductException):
-        shop.create("key", product_id="PROD-X", name="another")
-    assert shop.create("key", product_id="PROD-Y").product.product_id == "PROD-Y"
+        setup.create("key", product_id="PROD-X", name="another")
+    assert setup.create("key", product_id="PROD-Y").product.product_id == "PROD-Y"
 
 
-def test_one_key_in_many_hands_creates_one_product(shop: Shop) -> None:
+def test_concurrent_requests_with_one_key_create_one_product(setup: Setup) -> None:
     with ThreadPoolExecutor(8) as threads:
-        created = list(threads.map(lambda _: shop.create("key"), range(16)))
+        created = list(threads.map(lambda _: setup.create("key"), range(16)))
     assert len({each.product for each in created}) == 1
     assert [each.replayed for each in created].count(False) == 1
-    assert len(shop.catalogue.products) == 1
+    assert len(setup.store.products) == 1
 
 
 class Overtaken(FakeProductStore):
-    """Somebody else uses the key between the look at the record and the transaction."""
+    """A store in which another request uses the key just before the transaction."""
 
     def __init__(self, meanwhile: Callable[[IdempotencyRecord], IdempotencyRecord | None]) -> None:
         super().__init__()
@@ -263,44 +263,44 @@ class Overtaken(FakeProductStore):
         raise IdempotencyKeyInFlightException
 
 
-def test_a_race_that_another_request_has_won_is_replayed() -> None:
+def test_lost_race_is_replayed() -> None:
     winner = product("PROD-W")
-    shop = Shop(Overtaken(lambda record: record._replace(product=winner)))
-    assert shop.create("key") == Creation(winner, replayed=True)
+    setup = Setup(Overtaken(lambda record: record._replace(product=winner)))
+    assert setup.create("key") == Creation(winner, replayed=True)
 
 
-def test_a_race_that_another_draft_has_won_is_a_reused_key() -> None:
-    shop = Shop(Overtaken(lambda record: record._replace(fingerprint="f" * 64)))
+def test_lost_race_with_other_draft_is_key_reuse() -> None:
+    setup = Setup(Overtaken(lambda record: record._replace(fingerprint="f" * 64)))
     with pytest.raises(IdempotencyKeyReusedException):
-        shop.create("key")
+        setup.create("key")
 
 
-def test_a_race_that_is_not_decided_is_told_so() -> None:
-    shop = Shop(Overtaken(lambda _: None))
+def test_undecided_race_raises_key_in_flight() -> None:
+    setup = Setup(Overtaken(lambda _: None))
     with pytest.raises(IdempotencyKeyInFlightException):
-        shop.create("key")
+        setup.create("key")
 
 
-def test_a_race_against_a_record_of_long_ago_is_told_so() -> None:
-    shop = Shop(Overtaken(lambda record: record._replace(expires_at=0)))
+def test_race_with_expired_record_raises_key_in_flight() -> None:
+    setup = Setup(Overtaken(lambda record: record._replace(expires_at=0)))
     with pytest.raises(IdempotencyKeyInFlightException):
-        shop.create("key")
+        setup.create("key")
 
 
 # Reading
 
 
-def test_an_active_product_is_read(shop: Shop) -> None:
-    created = shop.create().product
-    assert shop.service.get_product("PROD-001") == created
+def test_get_returns_active_product(setup: Setup) -> None:
+    created = setup.create().product
+    assert setup.service.get_product("PROD-001") == created
 
 
-def test_what_is_not_there_or_not_active_is_not_found(shop: Shop) -> None:
-    shop.create()
-    shop.service.delete_product("PROD-001", None, "ann")
+def test_get_missing_or_inactive_product_raises_not_found(setup: Setup) -> None:
+    setup.create()
+    setup.service.delete_product("PROD-001", None, "ann")
     for product_id in ("PROD-001", "PROD-404"):
         with pytest.raises(ProductNotFoundException) as raised:
-            shop.service.get_product(product_id)
+            setup.service.get_product(product_id)
         assert raised.value.detail == f"There is no active product {product_id}."
 
 
@@ -308,51 +308,53 @@ def test_what_is_not_there_or_not_active_is_not_found(shop: Shop) -> None:
 
 
 @pytest.fixture
-def five(shop: Shop) -> Shop:
+def five_products(setup: Setup) -> Setup:
     for number in range(1, 6):
-        shop.catalogue.insert(product(f"PROD-{number}", created_at=second(number)), "filler")
-    return shop
+        setup.store.insert(product(f"PROD-{number}", created_at=second(number)), "filler")
+    return setup
 
 
 def ids(page: Page) -> list[str]:
     return [each.product_id for each in page.products]
 
 
-def place(number: int) -> Cursor:
+def cursor_of(number: int) -> Cursor:
     return Cursor(second(number), f"PROD-{number}")
 
 
-def test_a_page_tells_where_the_next_one_starts(five: Shop) -> None:
-    page = five.page(limit=2)
-    assert (ids(page), page.next_cursor) == (["PROD-1", "PROD-2"], place(2))
-    page = five.page(limit=2, cursor=page.next_cursor)
-    assert (ids(page), page.next_cursor) == (["PROD-3", "PROD-4"], place(4))
-    page = five.page(limit=2, cursor=page.next_cursor)
+def test_page_has_cursor_of_next_page(five_products: Setup) -> None:
+    page = five_products.page(limit=2)
+    assert (ids(page), page.next_cursor) == (["PROD-1", "PROD-2"], cursor_of(2))
+    page = five_products.page(limit=2, cursor=page.next_cursor)
+    assert (ids(page), page.next_cursor) == (["PROD-3", "PROD-4"], cursor_of(4))
+    page = five_products.page(limit=2, cursor=page.next_cursor)
     assert (ids(page), page.next_cursor) == (["PROD-5"], None)
-    assert five.page(limit=3).next_cursor == place(3)
+    assert five_products.page(limit=3).next_cursor == cursor_of(3)
 
 
 @pytest.mark.parametrize(("limit", "more"), [(4, True), (5, False), (6, False)])
-def test_whether_more_follows_is_exact(five: Shop, limit: int, more: bool) -> None:  # noqa: FBT001
-    assert (five.page(limit=limit).next_cursor is not None) is more
+def test_more_available_is_exact(
+    five_products: Setup, limit: int, more: bool  # noqa: FBT001
+) -> None:
+    assert (five_products.page(limit=limit).next_cursor is not None) is more
 
 
-def test_a_page_reads_one_product_more_than_it_shows() -> None:
-    catalogue = Counting()
-    Shop(catalogue).page(limit=7)
-    assert catalogue.limits == [8]
+def test_page_reads_one_product_more_than_limit() -> None:
+    store = CountingStore()
+    Setup(store).page(limit=7)
+    assert store.limits == [8]
 
 
-def test_an_empty_catalogue_is_one_empty_page(shop: Shop) -> None:
-    assert shop.page() == Page((), None)
-    assert shop.page(offset=3) == Page((), None)
+def test_empty_catalogue_has_one_empty_page(setup: Setup) -> None:
+    assert setup.page() == Page((), None)
+    assert setup.page(offset=3) == Page((), None)
 
 
 @pytest.mark.parametrize(
     ("offset", "found", "next_cursor"),
     [
-        (0, ["PROD-1", "PROD-2"], place(2)),
-        (1, ["PROD-2", "PROD-3"], place(3)),
+        (0, ["PROD-1", "PROD-2"], cursor_of(2)),
+        (1, ["PROD-2", "PROD-3"], cursor_of(3)),
         (3, ["PROD-4", "PROD-5"], None),
         (4, ["PROD-5"], None),
         (5, [], None),
@@ -360,61 +362,61 @@ def test_an_empty_catalogue_is_one_empty_page(shop: Shop) -> None:
         (1000, [], None),
     ],
 )
-def test_an_offset_skips_products(
-    five: Shop, offset: int, found: list[str], next_cursor: Cursor | None
+def test_offset_skips_products(
+    five_products: Setup, offset: int, found: list[str], next_cursor: Cursor | None
 ) -> None:
-    page = five.page(offset=offset)
+    page = five_products.page(offset=offset)
     assert (ids(page), page.next_cursor) == (found, next_cursor)
 
 
-def test_the_newest_come_first_in_the_other_order(five: Shop) -> None:
-    page = five.page(sort=NEWEST, offset=1)
-    assert (ids(page), page.next_cursor) == (["PROD-4", "PROD-3"], place(3))
+def test_sort_order_reaches_store(five_products: Setup) -> None:
+    page = five_products.page(sort=NEWEST, offset=1)
+    assert (ids(page), page.next_cursor) == (["PROD-4", "PROD-3"], cursor_of(3))
 
 
 # Changing and deleting
 
 
-def test_a_change_is_of_this_moment_and_by_its_author(shop: Shop) -> None:
-    created = shop.create().product
-    shop.now += timedelta(seconds=1)
-    changed = shop.service.update_product("PROD-001", {"name": "New"}, None, "key-of-bob")
+def test_update_has_current_time_and_author(setup: Setup) -> None:
+    created = setup.create().product
+    setup.now += timedelta(seconds=1)
+    changed = setup.service.update_product("PROD-001", {"name": "New"}, None, "key-of-bob")
     assert changed == replace(
         created, name="New", version=2, updated_at="2026-01-31T09:30:01.123456Z"
     )
-    assert shop.catalogue.authors == {"PROD-001": "key-of-bob"}
+    assert setup.store.authors == {"PROD-001": "key-of-bob"}
 
 
-def test_a_change_is_bound_to_the_expected_version(shop: Shop) -> None:
-    shop.create()
+def test_update_passes_expected_versions(setup: Setup) -> None:
+    setup.create()
     with pytest.raises(PreconditionFailedException):
-        shop.service.update_product("PROD-001", {"name": "New"}, frozenset({2}), "ann")
-    changed = shop.service.update_product("PROD-001", {"name": "New"}, frozenset({1}), "ann")
+        setup.service.update_product("PROD-001", {"name": "New"}, frozenset({2}), "ann")
+    changed = setup.service.update_product("PROD-001", {"name": "New"}, frozenset({1}), "ann")
     assert changed.version == 2
 
 
-def test_a_deletion_is_of_this_moment_and_by_its_author(shop: Shop) -> None:
-    created = shop.create().product
-    shop.now += timedelta(seconds=1)
-    shop.service.delete_product("PROD-001", frozenset({1}), "key-of-bob")
-    assert shop.catalogue.products["PROD-001"] == replace(
+def test_delete_has_current_time_and_author(setup: Setup) -> None:
+    created = setup.create().product
+    setup.now += timedelta(seconds=1)
+    setup.service.delete_product("PROD-001", frozenset({1}), "key-of-bob")
+    assert setup.store.products["PROD-001"] == replace(
         created, active=False, version=2, updated_at="2026-01-31T09:30:01.123456Z"
     )
-    assert shop.catalogue.authors == {"PROD-001": "key-of-bob"}
+    assert setup.store.authors == {"PROD-001": "key-of-bob"}
 
 
-def test_a_deletion_is_bound_to_the_expected_version(shop: Shop) -> None:
-    shop.create()
+def test_delete_passes_expected_versions(setup: Setup) -> None:
+    setup.create()
     with pytest.raises(PreconditionFailedException):
-        shop.service.delete_product("PROD-001", frozenset({2}), "ann")
-    assert shop.service.get_product("PROD-001").active
+        setup.service.delete_product("PROD-001", frozenset({2}), "ann")
+    assert setup.service.get_product("PROD-001").active
 
 
-def test_what_was_deleted_is_not_changed(shop: Shop) -> None:
-    shop.create()
-    shop.service.delete_product("PROD-001", None, "ann")
-    shop.service.delete_product("PROD-001", None, "ann")
+def test_update_deleted_product_raises_not_found(setup: Setup) -> None:
+    setup.create()
+    setup.service.delete_product("PROD-001", None, "ann")
+    setup.service.delete_product("PROD-001", None, "ann")
     with pytest.raises(ProductNotFoundException):
-        shop.service.update_product("PROD-001", {"name": "New"}, None, "ann")
+        setup.service.update_product("PROD-001", {"name": "New"}, None, "ann")
     with pytest.raises(ProductNotFoundException):
-        shop.service.delete_product("PROD-404", None, "ann")
+        setup.service.delete_product("PROD-404", None, "ann")

@@ -1,4 +1,4 @@
-"""Which part of the list a query asks for, and the token that names the place of the next page."""
+"""The page that a query asks for, and the token of the next page."""
 
 import base64
 from collections.abc import Mapping
@@ -24,17 +24,17 @@ OTHER_SORT = ("sort", "keep the sort of the page before")
 PLACE = Cursor(CREATED_AT, "PROD-001")
 
 
-def wanted_by(**query: str) -> PageRequest:
-    return asked({name: (value,) for name, value in query.items()})
+def parse_query(**query: str) -> PageRequest:
+    return parse({name: (value,) for name, value in query.items()})
 
 
-def asked(query: Mapping[str, tuple[str, ...]]) -> PageRequest:
+def parse(query: Mapping[str, tuple[str, ...]]) -> PageRequest:
     return parse_page_request(http_request(query=query))
 
 
-def faults_of(query: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
+def errors_of(query: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
     with pytest.raises(ValidationException) as raised:
-        asked(query)
+        parse(query)
     return [(error.field, error.message) for error in raised.value.errors]
 
 
@@ -42,18 +42,18 @@ def token_of(place: str) -> str:
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-def test_nothing_asked_for_is_the_first_50_newest() -> None:
-    assert asked({}) == PageRequest(50, SortOrder.NEWEST_FIRST, 0, None)
+def test_empty_query_is_first_50_newest() -> None:
+    assert parse({}) == PageRequest(50, SortOrder.NEWEST_FIRST, 0, None)
 
 
 @pytest.mark.parametrize("limit", ["1", "2", "99", "100", "007", "000100"])
-def test_a_limit_is_from_1_to_100(limit: str) -> None:
-    assert wanted_by(limit=limit).limit == int(limit)
+def test_limit_from_1_to_100_is_accepted(limit: str) -> None:
+    assert parse_query(limit=limit).limit == int(limit)
 
 
 @pytest.mark.parametrize("offset", ["0", "1", "999", "1000", "0007"])
-def test_an_offset_is_from_0_to_1000(offset: str) -> None:
-    assert wanted_by(offset=offset).offset == int(offset)
+def test_offset_from_0_to_1000_is_accepted(offset: str) -> None:
+    assert parse_query(offset=offset).offset == int(offset)
 
 
 NO_NUMBERS = [
@@ -75,31 +75,31 @@ NO_NUMBERS = [
 
 
 @pytest.mark.parametrize("wrong", ["0", "101", "999999", *NO_NUMBERS])
-def test_another_limit_is_refused(wrong: str) -> None:
-    assert faults_of({"limit": (wrong,)}) == [LIMIT]
+def test_other_limit_is_rejected(wrong: str) -> None:
+    assert errors_of({"limit": (wrong,)}) == [LIMIT]
 
 
 @pytest.mark.parametrize("wrong", ["1001", "999999", *NO_NUMBERS])
-def test_another_offset_is_refused(wrong: str) -> None:
-    assert faults_of({"offset": (wrong,)}) == [OFFSET]
+def test_other_offset_is_rejected(wrong: str) -> None:
+    assert errors_of({"offset": (wrong,)}) == [OFFSET]
 
 
 @pytest.mark.parametrize("sort", list(SortOrder))
-def test_a_list_has_two_orders(sort: SortOrder) -> None:
-    assert wanted_by(sort=sort.value).sort is sort
+def test_both_sort_orders_are_accepted(sort: SortOrder) -> None:
+    assert parse_query(sort=sort.value).sort is sort
 
 
-def test_the_orders_have_the_names_of_the_api() -> None:
+def test_sort_orders_have_api_names() -> None:
     assert [order.value for order in SortOrder] == ["-createdAt", "createdAt"]
 
 
 @pytest.mark.parametrize("wrong", ["", "name", "+createdAt", "CREATEDAT", " createdAt"])
-def test_another_order_is_refused(wrong: str) -> None:
-    assert faults_of({"sort": (wrong,)}) == [SORT]
+def test_unknown_sort_order_is_rejected(wrong: str) -> None:
+    assert errors_of({"sort": (wrong,)}) == [SORT]
 
 
-def test_a_parameter_that_is_none_is_refused_by_name() -> None:
-    assert faults_of({"page": ("1",), "Limit": ("1",)}) == [
+def test_unknown_parameter_is_rejected_by_name() -> None:
+    assert errors_of({"page": ("1",), "Limit": ("1",)}) == [
         ("page", f"is not a parameter; use {PARAMETERS}"),
         ("Limit", f"is not a parameter; use {PARAMETERS}"),
     ]
@@ -107,13 +107,13 @@ def test_a_parameter_that_is_none_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("name", ["limit", "offset", "sort", "nextToken"])
 @pytest.mark.parametrize("values", [("1", "1"), ("1", "2", "3"), ()])
-def test_a_parameter_is_sent_once(name: str, values: tuple[str, ...]) -> None:
-    assert faults_of({name: values}) == [(name, "send it once")]
+def test_repeated_parameter_is_rejected(name: str, values: tuple[str, ...]) -> None:
+    assert errors_of({name: values}) == [(name, "send it once")]
 
 
-def test_every_fault_of_a_query_is_told_at_once() -> None:
+def test_all_query_errors_are_reported_at_once() -> None:
     query = {"limit": "0", "offset": "-1", "sort": "x", "nextToken": "x", "page": "1"}
-    assert faults_of({name: (value,) for name, value in query.items()}) == [
+    assert errors_of({name: (value,) for name, value in query.items()}) == [
         ("page", f"is not a parameter; use {PARAMETERS}"),
         LIMIT,
         OFFSET,
@@ -123,23 +123,25 @@ def test_every_fault_of_a_query_is_told_at_once() -> None:
     ]
 
 
-def test_a_token_and_an_offset_exclude_each_other() -> None:
+def test_token_with_offset_is_rejected() -> None:
     token = next_token(PLACE, SortOrder.NEWEST_FIRST)
-    assert faults_of({"offset": ("0",), "nextToken": (token,)}) == [BOTH]
+    assert errors_of({"offset": ("0",), "nextToken": (token,)}) == [BOTH]
 
 
 @pytest.mark.parametrize("sort", list(SortOrder))
-def test_a_token_remembers_its_order(sort: SortOrder) -> None:
+def test_token_includes_its_sort_order(sort: SortOrder) -> None:
     token = next_token(PLACE, sort)
-    assert wanted_by(nextToken=token) == PageRequest(50, sort, 0, PLACE)
-    assert wanted_by(nextToken=token, sort=sort.value, limit="7") == PageRequest(7, sort, 0, PLACE)
+    assert parse_query(nextToken=token) == PageRequest(50, sort, 0, PLACE)
+    assert parse_query(nextToken=token, sort=sort.value, limit="7") == PageRequest(
+        7, sort, 0, PLACE
+    )
 
 
-def test_a_token_in_another_order_is_refused() -> None:
+def test_token_with_other_sort_order_is_rejected() -> None:
     token = next_token(PLACE, SortOrder.OLDEST_FIRST)
-    assert faults_of({"nextToken": (token,), "sort": ("-createdAt",)}) == [OTHER_SORT]
+    assert errors_of({"nextToken": (token,), "sort": ("-createdAt",)}) == [OTHER_SORT]
     token = next_token(PLACE, SortOrder.NEWEST_FIRST)
-    assert faults_of({"nextToken": (token,), "sort": ("createdAt",)}) == [OTHER_SORT]
+    assert errors_of({"nextToken": (token,), "sort": ("createdAt",)}) == [OTHER_SORT]
 
 
 @pytest.mark.parametrize(
@@ -169,12 +171,12 @@ def test_a_token_in_another_order_is_refused() -> None:
         next_token(PLACE, SortOrder.OLDEST_FIRST) + "!!!!",
     ],
 )
-def test_a_forged_token_is_refused(forged: str) -> None:
-    assert faults_of({"nextToken": (forged,)}) == [TOKEN]
+def test_forged_token_is_rejected(forged: str) -> None:
+    assert errors_of({"nextToken": (forged,)}) == [TOKEN]
 
 
-def test_a_forged_token_does_not_hide_a_wrong_order() -> None:
-    assert faults_of({"nextToken": ("x",), "sort": ("x",)}) == [SORT, TOKEN]
+def test_forged_token_does_not_hide_invalid_sort() -> None:
+    assert errors_of({"nextToken": ("x",), "sort": ("x",)}) == [SORT, TOKEN]
 
 
 MOMENTS = st.datetimes().map(lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27))
@@ -182,27 +184,27 @@ PRODUCT_IDS = st.from_regex(r"PROD-[A-Z0-9]([A-Z0-9-]{0,30}[A-Z0-9])?", fullmatc
 
 
 @given(MOMENTS, PRODUCT_IDS, st.sampled_from(SortOrder))
-def test_a_token_leads_back_to_its_place(created_at: str, product_id: str, sort: SortOrder) -> None:
+def test_token_returns_its_cursor(created_at: str, product_id: str, sort: SortOrder) -> None:
     place = Cursor(created_at, product_id)
     token = next_token(place, sort)
-    assert wanted_by(nextToken=token) == PageRequest(50, sort, 0, place)
+    assert parse_query(nextToken=token) == PageRequest(50, sort, 0, place)
     assert token.replace("-", "").replace("_", "").isalnum()
 
 
-def test_a_token_that_ends_in_any_letter_leads_back_to_its_place() -> None:
-    place = Cursor(CREATED_AT, "PROD-W")  # W in the last place is an X in base64
-    assert wanted_by(nextToken=next_token(place, SortOrder.NEWEST_FIRST)).cursor == place
+def test_token_with_any_last_character_returns_its_cursor() -> None:
+    place = Cursor(CREATED_AT, "PROD-W")  # its base64 ends with X
+    assert parse_query(nextToken=next_token(place, SortOrder.NEWEST_FIRST)).cursor == place
 
 
 @given(st.text() | st.text("createdAt-|PROD0123456789:TZ.").map(token_of))
-def test_whatever_a_token_says_it_names_a_place_among_products(token: str) -> None:
-    faults = errors_found_by(lambda: wanted_by(nextToken=token))
-    if faults is None:
-        place = wanted_by(nextToken=token).cursor
+def test_any_accepted_token_names_a_valid_cursor(token: str) -> None:
+    errors = errors_found_by(lambda: parse_query(nextToken=token))
+    if errors is None:
+        place = parse_query(nextToken=token).cursor
         assert place is not None
         assert is_product_id(place.product_id)
     else:
-        assert list(faults) == [TOKEN]
+        assert list(errors) == [TOKEN]
 
 
 @given(
@@ -211,11 +213,11 @@ def test_whatever_a_token_says_it_names_a_place_among_products(token: str) -> No
         st.lists(st.text() | st.integers().map(str), max_size=2).map(tuple),
     )
 )
-def test_any_query_is_taken_or_refused_with_reasons(query: dict[str, tuple[str, ...]]) -> None:
-    faults = errors_found_by(lambda: asked(query))
-    if faults is None:
-        wanted = asked(query)
-        assert 1 <= wanted.limit <= 100
-        assert 0 <= wanted.offset <= 1000
+def test_any_query_is_accepted_or_rejected_with_reasons(query: dict[str, tuple[str, ...]]) -> None:
+    errors = errors_found_by(lambda: parse(query))
+    if errors is None:
+        page_request = parse(query)
+        assert 1 <= page_request.limit <= 100
+        assert 0 <= page_request.offset <= 1000
     else:
-        assert faults
+        assert errors

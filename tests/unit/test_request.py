@@ -1,4 +1,4 @@
-"""How a gateway event becomes a request, whatever the event looks like."""
+"""Parsing of API Gateway events, valid or not."""
 
 import base64
 from typing import Any
@@ -11,7 +11,7 @@ from product_lambda.utils.request import HttpRequest, parse_event
 from tests.support.events import API_KEY_ID, REQUEST_ID, gateway_event
 
 
-def test_an_event_becomes_a_request() -> None:
+def test_event_becomes_request() -> None:
     event = gateway_event(
         product_id="PROD-1", body="{}", headers={"If-Match": '"1"'}, query={"limit": 5}
     )
@@ -27,12 +27,12 @@ def test_an_event_becomes_a_request() -> None:
 
 
 @pytest.mark.parametrize("event", [{}, None, [], "text", 1])
-def test_an_event_of_nothing_is_a_request_of_nothing(event: Any) -> None:
+def test_empty_event_becomes_empty_request(event: Any) -> None:
     assert parse_event(event) == HttpRequest("unknown", "unknown", "/products", {}, {}, {}, b"")
 
 
 @pytest.mark.parametrize("wrong", [None, "", 5, [], {}, True])
-def test_members_of_another_type_count_as_absent(wrong: object) -> None:
+def test_fields_of_wrong_type_count_as_missing(wrong: object) -> None:
     names = ["pathParameters", "queryStringParameters", "multiValueQueryStringParameters"]
     names += ["headers", "multiValueHeaders", "requestContext", "body", "isBase64Encoded"]
     request = parse_event(dict.fromkeys(names, wrong))
@@ -40,13 +40,13 @@ def test_members_of_another_type_count_as_absent(wrong: object) -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, "", 5, [], {}])
-def test_ids_of_another_type_are_unknown(wrong: object) -> None:
+def test_ids_of_wrong_type_are_unknown(wrong: object) -> None:
     request = parse_event({"requestContext": {"requestId": wrong, "identity": {"apiKeyId": wrong}}})
     assert (request.request_id, request.api_key_id) == ("unknown", "unknown")
     assert parse_event({"requestContext": {"identity": wrong}}).api_key_id == "unknown"
 
 
-def test_path_parameters_of_another_type_are_left_out() -> None:
+def test_path_parameters_of_wrong_type_are_dropped() -> None:
     request = parse_event({"pathParameters": {"a": 1, "b": None, "c": "d"}})
     assert request.path_parameters == {"c": "d"}
 
@@ -54,29 +54,29 @@ def test_path_parameters_of_another_type_are_left_out() -> None:
 # Headers
 
 
-def test_header_names_are_in_lower_case() -> None:
+def test_header_names_are_lower_case() -> None:
     assert parse_event({"headers": {"IF-Match": "a"}}).headers == {"if-match": "a"}
 
 
-def test_several_lines_of_a_header_are_joined() -> None:
+def test_repeated_headers_are_joined() -> None:
     event = {"multiValueHeaders": {"If-Match": ['"1"', '"2"']}, "headers": {"If-Match": '"2"'}}
     assert parse_event(event).headers == {"if-match": '"1", "2"'}
 
 
-def test_lines_whose_names_differ_in_case_are_joined() -> None:
+def test_header_names_are_joined_ignoring_case() -> None:
     event = {"multiValueHeaders": {"If-Match": ["a", "b"], "if-match": ["c"], "X": ["d"]}}
     assert parse_event(event).headers == {"if-match": "a, b, c", "x": "d"}
     event = {"headers": {"If-Match": "a", "IF-MATCH": "b"}}  # type: ignore[dict-item]
     assert parse_event(event).headers == {"if-match": "a, b"}
 
 
-def test_single_values_do_where_there_are_no_multiple_ones() -> None:
+def test_single_value_headers_are_used_as_fallback() -> None:
     absences: list[dict[str, object]] = [{}, {"multiValueHeaders": None}, {"multiValueHeaders": {}}]
     for absent in absences:
         assert parse_event({**absent, "headers": {"A": "b", "C": 1}}).headers == {"a": "b"}
 
 
-def test_values_of_another_type_are_left_out() -> None:
+def test_header_values_of_wrong_type_are_dropped() -> None:
     event = {"multiValueHeaders": {"A": [1, "b", None, "c"], "D": "e"}, "headers": {"F": "g"}}
     assert parse_event(event).headers == {"a": "b, c"}
 
@@ -84,7 +84,7 @@ def test_values_of_another_type_are_left_out() -> None:
 # Query
 
 
-def test_every_value_of_a_parameter_is_kept_in_order() -> None:
+def test_all_parameter_values_keep_their_order() -> None:
     event = {
         "multiValueQueryStringParameters": {"limit": ["2", "1"], "sort": ["x"]},
         "queryStringParameters": {"limit": "1"},
@@ -92,39 +92,39 @@ def test_every_value_of_a_parameter_is_kept_in_order() -> None:
     assert parse_event(event).query == {"limit": ("2", "1"), "sort": ("x",)}
 
 
-def test_a_single_value_does_where_there_are_no_multiple_ones() -> None:
+def test_single_value_parameters_are_used_as_fallback() -> None:
     event = {"queryStringParameters": {"limit": "1", "x": None}}
     assert parse_event(event).query == {"limit": ("1",)}
 
 
-def test_parameter_names_keep_their_case() -> None:
+def test_parameter_names_keep_case() -> None:
     assert parse_event({"queryStringParameters": {"Limit": "1"}}).query == {"Limit": ("1",)}
 
 
 # Body
 
 
-def test_a_body_is_its_bytes_in_utf_8() -> None:
+def test_body_is_utf_8_bytes() -> None:
     assert parse_event({"body": "é\U0001f680"}).body == "é\U0001f680".encode()
     assert parse_event({"body": "e30=", "isBase64Encoded": False}).body == b"e30="
 
 
 @given(st.binary())
-def test_a_base64_body_is_decoded(body: bytes) -> None:
+def test_base64_body_is_decoded(body: bytes) -> None:
     event = {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
     assert parse_event(event).body == body
 
 
 @pytest.mark.parametrize("broken", ["a", "e30", "%%%%", "é", "e30=\n", "e3 0=", "\ud800"])
-def test_a_broken_base64_body_is_none(broken: str) -> None:
+def test_invalid_base64_body_is_none(broken: str) -> None:
     assert parse_event({"body": broken, "isBase64Encoded": True}).body is None
 
 
-def test_a_lone_surrogate_is_kept_for_the_parser_to_refuse() -> None:
+def test_lone_surrogate_reaches_json_parser() -> None:
     assert parse_event({"body": "\ud800"}).body == b"\xed\xa0\x80"
 
 
-# Any event at all
+# Random events
 
 TEXT = st.text(st.characters(codec=None))
 ANYTHING = st.recursive(
@@ -132,11 +132,11 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=10,
 )
-MEMBERS = [*gateway_event(), "path", "stageVariables"]
+FIELDS = [*gateway_event(), "path", "stageVariables"]
 
 
-@given(st.one_of(ANYTHING, st.dictionaries(st.sampled_from(MEMBERS), ANYTHING)))
-def test_any_event_becomes_a_request(event: Any) -> None:
+@given(st.one_of(ANYTHING, st.dictionaries(st.sampled_from(FIELDS), ANYTHING)))
+def test_any_event_becomes_request(event: Any) -> None:
     request = parse_event(event)
     assert request.request_id
     assert request.api_key_id

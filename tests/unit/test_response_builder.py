@@ -1,4 +1,4 @@
-"""What every answer carries, and how problems and money are written."""
+"""Common headers of responses, problem documents, and money in JSON."""
 
 import json
 from decimal import Decimal
@@ -69,7 +69,7 @@ PROBLEMS: list[tuple[ProductServiceException, dict[str, object], str | None]] = 
         IdempotencyKeyInFlightException(),
         {
             "type": "tag:kimmyai.io,2026:idempotency-key-in-flight",
-            "title": "The same request is being carried out",
+            "title": "A request with this key is in progress",
             "status": 409,
             "detail": "A request with this Idempotency-Key is in progress; "
             "send it again in a second.",
@@ -127,7 +127,7 @@ PROBLEMS: list[tuple[ProductServiceException, dict[str, object], str | None]] = 
         InternalException(),
         {
             "type": "tag:kimmyai.io,2026:internal-error",
-            "title": "The service has made a mistake",
+            "title": "Internal error",
             "status": 500,
             "detail": "Report the value of instance to the team that runs this API.",
         },
@@ -137,9 +137,10 @@ PROBLEMS: list[tuple[ProductServiceException, dict[str, object], str | None]] = 
         DependencyUnavailableException(),
         {
             "type": "tag:kimmyai.io,2026:service-unavailable",
-            "title": "The service is unavailable for the moment",
+            "title": "The service is temporarily unavailable",
             "status": 503,
-            "detail": "Nothing was lost on our side; send the request again in a second.",
+            "detail": "Send a read again. A change may have been made: read the product, "
+            "or repeat the change with If-Match or its Idempotency-Key.",
         },
         "1",
     ),
@@ -147,9 +148,9 @@ PROBLEMS: list[tuple[ProductServiceException, dict[str, object], str | None]] = 
         ReadOnlyException(),
         {
             "type": "tag:kimmyai.io,2026:read-only",
-            "title": "The catalogue is read-only for the moment",
+            "title": "The catalogue is temporarily read-only",
             "status": 503,
-            "detail": "Reading works; send the change again when maintenance is over.",
+            "detail": "Reads work; send the change again after the maintenance.",
         },
         "60",
     ),
@@ -157,63 +158,63 @@ PROBLEMS: list[tuple[ProductServiceException, dict[str, object], str | None]] = 
 
 
 @pytest.mark.parametrize(
-    ("fault", "document", "retry_after"), PROBLEMS, ids=[type(row[0]).__name__ for row in PROBLEMS]
+    ("error", "document", "retry_after"), PROBLEMS, ids=[type(row[0]).__name__ for row in PROBLEMS]
 )
-def test_a_fault_is_told_as_a_problem_document(
-    fault: ProductServiceException, document: dict[str, object], retry_after: str | None
+def test_exception_becomes_problem_document(
+    error: ProductServiceException, document: dict[str, object], retry_after: str | None
 ) -> None:
-    response = problem_response(fault, "request-1")
+    response = problem_response(error, "request-1")
     assert json.loads(response.body) == {**document, "instance": "request-1"}
     assert response.status == document["status"]
     expected = {"Content-Type": "application/problem+json"}
     if retry_after:
         expected["Retry-After"] = retry_after
     assert response.headers == expected
-    assert str(fault) == document["detail"]
+    assert str(error) == document["detail"]
 
 
-def test_every_fault_has_its_own_problem_type() -> None:
-    faults = [
+def test_each_exception_has_its_own_problem_type() -> None:
+    classes = [
         kind
         for kind in vars(exceptions).values()
         if isinstance(kind, type) and issubclass(kind, ProductServiceException)
     ]
-    told = {type(row[0]) for row in PROBLEMS}
-    assert set(faults) - {ProductServiceException} == told
-    assert len({kind.problem for kind in told}) == len(told)
+    shown = {type(row[0]) for row in PROBLEMS}
+    assert set(classes) - {ProductServiceException} == shown
+    assert len({kind.problem for kind in shown}) == len(shown)
 
 
-def test_a_json_answer_says_so_and_keeps_its_other_headers() -> None:
+def test_json_response_keeps_other_headers() -> None:
     assert json_response(201, "{}", {"ETag": '"1"'}) == Response(
         201, "{}", {"Content-Type": "application/json", "ETag": '"1"'}, None, replayed=False
     )
 
 
-def test_an_answer_is_empty_unless_told() -> None:
+def test_response_is_empty_by_default() -> None:
     assert Response(204) == Response(204, "", {}, None, replayed=False)
 
 
-def test_an_entity_tag_quotes_the_version() -> None:
+def test_entity_tag_quotes_version() -> None:
     assert [entity_tag(version) for version in (0, 17)] == ['"0"', '"17"']
 
 
-def test_what_is_not_modified_has_no_body() -> None:
+def test_not_modified_has_no_body() -> None:
     expected = Response(304, "", {"ETag": '"1"', "Cache-Control": "max-age=5"})
     assert not_modified('"1"', "max-age=5") == expected
 
 
-def test_json_is_compact_and_keeps_every_character() -> None:
+def test_json_is_compact_unicode() -> None:
     assert to_json({"a": [1, True, None], "b": "é\U0001f680"}) == (
         '{"a":[1,true,null],"b":"é\U0001f680"}'
     )
 
 
 @given(amounts())
-def test_money_is_written_digit_by_digit(amount: Decimal) -> None:
+def test_money_keeps_its_digits(amount: Decimal) -> None:
     assert to_json({"price": amount}) == f'{{"price":{amount}}}'
 
 
-# What every answer carries
+# Common headers
 
 COMMON = {
     "Access-Control-Expose-Headers": (
@@ -225,7 +226,7 @@ COMMON = {
 }
 
 
-def test_every_answer_carries_the_common_headers() -> None:
+def test_every_response_has_common_headers() -> None:
     response = gateway_response(Response(204), "request-1", None, ("https://a.example",))
     assert response == {
         "statusCode": 204,
@@ -235,7 +236,7 @@ def test_every_answer_carries_the_common_headers() -> None:
     }
 
 
-def test_an_answer_adds_to_the_common_headers_and_overrides_them() -> None:
+def test_response_headers_override_common_headers() -> None:
     response = Response(200, "{}", {"ETag": '"1"', "Cache-Control": "no-cache"})
     sent = gateway_response(response, "request-1", None, ("*",))
     assert sent["headers"] == {
@@ -258,7 +259,7 @@ def test_an_answer_adds_to_the_common_headers_and_overrides_them() -> None:
         (None, "https://a.example"),
     ],
 )
-def test_an_allowed_origin_is_echoed_and_no_other(origin: str | None, echoed: str) -> None:
+def test_only_allowed_origin_is_repeated(origin: str | None, echoed: str) -> None:
     allowed = ("https://a.example", "https://b.example")
     headers = gateway_response(Response(200), "request-1", origin, allowed)["headers"]
     assert headers["Access-Control-Allow-Origin"] == echoed
@@ -266,7 +267,7 @@ def test_an_allowed_origin_is_echoed_and_no_other(origin: str | None, echoed: st
 
 
 @pytest.mark.parametrize("origin", [None, "https://evil.example", "*"])
-def test_one_allowed_origin_does_not_vary(origin: str | None) -> None:
+def test_single_allowed_origin_needs_no_vary(origin: str | None) -> None:
     for only in ("*", "https://a.example"):
         headers = gateway_response(Response(200), "request-1", origin, (only,))["headers"]
         assert headers["Access-Control-Allow-Origin"] == only

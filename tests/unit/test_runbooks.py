@@ -1,7 +1,7 @@
-"""The runbooks: complete, and true to Terraform, the workflows, the programs and the log lines.
+"""Checks the runbooks against Terraform, the workflows, the commands and their messages, the logs.
 
-That links lead somewhere and shell blocks parse is held for all documents by `test_docs.py`; those
-blocks that can run against the local AWS are run by the end-to-end tests.
+`test_docs.py` checks the links and shell blocks of all documents; the end-to-end tests run the
+blocks that are marked with "run" against a local AWS.
 """
 
 import ast
@@ -50,15 +50,15 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def command_lines() -> Iterator[Any]:
-    """Each command of each shell block, as words, with sample values for its variables."""
+    """Yield each command of each shell block, as words, with sample values for its variables."""
     for name, text in sorted(DOCUMENTS.items()):
         for block in blocks(text, "sh"):
-            text_given = block.replace("\\\n", " ")
+            commands = block.replace("\\\n", " ")
             for variable, value in SAMPLES.items():
-                text_given = re.sub(rf"\$\{{?{variable}\b\}}?", value, text_given)
-            text_given = re.sub(r"\$\(date [^)]*\)", "2026-01-31", text_given)
-            text_given = re.sub(r"^\w+=\$\((.*)\)$", r"\1", text_given, flags=re.MULTILINE)
-            for line in text_given.splitlines():
+                commands = re.sub(rf"\$\{{?{variable}\b\}}?", value, commands)
+            commands = re.sub(r"\$\(date [^)]*\)", "2026-01-31", commands)
+            commands = re.sub(r"^\w+=\$\((.*)\)$", r"\1", commands, flags=re.MULTILINE)
+            for line in commands.splitlines():
                 for command in re.split(r" && | \| ", line):
                     words = shlex.split(command)
                     while words and re.match(r"^[A-Z_a-z]+=", words[0]):
@@ -82,7 +82,7 @@ def test_there_are_five_runbooks() -> None:
 
 
 @pytest.mark.parametrize("text", CASES)
-def test_a_runbook_has_every_part(text: str) -> None:
+def test_runbook_has_every_part(text: str) -> None:
     parts = ["Purpose", "Prerequisites", "Steps", "Verification", "Troubleshooting", "Whom to tell"]
 
     assert [part for part in headings(text, 2) if part in parts] == parts
@@ -93,22 +93,22 @@ def test_a_runbook_has_every_part(text: str) -> None:
 
 
 def alarm_names() -> set[str]:
-    """The alarms that Terraform creates, with {env} for the environment."""
+    """Return the names of Terraform's alarms, with {env} for the environment."""
     text = TERRAFORM["cloudwatch"]
     keys = re.findall(r'^ +"([^"\n]*\$\{[^"\n]+)" += \{', text, re.MULTILINE)
     named = re.findall(r'alarm_name += "([^"]+)"', text)
     names = set()
     for template in (*keys, *named):
-        of_environment = template.replace("${local.api_name}", "bbws-product-api-{env}").replace(
+        name = template.replace("${local.api_name}", "bbws-product-api-{env}").replace(
             "${var.environment}", "{env}"
         )
         functions = function_names("{env}") if "${name}" in template else [""]
-        names |= {of_environment.replace("${name}", function) for function in functions}
+        names |= {name.replace("${name}", function) for function in functions}
     assert not any("$" in name for name in names)
     return names
 
 
-def test_every_alarm_has_a_section_of_its_name_and_every_section_an_alarm() -> None:
+def test_sections_and_alarms_are_the_same() -> None:
     sections = {name.strip("`") for name in headings(OPERATIONS, 3) if name.startswith("`bbws-")}
 
     assert sections == alarm_names()
@@ -116,12 +116,12 @@ def test_every_alarm_has_a_section_of_its_name_and_every_section_an_alarm() -> N
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 412, 429, 500, 503])
-def test_every_status_that_callers_report_has_a_section(status: int) -> None:
+def test_reported_status_has_section(status: int) -> None:
     assert any(str(status) in heading for heading in headings(OPERATIONS, 3))
 
 
 def log_fields() -> set[str]:
-    """The fields of the functions' log lines: what the code gives, and what formatting adds."""
+    """Return the fields of the functions' log lines: those of the code and of the formatter."""
     entry = ast.parse((ROOT / "src/product_lambda/handlers/entry.py").read_text())
     extras = [
         keyword.value
@@ -130,25 +130,26 @@ def log_fields() -> set[str]:
         for keyword in node.keywords
         if keyword.arg == "extra"
     ]
-    given = {
+    fields = {
         key.value
         for extra in extras
         if isinstance(extra, ast.Dict)
         for key in extra.keys
         if isinstance(key, ast.Constant)
     }
-    assert "duration_ms" in given
-    return {str(name) for name in given} | {"timestamp", "level", "message", "stackTrace"}
+    assert "duration_ms" in fields
+    return {str(name) for name in fields} | {"timestamp", "level", "message", "stackTrace"}
 
 
 def access_fields() -> set[str]:
+    """Return the fields of the access log."""
     return set(re.findall(r'^ +(\w+) += "\$context', TERRAFORM["cloudwatch"], re.MULTILINE))
 
 
-COMMANDS = {"fields", "filter", "stats", "sort", "limit"}
-OPERATORS = {"by", "as", "and", "or", "in", "like", "asc", "desc"}
-CALLS = {"count", "pct", "max", "bin", "ispresent"}
-WORDS = COMMANDS | OPERATORS | CALLS
+QUERY_COMMANDS = {"fields", "filter", "stats", "sort", "limit"}
+QUERY_OPERATORS = {"by", "as", "and", "or", "in", "like", "asc", "desc"}
+QUERY_FUNCTIONS = {"count", "pct", "max", "bin", "ispresent"}
+QUERY_WORDS = QUERY_COMMANDS | QUERY_OPERATORS | QUERY_FUNCTIONS
 
 
 @pytest.mark.parametrize(
@@ -159,11 +160,11 @@ WORDS = COMMANDS | OPERATORS | CALLS
         for query in blocks(OPERATIONS, f"logs-{kind}")
     ],
 )
-def test_a_query_uses_fields_that_the_log_lines_have(query: str, kind: str) -> None:
+def test_query_uses_existing_log_fields(query: str, kind: str) -> None:
     fields = log_fields() if kind == "functions" else access_fields()
     stripped = re.sub(r'"[^"]*"|/[^/\n]+/', " ", query)
-    own = set(re.findall(r" as (\w+)", stripped))
-    used = set(re.findall(r"(?<![\w@])[A-Za-z]\w*", stripped)) - WORDS - own
+    defined = set(re.findall(r" as (\w+)", stripped))
+    used = set(re.findall(r"(?<![\w@])[A-Za-z]\w*", stripped)) - QUERY_WORDS - defined
 
     assert used
     assert used - fields == set()
@@ -174,7 +175,7 @@ def test_a_query_uses_fields_that_the_log_lines_have(query: str, kind: str) -> N
 
 
 @pytest.mark.parametrize("words", commands_of("aws"))
-def test_an_aws_command_is_one_that_aws_knows(words: list[str]) -> None:
+def test_aws_command_exists_with_its_options(words: list[str]) -> None:
     _, service, operation, *rest = words
     session = botocore.session.get_session()
     try:
@@ -185,53 +186,139 @@ def test_an_aws_command_is_one_that_aws_knows(words: list[str]) -> None:
         waiters = session.get_waiter_model(service)
         names = {xform_name(name, "-"): name for name in waiters.waiter_names}
         assert rest[0] in names
-        called = waiters.get_waiter(names[rest[0]]).operation
+        api_operation = waiters.get_waiter(names[rest[0]]).operation
     else:
         operations = {xform_name(name, "-"): name for name in model.operation_names}
         assert operation in operations
-        called = operations[operation]
-    shape = model.operation_model(called).input_shape
+        api_operation = operations[operation]
+    shape = model.operation_model(api_operation).input_shape
     assert shape is not None
-    members = {xform_name(name, "-"): member for name, member in shape.members.items()}
-    booleans = {f"no-{name}" for name, member in members.items() if member.type_name == "boolean"}
-    given = {word.removeprefix("--") for word in rest if word.startswith("--")}
-    assert given <= {*members, *booleans, "query", "output", "region"}
+    parameters = {xform_name(name, "-"): value for name, value in shape.members.items()}
+    booleans = {f"no-{name}" for name, value in parameters.items() if value.type_name == "boolean"}
+    options = {word.removeprefix("--") for word in rest if word.startswith("--")}
+    assert options <= {*parameters, *booleans, "query", "output", "region"}
     required = {xform_name(name, "-") for name in shape.required_members}
-    assert required <= given
+    assert required <= options
 
 
 @pytest.mark.parametrize("words", commands_of(".venv/bin/python"))
-def test_a_program_takes_the_arguments_that_a_runbook_gives(words: list[str]) -> None:
+def test_python_command_accepts_its_arguments(words: list[str]) -> None:
     check_script(words[1], words[2:])
 
 
 @pytest.mark.parametrize("words", commands_of("make", "scripts/bootstrap.sh"))
-def test_a_target_and_an_environment_that_a_runbook_names_exist(words: list[str]) -> None:
+def test_make_target_or_environment_exists(words: list[str]) -> None:
     check = check_make if words[0] == "make" else check_bootstrap
     check(words[1:])
 
 
-def test_the_other_commands_are_programs_that_a_prerequisite_names() -> None:
+def test_other_commands_are_known_programs() -> None:
     checked = {"aws", ".venv/bin/python", "make", "scripts/bootstrap.sh"}
     programs = {case.values[0][0] for case in command_lines()} - checked
 
-    ours = {name for name in programs if name.startswith("scripts/")}
-    assert all((ROOT / name).exists() for name in ours)
-    assert programs - ours <= {"curl", "diff", "echo", "export", "gh", "git", "terraform"}
+    scripts = {name for name in programs if name.startswith("scripts/")}
+    assert all((ROOT / name).exists() for name in scripts)
+    assert programs - scripts <= {"curl", "diff", "echo", "export", "gh", "git", "terraform"}
 
 
 @pytest.mark.parametrize("text", CASES)
-def test_terraform_has_every_variable_that_a_runbook_sets(text: str) -> None:
+def test_terraform_has_every_variable_of_runbook(text: str) -> None:
     variables = set(re.findall(r'^variable "(\w+)"', TERRAFORM["variables"], re.MULTILINE))
     named = re.findall(r"TF_VAR_(\w+)|-var=(\w+)=", text)
 
     assert set(chain.from_iterable(named)) - {""} <= variables
 
 
+# --- Messages ---
+
+MESSAGES_OF_OTHERS = {  # AWS, GitHub's action for AWS, Terraform
+    "Apply complete!",
+    "Credentials could not be loaded",
+    "Error acquiring the state lock",
+    "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+    "Saved plan is stale",
+}
+
+
+def python_texts(source: str) -> Iterator[str]:
+    """Yield the texts in Python code, with … for each value in an f-string."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.JoinedStr):
+            yield "".join(
+                str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values
+            )
+
+
+def texts_of_repository() -> list[str]:
+    """Return the texts that commands and Terraform can print, with … for each value."""
+    texts: list[str] = []
+    for folder in ("src/product_tools", "scripts", "local"):
+        for file in sorted((ROOT / folder).glob("*.py")):
+            texts += python_texts(file.read_text())
+    scripts = [path.read_text() for path in sorted((ROOT / "scripts").glob("*.sh"))]
+    for text in (*scripts, *TERRAFORM.values()):
+        one_line = re.sub(r'",\s+"', " ", text)  # a list of texts that Terraform joins
+        texts.append(re.sub(r"\$\{[^}]*\}|\$\w+", "…", one_line))
+    return texts
+
+
+def quoted_messages(text: str) -> set[str]:
+    """Return the messages that a runbook quotes: in tables of problems, and after a verb."""
+    problems = re.findall(r"^\| ([^|]*)", text.split("\n## Troubleshooting\n")[1], re.MULTILINE)
+    quotes = re.findall(r"`([^`]+)`", " ".join(problems))
+    quotes += re.findall(r"(?:prints|with Terraform's|at the end)\s+`([^`\"]+)`", text)
+    return {quote for quote in quotes if " " in quote} - MESSAGES_OF_OTHERS
+
+
+TEXTS = texts_of_repository()
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_quoted_message_is_in_the_code(text: str) -> None:
+    missing = []
+    for quote in quoted_messages(text):
+        pattern = re.sub(r"…|\d+", ".*", re.escape(quote))
+        if not any(re.search(pattern, message) for message in TEXTS):
+            missing.append(quote)
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        line
+        for text in RUNBOOKS.values()
+        for block in blocks(text, "text")
+        for line in block.splitlines()
+        if line != "…"
+    ],
+)
+def test_example_output_is_possible(line: str) -> None:
+    def prints_line(message: str) -> bool:
+        is_sentence = len(message.replace("…", "")) >= len(" to version ")
+        pattern = re.sub("…", ".+", re.escape(message))
+        return is_sentence and "\n" not in message and bool(re.search(pattern, line))
+
+    assert any(prints_line(message) for message in TEXTS)
+
+
+def test_named_jobs_are_in_the_workflows() -> None:
+    workflows = (ROOT / ".github" / "workflows").iterdir()
+    names = {
+        name
+        for workflow in workflows
+        for name in re.findall(r"^(?:    )?name: (.+)$", workflow.read_text(), re.MULTILINE)
+    }
+    named = re.findall(r"\*\*([A-Z][^*:]+)\*\*", RUNBOOKS["deployment"] + GUIDE)
+    assert set(named) - names == set()
+
+
 # --- Environments, rights ---
 
 
-def test_the_table_of_environments_is_terraforms() -> None:
+def test_table_of_environments_matches_terraform() -> None:
     for environment in ENVIRONMENTS:
         values = (ROOT / "terraform" / "environments" / f"{environment}.tfvars").read_text()
         account, region = (
@@ -241,15 +328,16 @@ def test_the_table_of_environments_is_terraforms() -> None:
         assert f"| {environment} | {account} | {region} |" in RUNBOOKS["deployment"]
 
 
-def test_the_guide_names_every_workflow_and_every_github_environment() -> None:
+def test_guide_names_every_workflow_and_environment() -> None:
     workflows = {path.name for path in (ROOT / ".github" / "workflows").iterdir()}
     assert set(re.findall(r"^\| `([\w-]+\.yml)`", GUIDE, re.MULTILINE)) == workflows
 
-    wanted = {f"{name}-plan" for name in ENVIRONMENTS}
+    environments = {f"{name}-plan" for name in ENVIRONMENTS}
     for name in ENVIRONMENTS:
         caller = ROOT / ".github" / "workflows" / f"deploy-{name}.yml"
-        wanted.add(yaml.safe_load(caller.read_text())["jobs"]["deploy"]["with"]["approval"])
-    assert set(re.findall(r"^\| `([\w-]+)` \| (?:plans|deploys)", GUIDE, re.MULTILINE)) == wanted
+        environments.add(yaml.safe_load(caller.read_text())["jobs"]["deploy"]["with"]["approval"])
+    named = re.findall(r"^\| `([\w-]+)` \| (?:plans|deploys)", GUIDE, re.MULTILINE)
+    assert set(named) == environments
 
 
 POLICIES = [json.loads(block) for block in blocks(GUIDE, "json") if "Statement" in block]
@@ -257,18 +345,18 @@ TRUSTS = [policy for policy in POLICIES if "Principal" in policy["Statement"][0]
 RIGHTS = [policy for policy in POLICIES if policy not in TRUSTS]
 
 
-def test_the_guide_has_the_trust_and_the_rights_of_both_roles_in_full() -> None:
+def test_guide_has_trust_and_rights_of_both_roles() -> None:
     assert (len(TRUSTS), len(RIGHTS)) == (2, 2)
     for block in blocks(GUIDE, "json"):
         json.loads(block)
 
 
 @pytest.mark.parametrize("trust", TRUSTS)
-def test_a_role_trusts_one_environment_of_this_repository_alone(trust: dict[str, Any]) -> None:
+def test_role_trusts_only_one_environment(trust: dict[str, Any]) -> None:
     [statement] = trust["Statement"]
     conditions = statement["Condition"]
 
-    assert list(conditions) == ["StringEquals"]  # so no part of the name is a wildcard
+    assert list(conditions) == ["StringEquals"]  # no other operator, so no wildcards
     name = "token.actions.githubusercontent.com"
     assert conditions["StringEquals"][f"{name}:aud"] == "sts.amazonaws.com"
     subject = conditions["StringEquals"][f"{name}:sub"]
@@ -280,7 +368,7 @@ def as_list(value: str | list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("rights", RIGHTS)
-def test_rights_name_their_actions_and_fit_into_a_role(rights: dict[str, Any]) -> None:
+def test_rights_name_actions_within_size_quota(rights: dict[str, Any]) -> None:
     for statement in rights["Statement"]:
         for action in as_list(statement["Action"]):
             assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action)
@@ -288,7 +376,7 @@ def test_rights_name_their_actions_and_fit_into_a_role(rights: dict[str, Any]) -
     assert len(json.dumps(rights, separators=(",", ":"))) <= 10_240
 
 
-def test_the_role_that_plans_may_change_nothing_but_stored_plans() -> None:
+def test_plan_role_writes_only_stored_plans() -> None:
     [plan] = [policy for policy in RIGHTS if "StorePlans" in json.dumps(policy)]
     for statement in plan["Statement"]:
         for action in as_list(statement["Action"]):
@@ -296,7 +384,7 @@ def test_the_role_that_plans_may_change_nothing_but_stored_plans() -> None:
             assert reads or statement["Sid"] == "StorePlans"
 
 
-def test_the_role_that_deploys_reaches_what_terraform_names_and_no_other_service() -> None:
+def test_deploy_role_reaches_only_this_service() -> None:
     [deploy] = [policy for policy in RIGHTS if "HandRolesToLambda" in json.dumps(policy)]
     resources = [
         resource

@@ -1,4 +1,4 @@
-"""Catalogue files: exact numbers, the same products back, and every fault named at once."""
+"""Catalogue files: exact numbers, lossless round trips, and all errors in one message."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -15,9 +15,9 @@ from product_tools.catalogue_file import CatalogueFileError
 
 PLANS = Path(__file__).parents[2] / "catalogue" / "plans.yaml"
 
-NO_NUMBERS = ["1e5", "0100", "1_000", "1:30", "19.90", ".5", "-0", "+1", "0x1F", ".inf"]
-NO_WORDS = ["yes", "null", "~", "=", "<<", "2026-01-31"]
-NO_SYNTAX = [
+LIKE_NUMBERS = ["1e5", "0100", "1_000", "1:30", "19.90", ".5", "-0", "+1", "0x1F", ".inf"]
+LIKE_KEYWORDS = ["yes", "null", "~", "=", "<<", "2026-01-31"]
+LIKE_SYNTAX = [
     "a: b",
     "- a",
     "# a",
@@ -30,7 +30,7 @@ NO_SYNTAX = [
     "é\u2028b",
     "a\x85b",
 ]
-TEXTS = st.sampled_from(NO_NUMBERS + NO_WORDS + NO_SYNTAX) | st.text(
+TEXTS = st.sampled_from(LIKE_NUMBERS + LIKE_KEYWORDS + LIKE_SYNTAX) | st.text(
     st.characters(exclude_categories=["Cs"])
 ).filter(str.strip)
 AMOUNTS = st.decimals(min_value=0, max_value=Decimal("99999999.99"), places=2).map(
@@ -60,37 +60,35 @@ def product_entry(**fields: object) -> dict[str, object]:
     } | fields
 
 
-def faults_of(folder: Path, *entries: object) -> str:
+def errors_of(folder: Path, *entries: object) -> str:
     path = folder / "catalogue.yaml"
     path.write_text(yaml.safe_dump({"products": entries}))
-    return fault_of(path)
+    return error_of(path)
 
 
-def fault_of(path: Path) -> str:
-    with pytest.raises(CatalogueFileError) as rejection:
+def error_of(path: Path) -> str:
+    with pytest.raises(CatalogueFileError) as error:
         catalogue_file.read(path)
-    return str(rejection.value)
+    return str(error.value)
 
 
 @pytest.mark.parametrize("ending", [".yaml", ".yml", ".json"])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(products=st.lists(PRODUCTS, unique_by=lambda product: str(product["productId"]), max_size=4))
-def test_what_is_written_is_read_back_alike_and_written_again_in_the_same_bytes(
+def test_write_and_read_keep_products_and_bytes(
     tmp_path: Path, ending: str, products: list[dict[str, Any]]
 ) -> None:
     first, second = tmp_path / f"first{ending}", tmp_path / f"second{ending}"
     catalogue_file.write(first, products)
-    back = catalogue_file.read(first)
-    assert back == sorted(products, key=lambda product: str(product["productId"]))
-    catalogue_file.write(second, reversed(back))
+    products_read = catalogue_file.read(first)
+    assert products_read == sorted(products, key=lambda product: str(product["productId"]))
+    catalogue_file.write(second, reversed(products_read))
     assert second.read_bytes() == first.read_bytes()
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(products=st.lists(PRODUCTS, unique_by=lambda product: str(product["productId"]), max_size=4))
-def test_any_reader_of_yaml_takes_a_written_text_for_a_text(
-    tmp_path: Path, products: list[dict[str, Any]]
-) -> None:
+def test_other_yaml_reader_gets_same_types(tmp_path: Path, products: list[dict[str, Any]]) -> None:
     path = tmp_path / "catalogue.yaml"
     catalogue_file.write(path, products)
     for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["products"]:
@@ -100,7 +98,7 @@ def test_any_reader_of_yaml_takes_a_written_text_for_a_text(
 
 @pytest.mark.parametrize("ending", [".yaml", ".json"])
 @pytest.mark.parametrize("amount", ["19.99", "0.1", "95", "1e3", "0.10000000000000000000000000001"])
-def test_an_amount_keeps_every_digit(tmp_path: Path, ending: str, amount: str) -> None:
+def test_read_amount_keeps_every_digit(tmp_path: Path, ending: str, amount: str) -> None:
     path = tmp_path / f"catalogue{ending}"
     entry = simplejson.dumps(product_entry(price="here")).replace('"here"', amount)
     path.write_text(f'{{"products": [{entry}]}}')
@@ -110,23 +108,23 @@ def test_an_amount_keeps_every_digit(tmp_path: Path, ending: str, amount: str) -
 
 
 @pytest.mark.parametrize("amount", ["'19.99'", "true", "0100", "1_000", "1:30", ".inf", "", "[1]"])
-def test_what_is_no_plain_number_is_no_price(tmp_path: Path, amount: str) -> None:
+def test_read_price_that_is_no_number_is_rejected(tmp_path: Path, amount: str) -> None:
     path = tmp_path / "catalogue.yaml"
     path.write_text(
         "products: [{productId: PROD-1, name: A, description: A, period: yearly, features: [A],"
         f" price: {amount}}}]"
     )
-    assert "product 1 (PROD-1): price must be a number such as 1500 or 19.99" in fault_of(path)
+    assert "product 1 (PROD-1): price must be a number such as 1500 or 19.99" in error_of(path)
 
 
-def test_a_number_forced_by_a_tag_is_refused_when_it_is_none(tmp_path: Path) -> None:
+def test_read_text_tagged_as_number_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "catalogue.yaml"
     path.write_text("products: !!float one")
-    assert "'one' is not a number" in fault_of(path)
+    assert "'one' is not a number" in error_of(path)
 
 
-def test_one_answer_names_every_fault(tmp_path: Path) -> None:
-    response = faults_of(
+def test_read_reports_all_errors_together(tmp_path: Path) -> None:
+    message = errors_of(
         tmp_path,
         product_entry(price="10", colour="red"),
         product_entry(productId="PROD-001"),
@@ -134,13 +132,13 @@ def test_one_answer_names_every_fault(tmp_path: Path) -> None:
         {"productId": "PROD-002", "features": ["A", 1], "setupFee": "free"},
         product_entry(productId=" ", name=True),
     )
-    text = "a text (in quotes where it looks like a number, a date or a yes)"
+    text = "a text, in quotes if it looks like a number, a date, yes or no"
     number = "a number such as 1500 or 19.99, without quotes"
     known = "productId, name, description, price, setupFee, currency, period, features"
-    assert response.splitlines()[1:] == [
+    assert message.splitlines()[1:] == [
         f"  - product 1 (PROD-001): price must be {number}",
         f"  - product 1 (PROD-001): unknown field colour (known: {known})",
-        "  - product 2 (PROD-001): its productId is already that of product 1 (PROD-001)",
+        "  - product 2 (PROD-001): productId is already used by product 1 (PROD-001)",
         "  - product 3 must be a mapping of fields",
         "  - product 4 (PROD-002): name is missing",
         "  - product 4 (PROD-002): description is missing",
@@ -160,54 +158,62 @@ def test_one_answer_names_every_fault(tmp_path: Path) -> None:
         ("a.json", '{"version": 1, "version": 2, "products": [{"price": 1, "price": 2}]}'),
     ],
 )
-def test_a_key_given_twice_is_a_fault(tmp_path: Path, name: str, text: str) -> None:
+def test_read_repeated_key_is_rejected(tmp_path: Path, name: str, text: str) -> None:
     path = tmp_path / name
     path.write_text(text)
-    response = fault_of(path)
-    assert "- version is given twice" in response
-    assert "- unknown field version beside products" in response
-    assert "- product 1: price is given twice" in response
+    message = error_of(path)
+    assert "- version is given twice" in message
+    assert "- unknown field version beside products" in message
+    assert "- product 1: price is given twice" in message
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "expected"),
     [
-        ("a.yaml", b"products: [", "cannot be understood: while parsing"),
+        ("a.yaml", b"products: [", "cannot be parsed; correct this and try again: while parsing"),
         ("a.yaml", b"products: !!python/object:os.system {}", "could not determine a constructor"),
         ("a.yaml", b"products: &a [*a]", "found unconstructable recursive node"),
-        ("a.yaml", b"name: 2026-13-45", "cannot be understood: month must be in 1..12"),
-        ("a.yaml", b"[" * 1000, "cannot be understood"),
+        (
+            "a.yaml",
+            b"name: 2026-13-45",
+            "cannot be parsed; correct this and try again: month must be in 1..12",
+        ),
+        ("a.yaml", b"[" * 1000, "cannot be parsed"),
         ("a.yaml", b"", "must hold one mapping with a list named products"),
         ("a.yaml", b"- A", "must hold one mapping with a list named products"),
         ("a.yaml", b"products: {}", "must hold one mapping with a list named products"),
         ("a.yaml", b"products: [\xff]", "is not UTF-8"),
-        ("a.json", b"", "cannot be understood"),
-        ("a.json", b'{"products": [{"price": NaN}]}', "cannot be understood"),
-        ("a.json", b"[" * 200_000, "cannot be understood"),
+        ("a.json", b"", "cannot be parsed"),
+        ("a.json", b'{"products": [{"price": NaN}]}', "cannot be parsed"),
+        ("a.json", b"[" * 200_000, "cannot be parsed"),
         ("a.txt", b"products: []", "must end in .yaml, .yml or .json"),
     ],
 )
-def test_a_file_that_is_no_catalogue_is_refused_by_name(
-    tmp_path: Path, name: str, content: bytes, said: str
+def test_read_invalid_file_is_rejected_with_its_path(
+    tmp_path: Path, name: str, content: bytes, expected: str
 ) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    response = fault_of(path)
-    assert said in response
-    assert str(path) in response
+    message = error_of(path)
+    assert expected in message
+    assert str(path) in message
 
 
-def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
-    response = fault_of(tmp_path / "missing.yaml")
-    assert response == f"{tmp_path}/missing.yaml cannot be read: No such file or directory."
+def test_read_missing_file_is_rejected_with_its_path(tmp_path: Path) -> None:
+    message = error_of(tmp_path / "missing.yaml")
+    assert message == (
+        f"{tmp_path}/missing.yaml cannot be read (No such file or directory): check the path."
+    )
 
 
-def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueFileError, match="cannot be written: No such file or directory"):
+def test_write_to_missing_folder_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(
+        CatalogueFileError, match=r"cannot be written \(No such file or directory\): check the path"
+    ):
         catalogue_file.write(tmp_path / "missing" / "a.yaml", [])
 
 
-def test_texts_are_trimmed_and_defaults_filled_in_as_the_api_does(tmp_path: Path) -> None:
+def test_read_trims_texts_and_sets_defaults(tmp_path: Path) -> None:
     path = tmp_path / "catalogue.yaml"
     entry = product_entry(name=" Basic ", description="Two\nlines\n", features=[" One site\n"])
     path.write_text(yaml.safe_dump({"products": [entry]}))
@@ -216,7 +222,7 @@ def test_texts_are_trimmed_and_defaults_filled_in_as_the_api_does(tmp_path: Path
     ]
 
 
-def test_the_five_plans_are_as_sold_and_in_the_form_of_an_export(tmp_path: Path) -> None:
+def test_plans_are_complete_and_equal_an_export(tmp_path: Path) -> None:
     plans = catalogue_file.read(PLANS)
     assert [
         (plan["productId"], plan["name"], plan["price"], plan["setupFee"]) for plan in plans

@@ -1,4 +1,4 @@
-"""The service on a catalogue in memory does what a simple model of it does, whatever the order."""
+"""The service with a store in memory agrees with a simple model, for random requests."""
 
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -8,9 +8,9 @@ from tests.support.fakes import FakeProductStore
 
 
 class InMemory(CatalogueMachine):
-    def empty_catalogue(self) -> FakeProductStore:
+    def empty_store(self) -> FakeProductStore:
         return FakeProductStore()
 
 
-def test_the_service_does_what_the_model_does() -> None:
+def test_service_agrees_with_model() -> None:
     run_state_machine_as_test(InMemory, settings=settings(max_examples=100, stateful_step_count=40))

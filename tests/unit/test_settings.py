@@ -1,11 +1,11 @@
-"""The configuration: what is needed, what is assumed, and what a wrong one is told."""
+"""The settings: required ones, defaults, and the sentence for invalid ones."""
 
 from collections import UserDict
 from pathlib import Path
 
 import pytest
 
-from product_lambda.utils.settings import Settings, settings_from
+from product_lambda.utils.settings import Settings, load_settings
 
 EXAMPLE = Path(__file__).resolve().parents[2] / ".env.example"
 NEEDED = {
@@ -15,8 +15,8 @@ NEEDED = {
 }
 
 
-def test_what_is_needed_is_enough() -> None:
-    assert settings_from(NEEDED) == Settings(
+def test_required_settings_are_enough() -> None:
+    assert load_settings(NEEDED) == Settings(
         table_name="products-dev",
         cors_allowed_origins=("https://a.example",),
         aws_region="eu-west-1",
@@ -27,7 +27,7 @@ def test_what_is_needed_is_enough() -> None:
     )
 
 
-def test_everything_can_be_set() -> None:
+def test_all_settings_are_read() -> None:
     environment = {
         "TABLE_NAME": " products-prod ",
         "AWS_REGION": "af-south-1",
@@ -37,7 +37,7 @@ def test_everything_can_be_set() -> None:
         "READ_CACHE_CONTROL": "public, max-age=60",
         "READ_ONLY": "true",
     }
-    assert settings_from(environment) == Settings(
+    assert load_settings(environment) == Settings(
         table_name="products-prod",
         cors_allowed_origins=("https://a.example", "https://b.example"),
         aws_region="af-south-1",
@@ -48,23 +48,23 @@ def test_everything_can_be_set() -> None:
     )
 
 
-def test_what_is_set_to_nothing_counts_as_not_set() -> None:
+def test_empty_setting_counts_as_unset() -> None:
     nothing = {"AWS_ENDPOINT_URL": "", "LOG_LEVEL": " ", "READ_CACHE_CONTROL": " ", "READ_ONLY": ""}
-    assert settings_from({**NEEDED, **nothing}) == settings_from(NEEDED)
+    assert load_settings({**NEEDED, **nothing}) == load_settings(NEEDED)
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
-def test_every_level_of_logging_can_be_set(level: str) -> None:
-    assert settings_from({**NEEDED, "LOG_LEVEL": level}).log_level == level
+def test_every_log_level_is_accepted(level: str) -> None:
+    assert load_settings({**NEEDED, "LOG_LEVEL": level}).log_level == level
 
 
-def test_read_only_can_be_switched_off() -> None:
-    assert settings_from({**NEEDED, "READ_ONLY": "false"}).read_only is False
+def test_read_only_can_be_false() -> None:
+    assert load_settings({**NEEDED, "READ_ONLY": "false"}).read_only is False
 
 
-def test_one_sentence_names_everything_that_is_wrong() -> None:
+def test_one_sentence_names_all_invalid_settings() -> None:
     with pytest.raises(ValueError, match="not complete") as raised:
-        settings_from({"LOG_LEVEL": "loud", "READ_ONLY": "yes"})
+        load_settings({"LOG_LEVEL": "loud", "READ_ONLY": "yes"})
     assert str(raised.value) == (
         "The configuration is not complete: "
         "set CORS_ALLOWED_ORIGINS to the portal's origins, separated by commas, or to *; "
@@ -77,26 +77,26 @@ def test_one_sentence_names_everything_that_is_wrong() -> None:
 
 @pytest.mark.parametrize("name", NEEDED)
 @pytest.mark.parametrize("missing", ["", " "])
-def test_what_is_needed_is_not_empty(name: str, missing: str) -> None:
+def test_required_setting_may_not_be_blank(name: str, missing: str) -> None:
     with pytest.raises(ValueError, match=f"set {name} to"):
-        settings_from({**NEEDED, name: missing})
+        load_settings({**NEEDED, name: missing})
 
 
 @pytest.mark.parametrize("origins", [",", " , "])
-def test_at_least_one_origin_is_named(origins: str) -> None:
+def test_at_least_one_origin_is_required(origins: str) -> None:
     with pytest.raises(ValueError, match="set CORS_ALLOWED_ORIGINS to"):
-        settings_from({**NEEDED, "CORS_ALLOWED_ORIGINS": origins})
+        load_settings({**NEEDED, "CORS_ALLOWED_ORIGINS": origins})
 
 
-def test_the_example_file_names_every_setting_with_a_value_that_works() -> None:
+def test_example_file_names_every_setting() -> None:
     lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
     example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    asked: set[str] = set()
+    used: set[str] = set()
 
     class Environment(UserDict[str, str]):
         def __getitem__(self, name: str) -> str:
-            asked.add(name)
+            used.add(name)
             return super().__getitem__(name)
 
-    settings_from(Environment(example))
-    assert asked == set(example)
+    load_settings(Environment(example))
+    assert used == set(example)

@@ -1,4 +1,4 @@
-"""The shares of requests that versions get during a shift, and what an alias records of it."""
+"""Shares of requests during a shift, and the shift records of aliases."""
 
 import argparse
 
@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product_tools.aliases import Alias, Note, Phase, latest_shift, note_from, routing
+from product_tools.aliases import Alias, Phase, ShiftRecord, latest_shift_number, routing
 from shift_traffic import percentages
 
 VERSIONS = st.integers(1, 10**6).map(str)
 
 
 @given(percent=st.integers(1, 100))
-def test_the_new_version_gets_its_percentage_and_the_old_one_the_rest(percent: int) -> None:
+def test_new_version_gets_percentage_and_old_version_the_rest(percent: int) -> None:
     version, weights = routing("6", "7", percent)
     shares = Alias("bbws-get-product-dev", version, weights).shares
 
@@ -22,45 +22,59 @@ def test_the_new_version_gets_its_percentage_and_the_old_one_the_rest(percent: i
     assert sum(shares.values()) == pytest.approx(1)
 
 
-def test_all_requests_go_to_the_new_version_without_a_weight() -> None:
+def test_full_shift_needs_no_weight() -> None:
     assert routing("6", "7", 100) == ("7", {})
 
 
 @pytest.mark.parametrize(
     ("text", "steps"), [("100", [100]), ("10,50,100", [10, 50, 100]), ("1,2,100", [1, 2, 100])]
 )
-def test_rising_percentages_up_to_100_are_steps(text: str, steps: list[int]) -> None:
+def test_rising_percentages_up_to_100_are_valid(text: str, steps: list[int]) -> None:
     assert percentages(text) == steps
 
 
 @pytest.mark.parametrize("text", ["", "10,50", "50,10,100", "10,10,100", "0,100", "110", "ten"])
-def test_other_steps_are_refused_with_an_example(text: str) -> None:
+def test_other_percentages_are_rejected_with_example(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="10,50,100"):
         percentages(text)
 
 
 @given(
-    note=st.builds(
-        Note, st.sampled_from(Phase), before=VERSIONS, to=VERSIONS, shift=st.integers(1, 10**6)
+    record=st.builds(
+        ShiftRecord,
+        st.sampled_from(Phase),
+        old_version=VERSIONS,
+        new_version=VERSIONS,
+        number=st.integers(1, 10**6),
     )
 )
-def test_what_is_recorded_is_read_back_and_fits_into_a_description(note: Note) -> None:
-    assert note_from(str(note)) == note
-    assert len(str(note)) <= 256
+def test_record_survives_description_and_fits_into_it(record: ShiftRecord) -> None:
+    assert ShiftRecord.from_description(str(record)) == record
+    assert len(str(record)) <= 256
 
 
-def test_a_roll_back_is_recorded_in_the_direction_that_it_went() -> None:
-    note = Note(Phase.ROLLED_BACK, before="6", to="7", shift=12)
+@pytest.mark.parametrize(
+    ("phase", "description"),
+    [
+        (Phase.SHIFTING, "shifting from 6 to 7 (shift 12)"),
+        (Phase.SHIFTED, "shifted from 6 to 7 (shift 12)"),
+        (Phase.ROLLED_BACK, "rolled back from 7 to 6 (shift 12)"),
+    ],
+)
+def test_description_has_stored_format(phase: Phase, description: str) -> None:
+    assert str(ShiftRecord(phase, old_version="6", new_version="7", number=12)) == description
 
-    assert str(note) == "rolled back from 7 to 6 (shift 12)"
+
+def test_other_description_records_no_shift() -> None:
+    assert ShiftRecord.from_description("The version that API Gateway calls.") is None
 
 
-def test_a_description_of_another_hand_records_no_shift() -> None:
-    assert note_from("The version that API Gateway calls.") is None
+def test_latest_shift_number_is_highest_of_all_functions() -> None:
+    records = [
+        None,
+        ShiftRecord(Phase.SHIFTED, "1", "2", 4),
+        ShiftRecord(Phase.ROLLED_BACK, "2", "3", 5),
+    ]
 
-
-def test_the_latest_shift_is_the_highest_that_any_function_took_part_in() -> None:
-    notes = [None, Note(Phase.SHIFTED, "1", "2", 4), Note(Phase.ROLLED_BACK, "2", "3", 5)]
-
-    assert latest_shift(Alias("name", "2", note=note) for note in notes) == 5
-    assert latest_shift([Alias("name", "2")]) == 0
+    assert latest_shift_number(Alias("name", "2", last_shift=record) for record in records) == 5
+    assert latest_shift_number([Alias("name", "2")]) == 0

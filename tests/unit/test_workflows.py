@@ -1,7 +1,7 @@
-"""The GitHub workflows: what they may do, what they run, and that all of it exists.
+"""The GitHub workflows: permissions, triggers, the order of steps, and the commands of each step.
 
-A step's commands are run by bash with programs that only note how they were called; the arguments
-are then given to the real programs' own parsers.
+zizmor and actionlint (`make lint`) check the rest. Here bash runs the commands of each step with
+programs that only record their arguments, which the real programs' parsers then check.
 """
 
 import os
@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import yaml
 
+from product_tools.functions import ENVIRONMENTS
 from tests.support.command_lines import check_bootstrap, check_make, check_script
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".github" / "workflows"
 WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in FOLDER.glob("*.yml")}
-ENVIRONMENTS = ("dev", "sit", "prod")
-CALLERS = {name: WORKFLOWS[f"deploy-{name}"]["jobs"]["deploy"]["with"] for name in ENVIRONMENTS}
+INPUTS = {name: WORKFLOWS[f"deploy-{name}"]["jobs"]["deploy"]["with"] for name in ENVIRONMENTS}
 DEPLOY = WORKFLOWS["deploy"]["jobs"]
 JOBS = [
     pytest.param(job, id=f"{workflow}-{name}")
@@ -34,13 +34,13 @@ CASES = [pytest.param(content, id=name) for name, content in sorted(WORKFLOWS.it
 
 
 def triggers(workflow: Mapping[Any, Any]) -> Mapping[str, Any]:
-    found = workflow[True]  # what YAML 1.1 makes of the word `on`
+    found = workflow[True]  # YAML 1.1 reads the key `on` as true
     assert isinstance(found, dict)
     return found
 
 
-def used(job: Mapping[str, Any], action: str) -> list[Mapping[str, Any]]:
-    """The steps of a job that use an action."""
+def steps_with(job: Mapping[str, Any], action: str) -> list[Mapping[str, Any]]:
+    """Return the steps of a job that use an action."""
     return [step for step in job.get("steps", ()) if step.get("uses", "").startswith(f"{action}@")]
 
 
@@ -48,72 +48,64 @@ def commands(job: Mapping[str, Any]) -> list[str]:
     return [step["run"] for step in job["steps"] if "run" in step]
 
 
-# --- What they may do ---
+# --- Permissions and secrets ---
 
 
-def test_the_workflows_are_those_of_the_design() -> None:
-    wanted = {"deploy", "deploy-dev", "deploy-sit", "deploy-prod", "pull-request", "rollback"}
-
-    assert set(WORKFLOWS) == wanted
-
-
-@pytest.mark.parametrize("workflow", CASES)
-def test_a_workflow_has_no_permission_of_its_own(workflow: Mapping[str, Any]) -> None:
-    assert workflow["permissions"] == {}
+def test_workflows_are_complete() -> None:
+    assert set(WORKFLOWS) == {
+        "deploy",
+        "deploy-dev",
+        "deploy-sit",
+        "deploy-prod",
+        "pull-request",
+        "rollback",
+    }
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_a_job_may_read_the_repository_and_sign_in_to_aws_only_where_it_does(
-    job: Mapping[str, Any],
-) -> None:
-    signs_in = used(job, "aws-actions/configure-aws-credentials") or "uses" in job
-    wanted = {"contents": "read"} | ({"id-token": "write"} if signs_in else {})
+def test_job_has_only_the_permissions_it_needs(job: Mapping[str, Any]) -> None:
+    signs_in = steps_with(job, "aws-actions/configure-aws-credentials") or "uses" in job
+    needed = {"contents": "read"} | ({"id-token": "write"} if signs_in else {})
 
-    assert job["permissions"] == wanted
+    assert job["permissions"] == needed
 
 
 @pytest.mark.parametrize("workflow", CASES)
-def test_a_workflow_runs_one_at_a_time_for_each_environment(workflow: Mapping[str, Any]) -> None:
+def test_workflow_limits_concurrency(workflow: Mapping[str, Any]) -> None:
     assert workflow["concurrency"]["group"]
 
 
-def test_a_deployment_is_never_cancelled_by_the_next_one() -> None:
+def test_next_deployment_does_not_cancel_running_one() -> None:
     for name in ("deploy", "deploy-dev", "deploy-sit", "deploy-prod", "rollback"):
         assert WORKFLOWS[name]["concurrency"]["cancel-in-progress"] is False
 
 
-def test_no_two_workflows_wait_for_each_other() -> None:
+def test_workflows_have_different_concurrency_groups() -> None:
     groups = [workflow["concurrency"]["group"] for workflow in WORKFLOWS.values()]
 
     assert len(set(groups)) == len(groups)
 
 
 @pytest.mark.parametrize("job", JOBS_WITH_STEPS)
-def test_a_job_ends_within_the_hour_that_its_credentials_last(job: Mapping[str, Any]) -> None:
+def test_job_ends_before_its_credentials_expire(job: Mapping[str, Any]) -> None:
     assert 1 <= job["timeout-minutes"] <= 60
 
 
 @pytest.mark.parametrize("job", JOBS_WITH_STEPS)
-def test_no_expression_reaches_a_shell(job: Mapping[str, Any]) -> None:
+def test_shell_variables_are_quoted(job: Mapping[str, Any]) -> None:
     for command in commands(job):
-        assert "${{" not in command
-
-
-@pytest.mark.parametrize("job", JOBS_WITH_STEPS)
-def test_every_variable_reaches_a_shell_as_one_word(job: Mapping[str, Any]) -> None:
-    for command in commands(job):
-        bare = re.sub(r'"[^"]*"', "", command)
-        assert re.findall(r"\$\w+|\$\{\w+\}", bare) == []
+        unquoted = re.sub(r'"[^"]*"', "", command)
+        assert re.findall(r"\$\w+|\$\{\w+\}", unquoted) == []
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yml")), ids=lambda path: path.stem)
-def test_an_action_is_pinned_by_commit_with_its_version_beside(path: Path) -> None:
+def test_pinned_action_has_version_as_comment(path: Path) -> None:
     for line in path.read_text().splitlines():
         if match := re.search(r"uses: (?!\./)(.*)", line):
-            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", match[1])
+            assert re.fullmatch(r"\S+ # v\d+\.\d+\.\d+", match[1])
 
 
-def test_an_action_has_the_same_commit_everywhere() -> None:
+def test_action_has_same_commit_in_all_workflows() -> None:
     text = "".join(path.read_text() for path in FOLDER.glob("*.yml"))
     pins = set(re.findall(r"uses: ([\w./-]+)@([0-9a-f]{40}) # (\S+)", text))
 
@@ -121,40 +113,40 @@ def test_an_action_has_the_same_commit_everywhere() -> None:
 
 
 @pytest.mark.parametrize("job", JOBS_WITH_STEPS)
-def test_a_checkout_leaves_no_credentials_behind(job: Mapping[str, Any]) -> None:
-    for step in used(job, "actions/checkout"):
+def test_checkout_keeps_no_credentials(job: Mapping[str, Any]) -> None:
+    for step in steps_with(job, "actions/checkout"):
         assert step["with"]["persist-credentials"] is False
 
 
-def test_the_only_secret_is_the_role_to_sign_in_with() -> None:
+def test_role_arn_is_the_only_secret() -> None:
     text = "".join(path.read_text() for path in FOLDER.glob("*.yml"))
 
     assert set(re.findall(r"secrets\.(\w+)", text)) == {"AWS_ROLE_ARN"}
 
 
 @pytest.mark.parametrize("job", JOBS_WITH_STEPS)
-def test_a_job_that_signs_in_belongs_to_an_environment(job: Mapping[str, Any]) -> None:
-    signs_in = bool(used(job, "aws-actions/configure-aws-credentials"))
+def test_only_jobs_that_sign_in_have_an_environment(job: Mapping[str, Any]) -> None:
+    signs_in = bool(steps_with(job, "aws-actions/configure-aws-credentials"))
 
     assert ("environment" in job) is signs_in
 
 
 @pytest.mark.parametrize("job", JOBS_WITH_STEPS)
-def test_no_artifact_holds_a_plan_or_a_state(job: Mapping[str, Any]) -> None:
-    kept = [step["with"]["path"] for step in used(job, "actions/upload-artifact")]
+def test_artifacts_contain_no_plan_and_no_state(job: Mapping[str, Any]) -> None:
+    uploaded = [step["with"]["path"] for step in steps_with(job, "actions/upload-artifact")]
 
     allowed = {
         ".local/reports/",
         "dist/",
         ".local/plan/plan.txt\n.local/plan/plan.sha256\n",
     }
-    assert set(kept) <= allowed
+    assert set(uploaded) <= allowed
 
 
-# --- When they run ---
+# --- Triggers ---
 
 
-def test_dev_is_deployed_by_a_push_to_main_and_by_hand() -> None:
+def test_push_to_main_and_manual_run_deploy_to_dev() -> None:
     assert triggers(WORKFLOWS["deploy-dev"]) == {
         "push": {"branches": ["main"]},
         "workflow_dispatch": None,
@@ -162,17 +154,17 @@ def test_dev_is_deployed_by_a_push_to_main_and_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", ["deploy-sit", "deploy-prod", "rollback"])
-def test_the_others_run_by_hand_alone(name: str) -> None:
+def test_other_workflows_only_run_by_hand(name: str) -> None:
     assert set(triggers(WORKFLOWS[name])) == {"workflow_dispatch"}
 
 
-def test_a_pull_request_of_a_fork_gets_no_credentials() -> None:
+def test_pull_request_of_fork_gets_no_credentials() -> None:
     assert set(triggers(WORKFLOWS["pull-request"])) == {"pull_request"}
     plan = WORKFLOWS["pull-request"]["jobs"]["plan"]
     assert "head.repo.full_name == github.repository" in plan["if"]
 
 
-def test_a_pull_request_is_linted_tested_deployed_locally_and_planned() -> None:
+def test_pull_request_is_linted_tested_deployed_and_planned() -> None:
     jobs = WORKFLOWS["pull-request"]["jobs"].values()
     run = [command for job in jobs for command in commands(job)]
 
@@ -180,20 +172,20 @@ def test_a_pull_request_is_linted_tested_deployed_locally_and_planned() -> None:
     assert any("plan_deployment.py" in command and "--summary" in command for command in run)
 
 
-# --- How they deploy ---
+# --- Deployment ---
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_a_deployment_goes_to_its_environments_region_and_approvers(environment: str) -> None:
+def test_deployment_has_region_and_approvers_of_environment(environment: str) -> None:
     values = (ROOT / "terraform" / "environments" / f"{environment}.tfvars").read_text()
-    given = CALLERS[environment]
+    inputs = INPUTS[environment]
 
-    assert f'aws_region           = "{given["aws_region"]}"' in values
-    assert given["environment"] == environment
-    assert given["approval"] == ("dev" if environment == "dev" else f"{environment}-approval")
+    assert f'aws_region           = "{inputs["aws_region"]}"' in values
+    assert inputs["environment"] == environment
+    assert inputs["approval"] == ("dev" if environment == "dev" else f"{environment}-approval")
 
 
-def test_a_roll_back_asks_the_approvers_of_its_environment() -> None:
+def test_rollback_needs_approval_of_environment() -> None:
     job = WORKFLOWS["rollback"]["jobs"]["rollback"]
 
     assert job["environment"] == (
@@ -201,14 +193,14 @@ def test_a_roll_back_asks_the_approvers_of_its_environment() -> None:
     )
 
 
-def test_a_deployment_plans_before_its_approval_and_applies_that_plan_after_it() -> None:
+def test_deployment_applies_saved_plan_after_approval() -> None:
     assert DEPLOY["plan"]["needs"] == "package"
     assert DEPLOY["deploy"]["needs"] == "plan"
     assert DEPLOY["deploy"]["environment"] == "${{ inputs.approval }}"
     assert not any("plan_deployment" in command for command in commands(DEPLOY["deploy"]))
 
 
-def test_a_deployment_checks_its_code_before_it_shifts_traffic() -> None:
+def test_deployment_checks_code_before_it_shifts_traffic() -> None:
     programs = ("apply_plan", "check_deployed_code", "shift_traffic", "rollback")
     run = "\n".join(commands(DEPLOY["deploy"]))
     places = [run.index(f"scripts/{program}.py") for program in programs]
@@ -216,79 +208,80 @@ def test_a_deployment_checks_its_code_before_it_shifts_traffic() -> None:
     assert places == sorted(places)
 
 
-def test_a_failed_or_cancelled_deployment_leaves_no_shift_unfinished() -> None:
+def test_failed_deployment_rolls_back_unfinished_shift() -> None:
     last = DEPLOY["deploy"]["steps"][-1]
 
     assert last["if"] == "${{ failure() || cancelled() }}"
     assert last["run"].endswith("--unfinished-only")
 
 
-def test_production_needs_the_typed_confirmation_and_a_release_tag_first() -> None:
+def test_prod_deployment_needs_confirmation_and_release_tag() -> None:
     jobs = WORKFLOWS["deploy-prod"]["jobs"]
 
     assert jobs["deploy"]["needs"] == "release"
     assert any("check_release.py" in command for command in commands(jobs["release"]))
 
 
-def test_production_shifts_step_by_step_and_watches_for_as_long_as_an_alarm_takes() -> None:
-    assert CALLERS["prod"]["steps"] == "10,50,100"
-    assert CALLERS["prod"]["wait"] >= 300  # the longest period of an alarm in cloudwatch.tf
+def test_prod_shifts_in_steps_and_waits_for_alarms() -> None:
+    assert INPUTS["prod"]["steps"] == "10,50,100"
+    assert INPUTS["prod"]["wait"] >= 300  # seconds, the longest alarm period in cloudwatch.tf
 
 
-def test_dev_and_sit_shift_at_once() -> None:
+def test_dev_and_sit_shift_in_one_step() -> None:
     for environment in ("dev", "sit"):
-        assert (CALLERS[environment]["steps"], CALLERS[environment]["wait"]) == ("100", 0)
+        assert (INPUTS[environment]["steps"], INPUTS[environment]["wait"]) == ("100", 0)
 
 
-# --- What they run ---
+# --- Commands ---
 
 
-def readings(expression: str) -> Iterator[str]:
-    """The values that an environment variable of a step can take."""
-    inputs = re.fullmatch(r"\$\{\{ inputs\.(\w+) \}\}", expression)
-    if inputs and inputs[1] == "confirmation":
+def possible_values(expression: str) -> Iterator[str]:
+    """Yield the values that an environment variable of a step can have."""
+    name = re.fullmatch(r"\$\{\{ inputs\.(\w+) \}\}", expression)
+    if name and name[1] == "confirmation":
         yield "DEPLOY-TO-PROD"
-    elif inputs:
-        yield from sorted({str(given[inputs[1]]) for given in CALLERS.values()})
+    elif name:
+        yield from sorted({str(inputs[name[1]]) for inputs in INPUTS.values()})
     else:
         choice = re.fullmatch(r"\$\{\{ inputs\.\w+ && '(\w+)' \|\| '(\w*)' \}\}", expression)
-        assert choice, f"this test does not know the values of {expression}"
+        assert choice, f"add the values of {expression} to this test"
         yield from choice.groups()
 
 
-def runs() -> Iterator[Any]:
-    """Each step's commands, with each combination of the values that its variables can take."""
+def step_cases() -> Iterator[Any]:
+    """Yield the commands of each step with each combination of its variables' values."""
     for name, workflow in sorted(WORKFLOWS.items()):
         for job in workflow["jobs"].values():
             for step in job.get("steps", ()):
                 if "run" in step:
-                    given = {**workflow.get("env", {}), **step.get("env", {})}
-                    for values in product(*(tuple(readings(text)) for text in given.values())):
-                        settings = dict(zip(given, values, strict=True))
+                    variables = {**workflow.get("env", {}), **step.get("env", {})}
+                    options = [tuple(possible_values(text)) for text in variables.values()]
+                    for values in product(*options):
+                        settings = dict(zip(variables, values, strict=True))
                         yield pytest.param(step["run"], settings, id=f"{name}-{step['name']}")
 
 
-@pytest.mark.parametrize(("script", "settings"), list(runs()))
-def test_every_program_that_a_step_runs_exists_and_takes_its_arguments(
+@pytest.mark.parametrize(("script", "settings"), list(step_cases()))
+def test_step_runs_programs_with_valid_arguments(
     script: str, settings: Mapping[str, str], tmp_path: Path
 ) -> None:
-    calls = called(script, settings, tmp_path)
+    calls = recorded_calls(script, settings, tmp_path)
 
     assert calls
     for call in calls:
         check(call)
 
 
-def called(script: str, settings: Mapping[str, str], folder: Path) -> list[list[str]]:
-    """Run a step in a folder of programs that only note how they are called."""
-    notes = folder / "calls"
+def recorded_calls(script: str, settings: Mapping[str, str], folder: Path) -> list[list[str]]:
+    """Run the commands of a step with programs that only record their arguments."""
+    record = folder / "calls"
     shell_scripts = [path.relative_to(ROOT) for path in (ROOT / "scripts").glob("*.sh")]
     for name in (Path(".venv/bin/python"), Path("bin/make"), Path("bin/python"), *shell_scripts):
         program = folder / name
         program.parent.mkdir(parents=True, exist_ok=True)
-        program.write_text(f'#!/bin/bash\nprintf "%q " "$0" "$@" >> {notes}; echo >> {notes}\n')
+        program.write_text(f'#!/bin/bash\nprintf "%q " "$0" "$@" >> {record}; echo >> {record}\n')
         program.chmod(0o755)
-    done = subprocess.run(
+    completed = subprocess.run(
         ["/bin/bash", "--noprofile", "--norc", "-e", "-u", "-o", "pipefail", "-c", script],
         cwd=folder,
         env={
@@ -301,12 +294,12 @@ def called(script: str, settings: Mapping[str, str], folder: Path) -> list[list[
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    return [shlex.split(line) for line in notes.read_text().splitlines()]
+    assert (completed.returncode, completed.stderr) == (0, "")
+    return [shlex.split(line) for line in record.read_text().splitlines()]
 
 
 def check(call: list[str]) -> None:
-    """Check that a program exists and takes the arguments of a call."""
+    """Check that the program of a call exists and accepts the arguments."""
     program, arguments = Path(call[0]).name, call[1:]
     if program == "make":
         check_make(arguments)
@@ -319,12 +312,12 @@ def check(call: list[str]) -> None:
             check(shlex.split(validation))
 
 
-# --- What keeps them up to date ---
+# --- Updates ---
 
 
-def test_dependabot_looks_at_everything_that_is_pinned() -> None:
+def test_dependabot_updates_all_pinned_versions() -> None:
     updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
-    looked_at = {
+    updated = {
         (update["package-ecosystem"], folder.strip("/"))
         for update in updates
         for folder in update.get("directories", [update.get("directory")])
@@ -334,7 +327,7 @@ def test_dependabot_looks_at_everything_that_is_pinned() -> None:
         ("npm", str(path.parent.relative_to(ROOT))) for path in ROOT.glob("tools/*/package.json")
     }
     terraform = {("terraform", "terraform"), ("terraform", "terraform/table")}
-    assert looked_at == {
+    assert updated == {
         ("pip", ""),
         ("pip", "tools/requirements"),
         ("github-actions", ""),

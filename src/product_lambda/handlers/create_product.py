@@ -1,4 +1,4 @@
-"""POST /products: a new product."""
+"""POST /products: create a product."""
 
 from product_lambda.handlers.entry import endpoint, product_service, reject_when_read_only
 from product_lambda.models.requests import CreateProductRequest
@@ -11,13 +11,13 @@ from product_lambda.validators.headers import parse_idempotency_key, require_jso
 
 @endpoint("create_product", "POST", "/products")
 def handler(request: HttpRequest) -> Response:
-    """Create the product that the body describes."""
+    """Create the product in the body."""
     reject_when_read_only()
     require_json(request)
-    key, wanted = validate_all(
+    key, body = validate_all(
         lambda: parse_idempotency_key(request), lambda: parse_body(request, CreateProductRequest)
     )
-    product, replayed = product_service().create_product(wanted.draft(), key, request.api_key_id)
+    product, replayed = product_service().create_product(body.draft(), key, request.api_key_id)
     headers = {
         "ETag": entity_tag(product.version),
         "Location": f"{request.path.rstrip('/')}/{product.product_id}",

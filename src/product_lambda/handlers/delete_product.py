@@ -1,4 +1,4 @@
-"""DELETE /products/{productId}: a product taken out of the catalogue."""
+"""DELETE /products/{productId}: take a product out of the catalogue."""
 
 from product_lambda.handlers.entry import endpoint, product_service, reject_when_read_only
 from product_lambda.utils.request import HttpRequest
@@ -10,7 +10,7 @@ from product_lambda.validators.path import parse_product_id
 
 @endpoint("delete_product", "DELETE", "/products/{productId}")
 def handler(request: HttpRequest) -> Response:
-    """Deactivate the product; what it was stays stored."""
+    """Deactivate the product; its fields stay stored."""
     reject_when_read_only()
     product_id, expected = validate_all(
         lambda: parse_product_id(request), lambda: parse_if_match(request)

@@ -1,6 +1,5 @@
-"""The edge that the five functions share: configuration, translation, faults, the log line."""
+"""What the functions share: settings, events to requests, exceptions to responses, one log line."""
 
-import gc
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -23,14 +22,14 @@ from product_lambda.utils.response_builder import (
     gateway_response,
     problem_response,
 )
-from product_lambda.utils.settings import settings_from
+from product_lambda.utils.settings import load_settings
 from product_lambda.validators.path import is_product_id
 
-# Callers hear within 3 seconds; the rest is for what a request costs beside its calls.
+# Callers get a response within 3 seconds; the rest is for work outside the calls to DynamoDB.
 _DEADLINE_SECONDS: Final = 2.5
 
-# At import, so that a wrong configuration fails the start and not the first request.
-SETTINGS = settings_from(os.environ)
+# Read at import, so that wrong settings fail the start and not the first request.
+SETTINGS = load_settings(os.environ)
 LOGGER = configure_logging(SETTINGS.log_level)
 TABLE = open_table(SETTINGS.table_name, SETTINGS.aws_region, SETTINGS.aws_endpoint_url)
 
@@ -38,14 +37,14 @@ type Handler = Callable[[Mapping[str, object], object], GatewayResponse]
 
 
 def product_service() -> ProductService:
-    """The operations on the catalogue, for one request: its time starts now."""
+    """Return the service for one request; the request's deadline starts now."""
     return ProductService(
         ProductRepository(TABLE, Deadline(_DEADLINE_SECONDS)), lambda: datetime.now(UTC)
     )
 
 
 def reject_when_read_only() -> None:
-    """Raise ReadOnlyException where operators have switched writing off."""
+    """Raise ReadOnlyException where operators have switched writes off."""
     if SETTINGS.read_only:
         raise ReadOnlyException
 
@@ -53,19 +52,17 @@ def reject_when_read_only() -> None:
 def endpoint(
     operation: str, method: str, route: str
 ) -> Callable[[Callable[[HttpRequest], Response]], Handler]:
-    """Make a Lambda handler of a function that answers an HTTP request.
+    """Turn a function from request to response into a Lambda handler.
 
-    Every exception becomes a problem document here, and nowhere else. Each request leaves one
-    "request completed" line in the log.
+    Only here do exceptions become problem documents. Each request writes one "request completed"
+    line to the log.
     """
-    gc.freeze()
-    gc.enable()
 
-    def decorate(answer_to: Callable[[HttpRequest], Response]) -> Handler:
+    def decorate(respond: Callable[[HttpRequest], Response]) -> Handler:
         def handler(event: Mapping[str, object], _context: object) -> GatewayResponse:
             started = time.perf_counter()
             request = parse_event(event)
-            response = _answered(answer_to, request)
+            response = _respond(respond, request)
             LOGGER.info(
                 "request completed",
                 extra={
@@ -74,7 +71,7 @@ def endpoint(
                     "route": route,
                     "status": response.status,
                     "duration_ms": round((time.perf_counter() - started) * 1000, 1),
-                    "product_id": response.product_id or _product_named_in(request),
+                    "product_id": response.product_id or _product_id(request),
                     "request_id": request.request_id,
                     "replayed": response.replayed,
                 },
@@ -91,20 +88,20 @@ def endpoint(
     return decorate
 
 
-def _product_named_in(request: HttpRequest) -> str | None:
-    """The id in the path; what is none stays out of the log, whatever length or characters."""
-    named = request.path_parameters.get("productId", "")
-    return named if is_product_id(named) else None
+def _product_id(request: HttpRequest) -> str | None:
+    """Return the product id in the path; only well-formed ids are logged."""
+    product_id = request.path_parameters.get("productId", "")
+    return product_id if is_product_id(product_id) else None
 
 
-def _answered(answer_to: Callable[[HttpRequest], Response], request: HttpRequest) -> Response:
+def _respond(respond: Callable[[HttpRequest], Response], request: HttpRequest) -> Response:
     try:
-        return answer_to(request)
+        return respond(request)
     except ProductServiceException as known:
-        fault = known
-    except Exception as unforeseen:  # noqa: BLE001 (the edge: it is answered and logged)
-        fault = InternalException()
-        fault.__cause__ = unforeseen
-    if fault.status >= InternalException.status and not isinstance(fault, ReadOnlyException):
-        LOGGER.error("request failed", exc_info=fault, extra={"request_id": request.request_id})
-    return problem_response(fault, request.request_id)
+        error = known
+    except Exception as unexpected:  # noqa: BLE001 (the edge: it gets a response and is logged)
+        error = InternalException()
+        error.__cause__ = unexpected
+    if error.status >= InternalException.status and not isinstance(error, ReadOnlyException):
+        LOGGER.error("request failed", exc_info=error, extra={"request_id": request.request_id})
+    return problem_response(error, request.request_id)

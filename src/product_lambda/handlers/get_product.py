@@ -1,4 +1,4 @@
-"""GET /products/{productId}: one active product."""
+"""GET /products/{productId}: read one active product."""
 
 from product_lambda.handlers.entry import SETTINGS, endpoint, product_service
 from product_lambda.utils.request import HttpRequest
@@ -16,7 +16,7 @@ from product_lambda.validators.path import parse_product_id
 
 @endpoint("get_product", "GET", "/products/{productId}")
 def handler(request: HttpRequest) -> Response:
-    """Answer with the product as the last write left it."""
+    """Return the product; the read is strongly consistent."""
     product_id, known = validate_all(
         lambda: parse_product_id(request), lambda: parse_if_none_match(request)
     )

@@ -1,4 +1,4 @@
-"""GET /products: a page of the active products."""
+"""GET /products: read a page of the active products."""
 
 import hashlib
 
@@ -12,21 +12,21 @@ from product_lambda.validators.query import next_token, parse_page_request
 
 @endpoint("list_products", "GET", "/products")
 def handler(request: HttpRequest) -> Response:
-    """Answer with the page that the query asks for; its entity tag is a digest of the body."""
-    wanted, known = validate_all(
+    """Return the page that the query asks for; its entity tag is a digest of the body."""
+    page_request, known = validate_all(
         lambda: parse_page_request(request), lambda: parse_if_none_match(request)
     )
-    page = product_service().list_products(wanted)
-    next_cursor = page.next_cursor
+    page = product_service().list_products(page_request)
+    cursor = page.next_cursor
     document: dict[str, object] = {
         "products": [product.representation() for product in page.products],
         "count": len(page.products),
-        "limit": wanted.limit,
-        "moreAvailable": next_cursor is not None,
-        "nextToken": next_cursor and next_token(next_cursor, wanted.sort),
+        "limit": page_request.limit,
+        "moreAvailable": cursor is not None,
+        "nextToken": cursor and next_token(cursor, page_request.sort),
     }
-    if wanted.cursor is None:
-        document["offset"] = wanted.offset
+    if page_request.cursor is None:
+        document["offset"] = page_request.offset
     body = to_json(document)
     tag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
     if known.weakly_match(tag):

@@ -1,4 +1,4 @@
-"""PUT /products/{productId}: a changed product."""
+"""PUT /products/{productId}: change a product."""
 
 from product_lambda.handlers.entry import endpoint, product_service, reject_when_read_only
 from product_lambda.models.requests import UpdateProductRequest
@@ -12,15 +12,16 @@ from product_lambda.validators.path import parse_product_id
 
 @endpoint("update_product", "PUT", "/products/{productId}")
 def handler(request: HttpRequest) -> Response:
-    """Change the members that the body gives and keep the others."""
+    """Change the fields in the body and keep the others."""
     reject_when_read_only()
     require_json(request)
-    (product_id, expected), wanted = validate_all(
-        lambda: validate_all(lambda: parse_product_id(request), lambda: parse_if_match(request)),
+    product_id, expected, body = validate_all(
+        lambda: parse_product_id(request),
+        lambda: parse_if_match(request),
         lambda: parse_body(request, UpdateProductRequest),
     )
     product = product_service().update_product(
-        product_id, wanted.changes(), expected, request.api_key_id
+        product_id, body.changes(), expected, request.api_key_id
     )
     return json_response(
         200, to_json(product.representation()), {"ETag": entity_tag(product.version)}

@@ -1,1 +1,1 @@
-"""What the catalogue is made of; plain values that do no input or output."""
+"""Values of the catalogue: products, pages, request bodies. They do no input or output."""

@@ -1,4 +1,4 @@
-"""The currencies that a price may be in; kept out of the read functions, which never judge one."""
+"""The currencies of a price; read functions do not import them, since they validate no price."""
 
 from typing import Literal
 

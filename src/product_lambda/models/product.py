@@ -1,4 +1,4 @@
-"""The product and its exact, plain representation; nothing here reads or writes anything."""
+"""The product, its representation in JSON, and the values that describe pages and records."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,12 +11,12 @@ DEFAULT_CURRENCY: Final = "ZAR"
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product as the API shows it.
+    """A product as the API returns it.
 
     Attributes:
         price: in `currency`, at most two decimals, without trailing zeros.
-        setup_fee: a once-off fee in `currency`; None where there is none.
-        version: 1 at creation, one more with each change; 0 for an item older than versions.
+        setup_fee: a once-off fee in `currency`; None for no fee.
+        version: 1 at creation, +1 with each change; 0 for an item that has no version.
         created_at: UTC, `2026-01-31T09:30:00.123456Z`.
         updated_at: like `created_at`.
     """
@@ -35,8 +35,8 @@ class Product:
     updated_at: str
 
     def representation(self) -> dict[str, Any]:
-        """The members of the product in the API's JSON; money stays Decimal."""
-        members: dict[str, Any] = {
+        """Return the fields of the product by their JSON names; money stays Decimal."""
+        fields: dict[str, Any] = {
             "productId": self.product_id,
             "name": self.name,
             "description": self.description,
@@ -51,40 +51,40 @@ class Product:
             "updatedAt": self.updated_at,
         }
         if self.setup_fee is None:
-            del members["setupFee"]
-        return members
+            del fields["setupFee"]
+        return fields
 
 
-def product_from(members: dict[str, Any]) -> Product:
-    """The product that `Product.representation` came from.
+def product_from(fields: dict[str, Any]) -> Product:
+    """Return the product of a representation, the inverse of `Product.representation`.
 
     Raises:
-        KeyError: where a required member is missing.
+        KeyError: a required field is missing.
     """
-    setup_fee = members.get("setupFee")
+    setup_fee = fields.get("setupFee")
     return Product(
-        product_id=members["productId"],
-        name=members["name"],
-        description=members["description"],
-        price=plain_decimal(members["price"]),
+        product_id=fields["productId"],
+        name=fields["name"],
+        description=fields["description"],
+        price=plain_decimal(fields["price"]),
         setup_fee=None if setup_fee is None else plain_decimal(setup_fee),
-        currency=members.get("currency", DEFAULT_CURRENCY),
-        period=members["period"],
-        features=tuple(members["features"]),
-        active=members["active"],
-        version=int(members.get("version", 0)),
-        created_at=members["createdAt"],
-        updated_at=members["updatedAt"],
+        currency=fields.get("currency", DEFAULT_CURRENCY),
+        period=fields["period"],
+        features=tuple(fields["features"]),
+        active=fields["active"],
+        version=int(fields.get("version", 0)),
+        created_at=fields["createdAt"],
+        updated_at=fields["updatedAt"],
     )
 
 
 def plain_decimal(amount: Decimal | int) -> Decimal:
-    """The same amount in its shortest form without an exponent: 19.90 is 19.9, 1E+3 is 1000."""
+    """Return an amount in its shortest form without an exponent: 19.90 as 19.9, 1E+3 as 1000."""
     return Decimal(format(Decimal(amount).normalize(), "f"))
 
 
 class ProductDraft(NamedTuple):
-    """A product that is wished for: what a client may choose. Without an id, one is given."""
+    """Input for a new product; without a `product_id` the service gives the next number."""
 
     name: str
     description: str
@@ -97,21 +97,21 @@ class ProductDraft(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """A place in the list: after the product with this creation time and id."""
+    """A position in the list: after the product with this creation time and id."""
 
     created_at: str
     product_id: str
 
 
 class SortOrder(StrEnum):
-    """The orders of the list, by the names they have in the API."""
+    """The sort orders of the list, by their names in the API."""
 
     NEWEST_FIRST = "-createdAt"
     OLDEST_FIRST = "createdAt"
 
 
 class PageRequest(NamedTuple):
-    """Which part of the list is wanted: from `offset`, or after `cursor` where it is given."""
+    """A request for a page: `limit` products from `offset`, or after `cursor` if there is one."""
 
     limit: int
     sort: SortOrder
@@ -120,20 +120,20 @@ class PageRequest(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A part of the list; `following` is where the next one starts, None on the last."""
+    """A page of the list; `next_cursor` is the start of the next page, None on the last page."""
 
     products: tuple[Product, ...]
     next_cursor: Cursor | None
 
 
 class IdempotencyRecord(NamedTuple):
-    """What is remembered of a creation.
+    """The record of a creation with an idempotency key.
 
     Attributes:
-        key_hash: sha256 of the idempotency key, in hex.
-        fingerprint: sha256 of what was asked for, in hex.
-        product: the product as it was answered.
-        expires_at: seconds since the epoch; from then on the record counts as absent.
+        key_hash: SHA-256 of the idempotency key, hexadecimal.
+        fingerprint: SHA-256 of the request, hexadecimal.
+        product: the product in the response.
+        expires_at: seconds since the epoch; an expired record is ignored.
     """
 
     key_hash: str

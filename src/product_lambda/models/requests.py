@@ -1,6 +1,6 @@
-"""The bodies of writes as Pydantic models: their rules, and the JSON Schema that states them.
+"""Pydantic models of the bodies of writes: their rules, and the source of their JSON Schema.
 
-Only the functions that take a body import this: Pydantic is paid for at each cold start.
+Only functions with a body import this module, since Pydantic makes a cold start longer.
 """
 
 import unicodedata
@@ -32,7 +32,7 @@ MAX_AMOUNT: Final = Decimal("99999999.99")
 _CENT: Final = Decimal("0.01")
 
 
-# The checks below raise ValueErrors, which Pydantic collects, without a text: what is answered is
+# The checks below raise ValueErrors without a text: Pydantic collects them, and the response shows
 # the rule of the field.
 
 
@@ -115,7 +115,7 @@ PRODUCT_ID_RULE: Final = (
 
 
 class _RequestBody(BaseModel):
-    """What the bodies of writes have in common: camel-case names, no other members, no coercion."""
+    """Settings of all bodies: camel-case names, no unknown fields, no type conversion."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True)
 
@@ -133,7 +133,7 @@ class CreateProductRequest(_RequestBody):
     features: Features = Field(description=FEATURES_RULE)
 
     def draft(self) -> ProductDraft:
-        """The product that this body asks for."""
+        """Return the input for the new product."""
         return ProductDraft(
             name=self.name,
             description=self.description,
@@ -147,7 +147,7 @@ class CreateProductRequest(_RequestBody):
 
 
 class UpdateProductRequest(_RequestBody):
-    """The body of a change: the members given are changed, the others kept."""
+    """The body of a change; fields that are not in it stay as they are."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -166,5 +166,5 @@ class UpdateProductRequest(_RequestBody):
         return self
 
     def changes(self) -> dict[str, Any]:
-        """The members given, by their names in the API; `setupFee` of None removes the fee."""
+        """Return the body's fields by their JSON names; a `setupFee` of None removes the fee."""
         return self.model_dump(by_alias=True, exclude_unset=True)

@@ -1,1 +1,1 @@
-"""Storage of the catalogue; the only package that knows DynamoDB."""
+"""Storage of products; the only package that knows DynamoDB."""

@@ -1,4 +1,4 @@
-"""Bounds in time for calls that may hang; knows nothing of what is called."""
+"""Time limits for calls that may hang. This module knows nothing about the calls."""
 
 import random
 import time
@@ -8,23 +8,23 @@ from typing import Final
 
 from product_lambda.exceptions import DependencyUnavailableException
 
-# The client's own time-outs end with the first byte of an answer: one that drips in for ever
-# would hold a caller for ever. A thread that is given up on ends with its connection.
+# The client's read time-out covers only the first byte of a response, so a response that arrives
+# byte by byte would block its caller. Each call therefore runs on a thread of this pool.
 _THREADS: Final = ThreadPoolExecutor(max_workers=64, thread_name_prefix="dynamodb")
 _FIRST_PAUSE_SECONDS: Final = 0.05
-# Functions that start from one snapshot share the state of Python's own generator, and would all
-# pause alike (AWS Lambda Developer Guide, "Handling uniqueness with Lambda SnapStart").
+# Functions that start from one snapshot share the state of Python's default generator, so their
+# pauses would be equal (AWS Lambda Developer Guide, "Handling uniqueness with Lambda SnapStart").
 _RANDOM: Final = random.SystemRandom()
 
 
 class Deadline:
-    """The moment until which all calls made for one request must be done."""
+    """The time by which all calls of one request must end."""
 
     def __init__(self, seconds: float) -> None:
         self._ends_at = time.monotonic() + seconds
 
     def remaining(self) -> float:
-        """Seconds left; zero or less when it has passed."""
+        """Return the seconds left; zero or less after the deadline."""
         return self._ends_at - time.monotonic()
 
     def call[T](
@@ -34,14 +34,14 @@ class Deadline:
         timeout: float,
         retry_on: tuple[type[Exception], ...] = (),
     ) -> T:
-        """Return what `operation` returns, within `at_most` seconds and before the deadline.
+        """Return the result of `operation` within `timeout` seconds and before the deadline.
 
-        An exception among `worth_repeating` is answered by one more try after a short random
-        pause, where time allows.
+        After an exception of a type in `retry_on` there is one retry, after a short random pause
+        and only if the time allows it.
 
         Raises:
-            DependencyUnavailableException: time is up.
-            Exception: whatever `operation` raises otherwise.
+            DependencyUnavailableException: the time is over.
+            Exception: any other exception of `operation`.
         """
         try:
             return self._once(operation, timeout)

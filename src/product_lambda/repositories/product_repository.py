@@ -1,6 +1,6 @@
-"""The catalogue in DynamoDB: the only module that knows the table, its keys and its client.
+"""Products in DynamoDB: the only module that knows the table, its keys and its client.
 
-It decides nothing: every write is one conditional request, and what failed is told by exceptions.
+It holds no rules: each write is one conditional request, and exceptions say why it failed.
 """
 
 import logging
@@ -44,19 +44,19 @@ _CALL_SECONDS: Final = 1.2
 _SORT_KEY: Final = "METADATA"
 _INDEX: Final = "ActiveProductsIndex"
 _COUNTER_KEY: Final = {"PK": "COUNTER#PRODUCT", "SK": _SORT_KEY}
-_NEVER: Final = -1
+_NO_VERSION: Final = -1
 
 
 class _UnclassifiedException(Exception):
-    """A 5xx, a conflict of transactions, or an answer that the client cannot read."""
+    """A 5xx, a conflict of transactions, or a response that the client cannot read."""
 
 
 _THROTTLED: Final = (ProvisionedThroughputExceededException,)
-_PASSING: Final = (*_THROTTLED, ConnectionException, _UnclassifiedException)
+_TEMPORARY: Final = (*_THROTTLED, ConnectionException, _UnclassifiedException)
 
 
 class ProductTable(NamedTuple):
-    """The table and the client to reach it; one for the life of a process."""
+    """The table and its client; one for each Python process."""
 
     name: str
     client: DynamoDBClient
@@ -64,12 +64,12 @@ class ProductTable(NamedTuple):
 
 
 def open_table(name: str, region: str, endpoint_url: str | None) -> ProductTable:
-    """Make a client for the table `name`; nothing is sent yet.
+    """Make a client for the table `name`; this sends nothing.
 
-    The client makes no second attempt of its own: it would repeat a write whose first attempt may
-    have been carried out. `Deadline.call` repeats where that is safe.
+    The client never retries, since it would repeat a write whose first attempt may have succeeded.
+    `Deadline.call` retries where that is safe.
     """
-    # It logs every call, with its key at DEBUG; the service logs each request once, without keys.
+    # The client logs each call, with its key at DEBUG. The service logs each request once.
     logging.getLogger("pydynox").setLevel(logging.WARNING)
     client = DynamoDBClient(
         region=region,
@@ -80,7 +80,7 @@ def open_table(name: str, region: str, endpoint_url: str | None) -> ProductTable
     )
 
     class ProductItem(Model):
-        """Reads items with exact money; what comes out is the plain item."""
+        """Reads items as dictionaries, with exact money."""
 
         model_config = ModelConfig(table=name, client=client, skip_hooks=True)
         PK = StringAttribute(partition_key=True)
@@ -99,10 +99,10 @@ def open_table(name: str, region: str, endpoint_url: str | None) -> ProductTable
 
 
 class ProductRepository:
-    """The catalogue, for one request.
+    """The products in the table, for one request.
 
-    Every method raises DependencyUnavailableException where DynamoDB throttles, fails, answers
-    nonsense, or does not answer before the request's deadline.
+    Every method raises DependencyUnavailableException if DynamoDB throttles, fails, sends an
+    invalid response, or does not respond before the request's deadline.
     """
 
     def __init__(self, table: ProductTable, deadline: Deadline) -> None:
@@ -110,14 +110,14 @@ class ProductRepository:
         self._deadline = deadline
 
     def get(self, product_id: str) -> Product | None:
-        """Return the product, active or not, as the last write left it; None where none was."""
+        """Return the product, active or not; None if there is none. Strongly consistent."""
         item = self._item(_key_of(product_id))
         return None if item is None else _product(item)
 
     def page(self, sort: SortOrder, after: Cursor | None, limit: int) -> list[Product]:
-        """Return the next active products, `limit` of them unless the list ends before.
+        """Return the next `limit` active products, fewer only at the end of the list.
 
-        The index follows the table after a moment (eventual consistency).
+        The index is eventually consistent with the table.
         """
         index: GlobalSecondaryIndex[Any] = self._table.items.active_products  # type: ignore[attr-defined]
         query = lambda: list(  # noqa: E731
@@ -129,12 +129,12 @@ class ProductRepository:
                 last_evaluated_key=_start_key(after),
             )
         )
-        return [_product(item) for item in self._call(query, _PASSING)]
+        return [_product(item) for item in self._call(query, _TEMPORARY)]
 
     def cursor_at(self, sort: SortOrder, offset: int) -> Cursor | None:
-        """Return the place of the active product number `offset`, counted from 1; None if none.
+        """Return the cursor of the active product number `offset`, counted from 1; None if none.
 
-        Costs read capacity in proportion to `offset`.
+        The read capacity grows with `offset`.
         """
         positions = self._call(
             lambda: list(
@@ -149,7 +149,7 @@ class ProductRepository:
                     index_name=_INDEX,
                 )
             ),
-            _PASSING,
+            _TEMPORARY,
         )
         if len(positions) < offset:
             return None
@@ -157,7 +157,7 @@ class ProductRepository:
         return Cursor(last["createdAt"], last["PK"].removeprefix("PRODUCT#"))
 
     def advance_number(self, step: int) -> int:
-        """Add `step` to the counter of product numbers and return it; no value comes twice."""
+        """Add `step` to the counter of product numbers and return it; each value is unique."""
         counter = self._call(
             lambda: self._table.client.sync_update_item(
                 self._table.name,
@@ -167,7 +167,7 @@ class ProductRepository:
                 expression_attribute_values={":step": step},
                 return_values="UPDATED_NEW",
             ),
-            _PASSING,  # a number lost to a second attempt is a gap, and gaps are fine
+            _TEMPORARY,  # a retry may skip a number, and gaps are allowed
         )
         return int(_returned(counter)["number"])
 
@@ -175,7 +175,7 @@ class ProductRepository:
         """Store a new product.
 
         Raises:
-            DuplicateProductException: an item with its id exists; it stays as it is.
+            DuplicateProductException: an item with its id exists; it does not change.
         """
         try:
             self._call(
@@ -192,19 +192,20 @@ class ProductRepository:
     def insert_once(
         self, product: Product, author: str, record: IdempotencyRecord, now: int
     ) -> None:
-        """Store a new product together with the record of its creation: both or neither.
+        """Store a new product and its idempotency record in one transaction.
 
-        `now` is in seconds since the epoch; a record that expired by then is replaced.
+        `now` is in seconds since the epoch; a record that has expired by then is replaced.
 
         Raises:
             DuplicateProductException: an item with the product's id exists.
-            IdempotencyKeyInFlightException: a record of this key exists or is being written.
+            IdempotencyKeyInFlightException: a record of this key exists, or another transaction
+                writes it.
         """
         try:
-            self._call(lambda: self._transact_insert(product, author, record, now), _PASSING)
+            self._call(lambda: self._transact_insert(product, author, record, now), _TEMPORARY)
         except TransactionCanceledException as cancelled:
             earlier = self.find_record(record.key_hash)
-            if earlier == record:  # of the first attempt, whose answer was lost
+            if earlier == record:  # the first attempt succeeded, but its response was lost
                 return
             if earlier is not None and earlier.expires_at > now:
                 raise IdempotencyKeyInFlightException from None
@@ -215,7 +216,7 @@ class ProductRepository:
             raise DependencyUnavailableException from cancelled
 
     def find_record(self, key_hash: str) -> IdempotencyRecord | None:
-        """Return what is remembered under the hash of an idempotency key, expired or not."""
+        """Return the record of an idempotency key, expired or not. Strongly consistent."""
         item = self._item(_record_key(key_hash))
         return None if item is None else _record(key_hash, item)
 
@@ -227,19 +228,19 @@ class ProductRepository:
         author: str,
         now: str,
     ) -> Product:
-        """Change an active product in one conditional request and return it as it then is.
+        """Change an active product in one conditional request and return the result.
 
-        `changes` holds attributes by their names in the API; None removes one. `expected` holds
-        the versions it may have; None allows any.
+        `changes` holds fields by their names in the API; None removes a field. `expected` holds
+        the versions that the product may have; None allows any.
 
         Raises:
-            ProductNotFoundException: there is no such product, or it is not active.
-            PreconditionFailedException: it has another version.
+            ProductNotFoundException: no active product has this id.
+            PreconditionFailedException: the product has another version.
         """
         try:
             return self._update(product_id, changes, expected, author, now)
         except ConditionalCheckFailedException as failed:
-            current = self._explained(product_id, failed)
+            current = self._current_item(product_id, failed)
             if current is None or current["active"] != "true":
                 raise ProductNotFoundException(product_id) from None
             raise PreconditionFailedException(product_id) from None
@@ -247,16 +248,17 @@ class ProductRepository:
     def deactivate(
         self, product_id: str, expected: frozenset[int] | None, author: str, now: str
     ) -> None:
-        """Take a product out of the catalogue; where that is done already, nothing changes.
+        """Take a product out of the catalogue; an inactive product does not change.
 
         Raises:
-            ProductNotFoundException: there never was such a product.
-            PreconditionFailedException: it is active and has another version than `expected`.
+            ProductNotFoundException: no product ever had this id.
+            PreconditionFailedException: the product is active and has none of the expected
+                versions.
         """
         try:
             self._update(product_id, {"active": "false"}, expected, author, now)
         except ConditionalCheckFailedException as failed:
-            current = self._explained(product_id, failed)
+            current = self._current_item(product_id, failed)
             if current is None:
                 raise ProductNotFoundException(product_id) from None
             if current["active"] == "true":
@@ -282,7 +284,7 @@ class ProductRepository:
             expression += f" REMOVE {', '.join(removes)}"
         condition = "attribute_exists(PK) AND #active = :is_active"
         if expected is not None:
-            wanted = {f":v{i}": version for i, version in enumerate(expected or {_NEVER})}
+            wanted = {f":v{i}": version for i, version in enumerate(expected or {_NO_VERSION})}
             values |= wanted
             condition += f" AND (#version IN ({', '.join(wanted)})"
             condition += " OR attribute_not_exists(#version))" if 0 in expected else ")"
@@ -301,10 +303,10 @@ class ProductRepository:
         )
         return _product(_returned(item))
 
-    def _explained(
+    def _current_item(
         self, product_id: str, failed: ConditionalCheckFailedException
     ) -> Mapping[str, Any] | None:
-        """The item that failed a condition: as the engine tells it, else by one read."""
+        """Return the item that failed a condition, from the exception or by one read."""
         return getattr(failed, "item", None) or self._item(_key_of(product_id))
 
     def _transact_insert(
@@ -326,7 +328,7 @@ class ProductRepository:
     def _item(self, key: Mapping[str, str]) -> dict[str, Any] | None:
         return self._call(
             lambda: self._table.items.sync_get(consistent_read=True, as_dict=True, **key),
-            _PASSING,
+            _TEMPORARY,
         )
 
     def _call[T](self, operation: Callable[[], T], retry_on: tuple[type[Exception], ...]) -> T:
@@ -336,12 +338,12 @@ class ProductRepository:
                 timeout=_CALL_SECONDS,
                 retry_on=retry_on,
             )
-        except _PASSING as failure:
+        except _TEMPORARY as failure:
             raise DependencyUnavailableException from failure
 
 
 def _classified[T](operation: Callable[[], T]) -> T:
-    """What `operation` returns; a failure that the client has no class for gets one of ours."""
+    """Return the result of `operation`; raise our own class where the client has only its base."""
     try:
         return operation()
     except PydynoxException as failure:
@@ -391,11 +393,11 @@ def _product(item: Mapping[str, Any]) -> Product:
 
 
 def _exact(number: Decimal | float) -> Decimal:
-    """The number as DynamoDB holds it.
+    """Return the number as it is stored.
 
-    Reads bring Decimals. What UpdateItem returns is decoded by the client as binary64, whose
-    shortest decimal text is the stored number again for up to 15 digits (DBL_DIG in ISO C);
-    an amount has 10. See docs/adr/0003-exact-money.md.
+    Reads return Decimals. The client decodes the result of UpdateItem as binary64, whose shortest
+    decimal text equals the stored number for up to 15 digits (DBL_DIG in ISO C); an amount has
+    10. See docs/adr/0003-exact-money.md.
     """
     return plain_decimal(Decimal(repr(number)) if isinstance(number, float) else Decimal(number))
 

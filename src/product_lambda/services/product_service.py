@@ -1,6 +1,6 @@
 """The rules of the catalogue: ids, timestamps, versions, idempotency.
 
-It knows no HTTP and no DynamoDB: whatever keeps the catalogue is handed in as a `Catalogue`.
+They know neither HTTP nor DynamoDB: a `ProductStore` keeps the products.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ IDEMPOTENCY_SECONDS: Final = 24 * 60 * 60
 
 
 class ProductStore(Protocol):
-    """What keeps the products; `ProductRepository` says what each method does and raises."""
+    """Storage of products; `ProductRepository` documents each method and its exceptions."""
 
     # ruff: disable[D102]
     def get(self, product_id: str) -> Product | None: ...
@@ -57,7 +57,7 @@ class ProductStore(Protocol):
 
 
 class Creation(NamedTuple):
-    """A created product; `replayed` where an earlier request with the same key created it."""
+    """A created product; `replayed` if an earlier request with the same key created it."""
 
     product: Product
     replayed: bool
@@ -66,8 +66,8 @@ class Creation(NamedTuple):
 class ProductService:
     """The operations on the catalogue.
 
-    `now` gives the present moment in UTC. Every method also raises
-    DependencyUnavailableException where the catalogue cannot be reached in time.
+    `now` returns the current time in UTC. Every method also raises
+    DependencyUnavailableException if the store does not respond in time.
     """
 
     def __init__(self, store: ProductStore, now: Callable[[], datetime]) -> None:
@@ -81,17 +81,17 @@ class ProductService:
             after = self._products.cursor_at(page_request.sort, page_request.offset)
             if after is None:
                 return Page((), None)
-        # One more than asked for tells whether anything follows.
+        # One product more than the limit shows whether there is another page.
         found = self._products.page(page_request.sort, after, page_request.limit + 1)
         products = tuple(found[: page_request.limit])
         last = products[-1] if len(found) > page_request.limit else None
         return Page(products, Cursor(last.created_at, last.product_id) if last else None)
 
     def get_product(self, product_id: str) -> Product:
-        """Return an active product as the last write left it.
+        """Return an active product; the read is strongly consistent.
 
         Raises:
-            ProductNotFoundException: there is none.
+            ProductNotFoundException: no active product has this id.
         """
         product = self._products.get(product_id)
         if product is None or not product.active:
@@ -104,17 +104,17 @@ class ProductService:
         """Create a product, at most once for each idempotency key within 24 hours.
 
         Raises:
-            DuplicateProductException: the id asked for is taken, or was.
-            IdempotencyKeyReusedException: the key came with another draft before.
-            IdempotencyKeyInFlightException: the key is being used at this moment.
+            DuplicateProductException: an active or a deleted product has the requested id.
+            IdempotencyKeyReusedException: an earlier request used the key with another draft.
+            IdempotencyKeyInFlightException: another request with the key is in progress.
         """
         if idempotency_key is None:
-            product = self._store(draft, lambda new: self._products.insert(new, author))
+            product = self._create(draft, lambda new: self._products.insert(new, author))
             return Creation(product, replayed=False)
         key_hash = hashlib.sha256(idempotency_key.encode()).hexdigest()
         fingerprint = _fingerprint(draft)
         now = int(self._now().timestamp())
-        earlier = self._remembered(key_hash, fingerprint, now)
+        earlier = self._replay(key_hash, fingerprint, now)
         if earlier is not None:
             return Creation(earlier, replayed=True)
 
@@ -123,9 +123,9 @@ class ProductService:
             self._products.insert_once(product, author, record, now)
 
         try:
-            return Creation(self._store(draft, insert), replayed=False)
+            return Creation(self._create(draft, insert), replayed=False)
         except IdempotencyKeyInFlightException:
-            earlier = self._remembered(key_hash, fingerprint, now)
+            earlier = self._replay(key_hash, fingerprint, now)
             if earlier is None:
                 raise
             return Creation(earlier, replayed=True)
@@ -137,34 +137,34 @@ class ProductService:
         expected: frozenset[int] | None,
         author: str,
     ) -> Product:
-        """Change the given members of an active product and return it; `expected` as in `If-Match`.
+        """Change fields of an active product and return it; `expected` as in `If-Match`.
 
         Raises:
-            ProductNotFoundException: there is no such active product.
-            PreconditionFailedException: it has none of the expected versions.
+            ProductNotFoundException: no active product has this id.
+            PreconditionFailedException: the product has none of the expected versions.
         """
         return self._products.update(product_id, changes, expected, author, _timestamp(self._now()))
 
     def delete_product(self, product_id: str, expected: frozenset[int] | None, author: str) -> None:
-        """Take a product out of the catalogue; deleting it again is no fault.
+        """Take a product out of the catalogue; a repeated deletion succeeds.
 
         Raises:
-            ProductNotFoundException: there never was such a product.
-            PreconditionFailedException: it has none of the expected versions.
+            ProductNotFoundException: no product ever had this id.
+            PreconditionFailedException: the product has none of the expected versions.
         """
         self._products.deactivate(product_id, expected, author, _timestamp(self._now()))
 
-    def _store(self, draft: ProductDraft, insert: Callable[[Product], None]) -> Product:
+    def _create(self, draft: ProductDraft, insert: Callable[[Product], None]) -> Product:
         if draft.product_id is not None:
-            product = _created(draft, draft.product_id, self._now())
+            product = _new_product(draft, draft.product_id, self._now())
             insert(product)
             return product
-        # An imported catalogue may hold the next numbers already. Doubling the step passes
-        # thousands of them in a dozen attempts; the deadline of the request ends the loop.
+        # An imported catalogue may use the next numbers already. Doubling the step skips thousands
+        # of them in a dozen attempts; the deadline of the request ends the loop.
         step = 1
         while True:
             number = self._products.advance_number(step)
-            product = _created(draft, f"PROD-{number:03}", self._now())
+            product = _new_product(draft, f"PROD-{number:03}", self._now())
             try:
                 insert(product)
             except DuplicateProductException:
@@ -172,7 +172,7 @@ class ProductService:
             else:
                 return product
 
-    def _remembered(self, key_hash: str, fingerprint: str, now: int) -> Product | None:
+    def _replay(self, key_hash: str, fingerprint: str, now: int) -> Product | None:
         record = self._products.find_record(key_hash)
         if record is None or record.expires_at <= now:
             return None
@@ -181,7 +181,7 @@ class ProductService:
         return record.product
 
 
-def _created(draft: ProductDraft, product_id: str, moment: datetime) -> Product:
+def _new_product(draft: ProductDraft, product_id: str, moment: datetime) -> Product:
     now = _timestamp(moment)
     return Product(
         product_id=product_id,
@@ -205,6 +205,6 @@ def _timestamp(moment: datetime) -> str:
 
 
 def _fingerprint(draft: ProductDraft) -> str:
-    """sha256 of what was asked for, whatever the order of members or the spelling of numbers."""
+    """SHA-256 of a draft; the order of fields and the notation of numbers do not change it."""
     canonical = json.dumps(draft._asdict(), default=str, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()

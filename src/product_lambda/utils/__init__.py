@@ -1,1 +1,1 @@
-"""Settings, logging and the translation of gateway events; nothing here knows products."""
+"""Settings, logging, events and responses of API Gateway; nothing here knows products."""

@@ -1,4 +1,4 @@
-"""Logging: one JSON object a line, by Lambda's own handler where there is one, else by ours."""
+"""Logging: one JSON object per line, by Lambda's handler if there is one, else by ours."""
 
 import json
 import logging
@@ -10,7 +10,7 @@ _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", 
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as Lambda's JSON log format does: its `extra` become top-level members.
+    """Formats a record like Lambda's JSON log format, with its `extra` as top-level fields.
 
     Source: AWS Lambda Developer Guide, "Log and monitor Python Lambda functions".
     """

@@ -1,4 +1,4 @@
-"""A request as API Gateway hands it to a function, made safe to read; it judges no value."""
+"""Parses the event of API Gateway into a request; validates nothing."""
 
 import base64
 import binascii
@@ -10,12 +10,12 @@ class HttpRequest(NamedTuple):
     """One HTTP request.
 
     Attributes:
-        headers: by lower-case name; several lines of one name are joined by a comma and a space
+        headers: by lower-case name; repeated headers are joined by a comma and a space
             (RFC 9110, section 5.3).
         query: every value of every parameter, in the order given.
-        path: as the caller sent it, the stage or the domain's base path included.
-        body: the raw bytes; None where the gateway's base64 is broken.
-        api_key_id: the id of the caller's API key, never the key itself.
+        path: as the caller sent it, including the stage or the domain's base path.
+        body: the raw bytes; None if the event's base64 is invalid.
+        api_key_id: the id of the caller's API key, not the key.
     """
 
     request_id: str
@@ -28,14 +28,14 @@ class HttpRequest(NamedTuple):
 
 
 def parse_event(event: object) -> HttpRequest:
-    """Translate a REST API proxy event; whatever is missing or of another type counts as absent.
+    """Parse a REST API proxy event; a value of a wrong type counts as missing.
 
     Source: Amazon API Gateway Developer Guide, "Set up Lambda proxy integrations in API Gateway".
     """
-    members = _mapping(event)
-    context = _mapping(members.get("requestContext"))
+    fields = _mapping(event)
+    context = _mapping(fields.get("requestContext"))
     identity = _mapping(context.get("identity"))
-    headers = _multi(members, "multiValueHeaders", "headers")
+    headers = _multi(fields, "multiValueHeaders", "headers")
     joined: dict[str, str] = {}
     for name, values in headers.items():
         lower = name.lower()
@@ -47,12 +47,12 @@ def parse_event(event: object) -> HttpRequest:
         path=_text(context.get("path"), "/products"),
         path_parameters={
             name: value
-            for name, value in _mapping(members.get("pathParameters")).items()
+            for name, value in _mapping(fields.get("pathParameters")).items()
             if isinstance(value, str)
         },
-        query=_multi(members, "multiValueQueryStringParameters", "queryStringParameters"),
+        query=_multi(fields, "multiValueQueryStringParameters", "queryStringParameters"),
         headers=joined,
-        body=_body(members),
+        body=_body(fields),
     )
 
 
@@ -65,13 +65,13 @@ def _text(value: object, default: str) -> str:
 
 
 def _multi(event: Mapping[str, object], multi: str, single: str) -> dict[str, tuple[str, ...]]:
-    several = {
+    repeated = {
         name: tuple(value for value in values if isinstance(value, str))
         for name, values in _mapping(event.get(multi)).items()
         if isinstance(values, list)
     }
-    if several:
-        return several
+    if repeated:
+        return repeated
     return {
         name: (value,)
         for name, value in _mapping(event.get(single)).items()

@@ -1,4 +1,4 @@
-"""The one place that builds answers: common headers, problem documents, gateway responses."""
+"""The one place that builds responses: common headers, problem documents, gateway responses."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -11,7 +11,7 @@ _EXPOSED_HEADERS = "ETag, Location, Retry-After, X-Request-Id, Idempotency-Repla
 
 
 class GatewayResponse(TypedDict):
-    """What a Lambda proxy integration hands back to API Gateway."""
+    """The response of a Lambda proxy integration to API Gateway."""
 
     statusCode: int
     headers: dict[str, str]
@@ -20,12 +20,12 @@ class GatewayResponse(TypedDict):
 
 
 class Response(NamedTuple):
-    """An answer before the headers that all answers share.
+    """A response without the common headers.
 
     Attributes:
-        body: the text of the body; empty for none.
-        product_id: the product it is about, for the log.
-        replayed: whether it repeats an earlier answer, for the log.
+        body: the text of the body; empty for no body.
+        product_id: the product of the request, for the log.
+        replayed: whether it repeats an earlier response, for the log.
     """
 
     status: int
@@ -36,32 +36,32 @@ class Response(NamedTuple):
 
 
 def to_json(document: object) -> str:
-    """Return compact JSON text; a Decimal becomes a JSON number digit by digit."""
+    """Return compact JSON text; a Decimal keeps its digits."""
     return simplejson.dumps(document, use_decimal=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def json_response(status: int, body: str, headers: Mapping[str, str]) -> Response:
-    """An answer whose body is JSON text."""
+    """Return a response with JSON text as its body."""
     return Response(status, body, {"Content-Type": "application/json", **headers})
 
 
 def entity_tag(version: int) -> str:
-    """The strong entity tag of a product's version (RFC 9110, section 8.8.3)."""
+    """Return the strong entity tag of a product's version (RFC 9110, section 8.8.3)."""
     return f'"{version}"'
 
 
 def not_modified(tag: str, cache_control: str) -> Response:
-    """304: what the caller holds under `tag` is still right (RFC 9110, section 15.4.5)."""
+    """Return 304: the caller's copy is current (RFC 9110, section 15.4.5)."""
     return Response(304, "", {"ETag": tag, "Cache-Control": cache_control})
 
 
 class Problem(Protocol):
-    """What a problem document tells; every exception of the service is one.
+    """The content of a problem document; every exception of the service has it.
 
     Attributes:
         problem: the last part of the problem type.
         errors: pairs of a field and what to send in it.
-        retry_after: seconds after which to try again; None where that is no use.
+        retry_after: seconds until a retry; None if a retry does not help.
     """
 
     @property
@@ -79,9 +79,9 @@ class Problem(Protocol):
 
 
 def problem_response(problem: Problem, request_id: str) -> Response:
-    """A problem document (RFC 9457).
+    """Return a problem document (RFC 9457).
 
-    The type is a tag URI (RFC 4151), as RFC 9457 advises for types that cannot be fetched.
+    Its type is a tag URI (RFC 4151), which RFC 9457 recommends for types without a web page.
     """
     document: dict[str, object] = {
         "type": PROBLEM_TYPE_PREFIX + problem.problem,
@@ -102,10 +102,10 @@ def problem_response(problem: Problem, request_id: str) -> Response:
 def gateway_response(
     response: Response, request_id: str, origin: str | None, allowed_origins: tuple[str, ...]
 ) -> GatewayResponse:
-    """Add what every answer carries and shape it for API Gateway.
+    """Add the common headers and return the response in API Gateway's format.
 
-    `origin` is the caller's; it is echoed where it is allowed, else the first allowed one is sent,
-    which the browser then refuses (Fetch Standard, "CORS check").
+    An allowed `origin` of the caller is repeated. For any other, the first allowed one is sent, and
+    the browser blocks the response (Fetch Standard, "CORS check").
     """
     if origin is None or origin not in allowed_origins:
         origin = allowed_origins[0]

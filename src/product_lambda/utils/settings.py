@@ -1,11 +1,11 @@
-"""The function's configuration, read once from environment variables and checked as a whole."""
+"""The settings of a function, read once from environment variables and checked together."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 
 class Settings(NamedTuple):
-    """What a function needs to know of its environment; `.env.example` describes each."""
+    """The settings of a function; `.env.example` describes each."""
 
     table_name: str
     cors_allowed_origins: tuple[str, ...]
@@ -20,24 +20,24 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _SWITCH = {"true": True, "false": False}
 
 
-def settings_from(environment: Mapping[str, str]) -> Settings:
+def load_settings(environment: Mapping[str, str]) -> Settings:
     """Read the settings from a mapping of environment variables.
 
     Raises:
-        ValueError: one sentence that names every variable that is missing or wrong.
+        ValueError: one sentence that names every missing or invalid variable.
     """
-    faults: list[str] = []
+    errors: list[str] = []
 
-    def required(name: str, meaning: str) -> str:
-        value = environment.get(name, "").strip(" ,")  # a list of commas names nothing
+    def required(name: str, description: str) -> str:
+        value = environment.get(name, "").strip(" ,")  # only commas are no value
         if not value:
-            faults.append(f"set {name} to {meaning}")
+            errors.append(f"set {name} to {description}")
         return value
 
     def one_of(name: str, default: str, allowed: tuple[str, ...]) -> str:
         value = environment.get(name, "").strip() or default
         if value not in allowed:
-            faults.append(f"set {name} to one of {', '.join(allowed)}")
+            errors.append(f"set {name} to one of {', '.join(allowed)}")
         return value
 
     origins = required("CORS_ALLOWED_ORIGINS", "the portal's origins, separated by commas, or to *")
@@ -50,6 +50,6 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         read_cache_control=environment.get("READ_CACHE_CONTROL", "").strip() or "no-cache",
         read_only=_SWITCH.get(one_of("READ_ONLY", "false", tuple(_SWITCH)), False),
     )
-    if faults:
-        raise ValueError(f"The configuration is not complete: {'; '.join(faults)}.")
+    if errors:
+        raise ValueError(f"The configuration is not complete: {'; '.join(errors)}.")
     return settings

@@ -1,1 +1,1 @@
-"""Checks of what a request carries; each names every fault it sees in one ValidationException."""
+"""Checks of requests; each reports all its validation errors in one ValidationException."""

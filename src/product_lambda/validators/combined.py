@@ -1,26 +1,34 @@
-"""Runs several checks of one request and reports the faults of all of them together."""
+"""Runs all checks of one request and reports their validation errors together."""
 
 from collections.abc import Callable
+from typing import Any, overload
 
 from product_lambda.exceptions import FieldError, ValidationException
 
 
-def validate_all[A, B](first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
-    """Return both results; for more than two checks, nest the calls.
+@overload
+def validate_all[A, B](first: Callable[[], A], second: Callable[[], B], /) -> tuple[A, B]: ...
+
+
+@overload
+def validate_all[A, B, C](
+    first: Callable[[], A], second: Callable[[], B], third: Callable[[], C], /
+) -> tuple[A, B, C]: ...
+
+
+def validate_all(*checks: Callable[[], Any]) -> tuple[Any, ...]:
+    """Return the result of every check.
 
     Raises:
-        ValidationException: with the faults of both checks, in order.
+        ValidationException: with the errors of all checks, in their order.
     """
-    try:
-        result = first()
-    except ValidationException as failure:
-        raise ValidationException([*failure.errors, *_faults_of(second)]) from None
-    return result, second()
-
-
-def _faults_of(check: Callable[[], object]) -> tuple[FieldError, ...]:
-    try:
-        check()
-    except ValidationException as failure:
-        return failure.errors
-    return ()
+    results: list[Any] = []
+    errors: list[FieldError] = []
+    for check in checks:
+        try:
+            results.append(check())
+        except ValidationException as invalid:
+            errors += invalid.errors
+    if errors:
+        raise ValidationException(errors)
+    return tuple(results)

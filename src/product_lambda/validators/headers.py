@@ -20,33 +20,31 @@ _VERSION_TAG: Final = re.compile(r'"(0|[1-9][0-9]{0,14})"')
 _MAX_TAGS: Final = 50
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _JSON: Final = re.compile(r"application/json[ \t]*(;.*)?", re.IGNORECASE)
-
-
 _ANYTHING: Final = "*"
 
 
 class EntityTags(NamedTuple):
-    """The tags that `If-Match` or `If-None-Match` names; `*` stands for any."""
+    """The tags of `If-Match` or `If-None-Match`; `*` matches any tag."""
 
     tags: frozenset[str]
 
     @property
     def matches_any(self) -> bool:
-        """Whether every tag matches."""
+        """Whether the header is `*`."""
         return _ANYTHING in self.tags
 
     def weakly_match(self, entity_tag: str) -> bool:
-        """Whether a tag is the same, weak or not (RFC 9110, section 13.1.2)."""
+        """Return whether a tag is equal by weak comparison (RFC 9110, section 13.1.2)."""
         return self.matches_any or entity_tag in {tag.removeprefix("W/") for tag in self.tags}
 
     def versions(self) -> frozenset[int]:
-        """The product versions that strong tags name; a weak tag never matches strongly."""
+        """Return the versions in strong tags; strong comparison ignores weak tags."""
         found = (_VERSION_TAG.fullmatch(tag) for tag in self.tags)
         return frozenset(int(match[1]) for match in found if match)
 
 
 def parse_if_match(request: HttpRequest) -> frozenset[int] | None:
-    """Return the versions that `If-Match` accepts; None where it accepts any or is absent.
+    """Return the versions that `If-Match` accepts; None if it is `*` or missing.
 
     Raises:
         ValidationException: the header is malformed.
@@ -56,7 +54,7 @@ def parse_if_match(request: HttpRequest) -> frozenset[int] | None:
 
 
 def parse_if_none_match(request: HttpRequest) -> EntityTags:
-    """Return the tags of `If-None-Match`; none where it is absent.
+    """Return the tags of `If-None-Match`; no tags if it is missing.
 
     Raises:
         ValidationException: the header is malformed.
@@ -65,7 +63,7 @@ def parse_if_none_match(request: HttpRequest) -> EntityTags:
 
 
 def parse_idempotency_key(request: HttpRequest) -> str | None:
-    """Return the idempotency key, None where there is none.
+    """Return the idempotency key; None if it is missing.
 
     Raises:
         ValidationException: it is not 1 to 255 visible ASCII characters.
@@ -79,7 +77,7 @@ def parse_idempotency_key(request: HttpRequest) -> str | None:
 
 
 def require_json(request: HttpRequest) -> None:
-    """Check that the body is not declared as anything but JSON.
+    """Check the media type of the body.
 
     Raises:
         UnsupportedMediaTypeException: `Content-Type` is present and is not application/json.

@@ -13,7 +13,7 @@ def parse_product_id(request: HttpRequest) -> str:
     """Return the product id of the path.
 
     Raises:
-        ValidationException: it is not a product id.
+        ValidationException: the path has no valid product id.
     """
     product_id = request.path_parameters.get("productId", "")
     if not is_product_id(product_id):
@@ -24,5 +24,5 @@ def parse_product_id(request: HttpRequest) -> str:
 
 
 def is_product_id(text: str) -> bool:
-    """Whether `text` has the form of a product id."""
+    """Return whether `text` has the form of a product id."""
     return _PRODUCT_ID.fullmatch(text) is not None

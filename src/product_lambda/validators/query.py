@@ -1,4 +1,4 @@
-"""Checks of query parameters, and the opaque token that names a place in the list."""
+"""Checks of query parameters, and the opaque token of a cursor."""
 
 import base64
 import re
@@ -18,77 +18,79 @@ _TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0
 
 
 def parse_page_request(request: HttpRequest) -> PageRequest:
-    """Return which part of the list the query asks for.
+    """Return the page that the query asks for.
 
     Raises:
-        ValidationException: with every fault of the query.
+        ValidationException: with every error of the query.
     """
-    faults: list[FieldError] = []
-    given: dict[str, str] = {}
+    errors: list[FieldError] = []
+    parameters: dict[str, str] = {}
     for name, values in request.query.items():
         if name not in _PARAMETERS:
-            faults.append(FieldError(name, f"is not a parameter; use {', '.join(_PARAMETERS)}"))
+            errors.append(FieldError(name, f"is not a parameter; use {', '.join(_PARAMETERS)}"))
         elif len(values) != 1:
-            faults.append(FieldError(name, "send it once"))
+            errors.append(FieldError(name, "send it once"))
         else:
-            given[name] = values[0]
-    limit = _whole_number(given, "limit", 1, MAX_LIMIT, DEFAULT_LIMIT, faults)
-    offset = _whole_number(given, "offset", 0, MAX_OFFSET, 0, faults)
-    if "offset" in given and "nextToken" in given:
-        faults.append(FieldError("offset", "send either offset or nextToken, not both"))
-    sort, cursor = _place(given, faults)
-    if faults:
-        raise ValidationException(faults)
+            parameters[name] = values[0]
+    limit = _whole_number(parameters, "limit", 1, MAX_LIMIT, DEFAULT_LIMIT, errors)
+    offset = _whole_number(parameters, "offset", 0, MAX_OFFSET, 0, errors)
+    if "offset" in parameters and "nextToken" in parameters:
+        errors.append(FieldError("offset", "send either offset or nextToken, not both"))
+    sort, cursor = _sort_and_cursor(parameters, errors)
+    if errors:
+        raise ValidationException(errors)
     return PageRequest(limit, sort, offset, cursor)
 
 
 def next_token(cursor: Cursor, sort: SortOrder) -> str:
     """Return the opaque token for the page after `cursor`.
 
-    It names a place, never a key: the start key is built from it on the server, always in the
-    partition of the active products, so that no token leads anywhere else.
+    A token holds no key of the table. The server builds the start key from it, always in the
+    partition of the active products, so a forged token reaches nothing else.
     """
-    place = f"{sort}|{cursor.created_at}|{cursor.product_id}"
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+    position = f"{sort}|{cursor.created_at}|{cursor.product_id}"
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
 
-def _whole_number(  # noqa: PLR0913, PLR0917 (one rule, spelled out)
-    given: dict[str, str],
+def _whole_number(  # noqa: PLR0913, PLR0917 (one rule, written in full)
+    parameters: dict[str, str],
     name: str,
     lowest: int,
     highest: int,
     default: int,
-    faults: list[FieldError],
+    errors: list[FieldError],
 ) -> int:
-    text = given.get(name, str(default))
+    text = parameters.get(name, str(default))
     if _NUMBER.fullmatch(text) and lowest <= int(text) <= highest:
         return int(text)
-    faults.append(FieldError(name, f"send a whole number from {lowest} to {highest}"))
+    errors.append(FieldError(name, f"send a whole number from {lowest} to {highest}"))
     return default
 
 
-def _place(given: dict[str, str], faults: list[FieldError]) -> tuple[SortOrder, Cursor | None]:
-    """The order, and where in it the page starts: a token remembers the order it was made in."""
+def _sort_and_cursor(
+    parameters: dict[str, str], errors: list[FieldError]
+) -> tuple[SortOrder, Cursor | None]:
+    """Return the sort order and the cursor; a token includes the sort order of its page."""
     sort = SortOrder.NEWEST_FIRST
-    if "sort" in given:
+    if "sort" in parameters:
         try:
-            sort = SortOrder(given["sort"])
+            sort = SortOrder(parameters["sort"])
         except ValueError:
-            faults.append(FieldError("sort", f"send {' or '.join(SortOrder)}"))
-    if "nextToken" not in given:
+            errors.append(FieldError("sort", f"send {' or '.join(SortOrder)}"))
+    if "nextToken" not in parameters:
         return sort, None
-    named = _place_named_by(given["nextToken"])
-    if named is None:
-        faults.append(
+    position = _decode_token(parameters["nextToken"])
+    if position is None:
+        errors.append(
             FieldError("nextToken", "send the nextToken of the page before, unchanged, or none")
         )
         return sort, None
-    if given.get("sort", named[0]) != named[0]:
-        faults.append(FieldError("sort", "keep the sort of the page before"))
-    return named
+    if parameters.get("sort", position[0]) != position[0]:
+        errors.append(FieldError("sort", "keep the sort of the page before"))
+    return position
 
 
-def _place_named_by(token: str) -> tuple[SortOrder, Cursor] | None:
+def _decode_token(token: str) -> tuple[SortOrder, Cursor] | None:
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         sort, created_at, product_id = raw.decode("ascii").split("|")

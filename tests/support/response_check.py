@@ -1,4 +1,4 @@
-"""Judges every answer of the contract tests, by the OpenAPI file and by the rules of all answers.
+"""Checks responses of the API against the OpenAPI file and against the rules for all responses.
 
 It sends nothing.
 """
@@ -23,7 +23,7 @@ _EXPOSED: Final = {"etag", "location", "retry-after", "x-request-id", "idempoten
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """An answer of the API to `method` on `path`, which starts after the base URL."""
+    """A response of the API to `method` on `path`, which starts after the base URL."""
 
     method: str
     path: str
@@ -32,19 +32,19 @@ class ApiResponse:
     body: bytes
 
     def json(self) -> dict[str, Any]:
-        """The body's document, its numbers with a fraction as Decimal."""
+        """Return the JSON document of the body, with fractional numbers as Decimal."""
         document: dict[str, Any] = json.loads(
-            self.body.decode("utf-8"), parse_float=Decimal, object_pairs_hook=_members
+            self.body.decode("utf-8"), parse_float=Decimal, object_pairs_hook=_object
         )
         return document
 
-    def fields(self) -> set[str]:
-        """The names of the fields that an answer 400 or 422 complains about."""
+    def error_fields(self) -> set[str]:
+        """Return the fields, parameters and headers that a 400 or 422 lists under `errors`."""
         return {error["field"] for error in self.json()["errors"]}
 
 
 class _ExactNumbers(yaml.SafeLoader):
-    """Reads YAML's numbers with a fraction as Decimal, so that 19.99 is a multiple of 0.01."""
+    """Loads fractional YAML numbers as Decimal, so that 19.99 is a multiple of 0.01."""
 
 
 def _exact(_: yaml.SafeLoader, number: yaml.ScalarNode) -> Decimal:
@@ -55,7 +55,7 @@ _ExactNumbers.add_constructor("tag:yaml.org,2002:float", _exact)
 
 
 def openapi_document() -> dict[str, Any]:
-    """The OpenAPI file, its numbers with a fraction as Decimal."""
+    """Return the OpenAPI file, with fractional numbers as Decimal."""
     document: dict[str, Any] = yaml.load(OPENAPI_FILE.read_bytes(), _ExactNumbers)  # noqa: S506
     return document
 
@@ -64,7 +64,7 @@ _DOCUMENT: Final = openapi_document()
 
 
 def resolved(part: dict[str, Any]) -> dict[str, Any]:
-    """What a `$ref` into the file's components stands for; anything else as it is."""
+    """Return the target of a `$ref` into the file's components; anything else unchanged."""
     if "$ref" not in part:
         return part
     _, section, name = part["$ref"].removeprefix("#/").split("/")
@@ -73,7 +73,7 @@ def resolved(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def problem_examples() -> dict[str, dict[str, Any]]:
-    """The problem documents that the file shows, by the name of the example."""
+    """Return the file's example problem documents, by the name of the example."""
     media_type = "application/problem+json"
     return {
         name: example["value"]
@@ -85,17 +85,17 @@ def problem_examples() -> dict[str, dict[str, Any]]:
     }
 
 
-def faults(instance: object, schema: dict[str, Any]) -> list[str]:
-    """What is wrong with a value by a schema of the file."""
+def schema_errors(instance: object, schema: dict[str, Any]) -> list[str]:
+    """Validate a value against a schema of the file, and return the errors."""
     validator = OAS30Validator(
         {"allOf": [schema], "components": _DOCUMENT["components"]},
         format_checker=oas30_format_checker,
     )
-    return [f"{fault.json_path}: {fault.message}" for fault in validator.iter_errors(instance)]
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(instance)]
 
 
-# The file's examples are all the types there are: each with its status and its title. Only an
-# unknown route has none, since the file describes known ones.
+# The status and title of each problem type. The file's examples cover all types except that of an
+# unknown route, because the file describes only known routes.
 _PROBLEMS: Final = {
     "tag:kimmyai.io,2026:route-not-found": (404, "No such route"),
     **{
@@ -105,36 +105,36 @@ _PROBLEMS: Final = {
 }
 
 
-def judge(response: ApiResponse) -> None:
-    """Check an answer.
+def check_response(response: ApiResponse) -> None:
+    """Check a response.
 
     Raises:
-        AssertionError: it breaks a rule, which the message names together with the answer.
+        AssertionError: it breaks a rule; the message has the rule and the response.
     """
     __tracebackhide__ = True
     try:
-        _judge(response)
-    except AssertionError as fault:
-        raise AssertionError(f"{fault}\nin the answer {response}") from None
+        _check(response)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\nin the response {response}") from None
 
 
-def _judge(response: ApiResponse) -> None:
-    _judge_common_headers(response)
+def _check(response: ApiResponse) -> None:
+    _check_common_headers(response)
     if response.method == "OPTIONS" and response.status < 300:
         return
     if response.status in {204, 304} or response.method == "HEAD":
-        assert response.body == b"", "there must be no body"
+        assert response.body == b"", "the body is not empty"
     if response.status >= 400:
-        _judge_refusal(response)
+        _check_problem(response)
     operation = _operation(response)
     if operation is None:
-        assert response.status == 404, "what is not in the OpenAPI file must be not found"
+        assert response.status == 404, "a route outside the OpenAPI file must be not found"
         return
     described = operation["responses"].get(str(response.status))
-    assert described, f"the OpenAPI file knows no {response.status} here"
-    _judge_by_file(response, resolved(described))
+    assert described, f"the OpenAPI file has no {response.status} for this operation"
+    _check_description(response, resolved(described))
     if response.status in {200, 201}:
-        _judge_success(response)
+        _check_success(response)
 
 
 def _operation(response: ApiResponse) -> dict[str, Any] | None:
@@ -148,12 +148,13 @@ def _operation(response: ApiResponse) -> dict[str, Any] | None:
     return operation
 
 
-def _judge_common_headers(response: ApiResponse) -> None:
+def _check_common_headers(response: ApiResponse) -> None:
     headers = response.headers
     assert headers.get("Access-Control-Allow-Origin"), "Access-Control-Allow-Origin is missing"
     exposed = headers.get("Access-Control-Expose-Headers", "")
     assert {name.strip().lower() for name in exposed.split(",")} == _EXPOSED, f"exposes {exposed}"
-    # Deployed, no function runs for a preflight, and an emulated gateway's mock answers constants.
+    # No function runs for a preflight on a deployed stack, and an emulated gateway's mock
+    # integration returns only constants, so it has no request id.
     assert headers.get("X-Request-Id") or response.method == "OPTIONS", "X-Request-Id is missing"
     assert headers.get("X-Content-Type-Options") == "nosniff", "nosniff is missing"
     caching = headers.get("Cache-Control", "")
@@ -163,57 +164,58 @@ def _judge_common_headers(response: ApiResponse) -> None:
         assert caching == "no-store", f"Cache-Control {caching}"
 
 
-def _judge_refusal(response: ApiResponse) -> None:
-    """RFC 9457, and that nothing of the inside shows."""
+def _check_problem(response: ApiResponse) -> None:
+    """Check a problem document (RFC 9457), and that it leaks no internal details."""
     if response.method == "HEAD":
         return
-    assert response.headers.get("Content-Type") == "application/problem+json", "not a problem"
+    content_type = response.headers.get("Content-Type")
+    assert content_type == "application/problem+json", "not a problem document"
     problem = response.json()
     assert problem["type"] in _PROBLEMS, f"an unknown type {problem['type']}"
     status, title = _PROBLEMS[problem["type"]]
-    assert problem["status"] == status == response.status, "type and status do not fit"
+    assert problem["status"] == status == response.status, "the type has another status"
     # RFC 9457, section 3.1.3: the title is the same on each occurrence of the type.
-    assert problem["title"] == title, f"another title than {title}"
+    assert problem["title"] == title, f"the title of this type is {title}"
     assert (
         problem["instance"] == response.headers["X-Request-Id"]
-    ), "the instance is not the request"
+    ), "instance differs from X-Request-Id"
     assert ("errors" in problem) == (response.status in {400, 422}), "errors belong to 400 and 422"
     errors = [(error["field"], error["message"]) for error in problem.get("errors", [])]
-    assert len(set(errors)) == len(errors), "an error is told twice"
-    said = "\n".join([problem["title"], problem["detail"], *(message for _, message in errors)])
-    assert not (inside := INTERNAL_DETAIL.search(said)), f"shows something of the inside: {inside}"
-    assert response.status != 500, "a fault of the service"
+    assert len(set(errors)) == len(errors), "an error is repeated"
+    texts = "\n".join([problem["title"], problem["detail"], *(message for _, message in errors)])
+    assert not (leak := INTERNAL_DETAIL.search(texts)), f"leaks an internal detail: {leak}"
+    assert response.status != 500, "an internal error"
     waiting_helps = response.status in {429, 503} or problem["type"].endswith("-in-flight")
     assert waiting_helps == ("Retry-After" in response.headers), "Retry-After"
 
 
-def _judge_by_file(response: ApiResponse, described: dict[str, Any]) -> None:
+def _check_description(response: ApiResponse, described: dict[str, Any]) -> None:
     for name, part in described.get("headers", {}).items():
         header = resolved(part)
         if name in response.headers:
             assert not (
-                wrong := faults(response.headers[name], header["schema"])
-            ), f"{name}: {wrong}"
+                errors := schema_errors(response.headers[name], header["schema"])
+            ), f"{name}: {errors}"
         else:
             assert not header.get("required"), f"the header {name} is missing"
     if "content" not in described:
-        # API Gateway gives every answer a type: this one, where the function names none.
+        # API Gateway gives every response a content type: this one, if the function sets none.
         content_type = response.headers.get("Content-Type", "application/json")
-        assert content_type == "application/json", "a Content-Type of no content"
+        assert content_type == "application/json", "a Content-Type without content"
         return
     content_type = response.headers.get("Content-Type", "")
     assert content_type in described["content"], f"Content-Type {content_type}"
-    wrong = faults(response.json(), described["content"][content_type]["schema"])
-    assert not wrong, f"not as the OpenAPI file says: {wrong}"
+    errors = schema_errors(response.json(), described["content"][content_type]["schema"])
+    assert not errors, f"differs from the OpenAPI file: {errors}"
 
 
-def _judge_success(response: ApiResponse) -> None:
+def _check_success(response: ApiResponse) -> None:
     document = response.json()
     if response.path == "/products" and response.method == "GET":
         assert document["count"] == len(document["products"]) <= document["limit"], "count"
         assert document["moreAvailable"] == (document["nextToken"] is not None), "moreAvailable"
         full = document["count"] == document["limit"]
-        assert full or not document["moreAvailable"], "a page that is not the last is not full"
+        assert full or not document["moreAvailable"], "a page before the last is not full"
         assert all(product["active"] for product in document["products"]), "an inactive product"
         return
     assert document["active"], "an inactive product"
@@ -223,7 +225,7 @@ def _judge_success(response: ApiResponse) -> None:
         assert location.endswith(f"/products/{document['productId']}"), "Location"
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    assert len(members) == len(pairs), "a member is there twice"
-    return members
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    assert len(fields) == len(pairs), "a field is repeated"
+    return fields

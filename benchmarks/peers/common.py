@@ -1,4 +1,4 @@
-"""What all peers share: Pydantic models of the product and of the bodies, tags and tokens."""
+"""Code that all peers share: Pydantic models, entity tags, page tokens, the operations."""
 
 import base64
 import hashlib
@@ -30,7 +30,10 @@ type Item = dict[str, Any]
 def log_fields(
     operation: str, route: str, status: int, started: float, product_id: str | None = None
 ) -> dict[str, Any]:
-    """What the line about a request carries, as ours does; `started` is of `time.perf_counter`."""
+    """Return the fields of the log line of a request, the same as in this service.
+
+    `started` is a value of `time.perf_counter`.
+    """
     return {
         "operation": operation,
         "route": route,
@@ -82,7 +85,7 @@ class ProductList(BaseModel):
 
 
 class CreateProduct(BaseModel):
-    """The body of a creation."""
+    """The body of a create request."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
@@ -96,7 +99,7 @@ class CreateProduct(BaseModel):
 
 
 class UpdateProduct(BaseModel):
-    """The body of a change."""
+    """The body of an update request."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
@@ -109,8 +112,8 @@ class UpdateProduct(BaseModel):
     features: list[Line] | None = Field(default=None, min_length=1, max_length=50)
 
 
-class Catalogue(Protocol):
-    """What keeps the products of a peer."""
+class ProductStore(Protocol):
+    """The store of a peer; `Boto3Store` documents each method."""
 
     # ruff: disable[D102]
     def get(self, product_id: str) -> Item | None: ...
@@ -124,19 +127,19 @@ class Catalogue(Protocol):
 
 
 class Products:
-    """The operations; None where there is no such product."""
+    """The operations of the API; they return None when a product is missing."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    def __init__(self, store: ProductStore) -> None:
+        self._store = store
 
     def get(self, product_id: str) -> Product | None:
         """Return an active product."""
-        item = self._catalogue.get(product_id)
+        item = self._store.get(product_id)
         return None if item is None or item["active"] != "true" else _product(item)
 
     def page(self, limit: int) -> ProductList:
         """Return the newest active products."""
-        items = self._catalogue.page(limit + 1)
+        items = self._store.page(limit + 1)
         products = [_product(item) for item in items[:limit]]
         more = len(items) > limit
         return ProductList(
@@ -148,45 +151,49 @@ class Products:
         )
 
     def create(self, body: CreateProduct) -> Product:
-        """Create a product under the next number."""
-        moment = now()
+        """Create a product with the next number as its id."""
+        timestamp = now()
         product = Product(
-            product_id=f"PROD-{self._catalogue.next_number():03}",
+            product_id=f"PROD-{self._store.next_number():03}",
             active=True,
             version=1,
-            created_at=moment,
-            updated_at=moment,
+            created_at=timestamp,
+            updated_at=timestamp,
             **body.model_dump(),
         )
-        members = product.model_dump(by_alias=True)
+        attributes = product.model_dump(by_alias=True)
         key = {"PK": f"PRODUCT#{product.product_id}", "SK": SORT_KEY}
-        self._catalogue.insert({**key, **members, "active": "true", "updatedBy": AUTHOR})
+        self._store.insert({**key, **attributes, "active": "true", "updatedBy": AUTHOR})
         return product
 
     def update(self, product_id: str, body: UpdateProduct) -> Product | None:
-        """Change the members that are given."""
+        """Change the given fields."""
         changes = body.model_dump(by_alias=True, exclude_unset=True)
         changes |= {"updatedAt": now(), "updatedBy": AUTHOR}
-        item = self._catalogue.update(product_id, changes)
+        item = self._store.update(product_id, changes)
         return None if item is None else _product(item)
 
     def delete(self, product_id: str) -> bool:
-        """Take a product out; False where there never was one."""
-        return self._catalogue.deactivate(product_id)
+        """Make a product inactive; return False when it is missing."""
+        return self._store.deactivate(product_id)
 
 
 def version_tag(product: Product) -> str:
-    """The entity tag of a product."""
+    """Return the entity tag of a product."""
     return f'"{product.version}"'
 
 
 def digest_tag(body: str) -> str:
-    """The entity tag of a page."""
+    """Return the entity tag of a page."""
     return f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
 
 
 def update_expression(changes: Mapping[str, Any]) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """An update that sets `changes` and counts the version: expression, names, values."""
+    """Return an update that sets `changes` and increments the version.
+
+    Returns:
+        The expression, the attribute names and the attribute values.
+    """
     names = {f"#{name}": name for name in (*changes, "version", "active")}
     values = {f":{name}": value for name, value in changes.items()}
     assignments = ", ".join(f"#{name} = :{name}" for name in changes)
@@ -198,7 +205,7 @@ UPDATE_CONDITION = "attribute_exists(PK) AND #active = :is_active"
 
 
 def now() -> str:
-    """The present moment, as products carry it."""
+    """Return the current time in the format of `createdAt`."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -207,5 +214,5 @@ def _product(item: Item) -> Product:
 
 
 def _token(last: Product) -> str:
-    place = f"-createdAt|{last.created_at}|{last.product_id}"
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+    cursor = f"-createdAt|{last.created_at}|{last.product_id}"
+    return base64.urlsafe_b64encode(cursor.encode()).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""A catalogue on pydynox, as its documentation shows it."""
+"""Stores products with pydynox, used as its documentation shows."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from pydynox.attributes import (
 from pydynox.exceptions import ConditionalCheckFailedException
 from pydynox.indexes import GlobalSecondaryIndex
 
-from benchmarks.peers.catalogue import (
+from benchmarks.peers.common import (
     COUNTER_KEY,
     INDEX,
     SORT_KEY,
@@ -58,16 +58,16 @@ class ProductItem(Model):
     active_products = GlobalSecondaryIndex[Self](INDEX, "active", "createdAt")
 
 
-class PydynoxCatalogue:
-    """The products table, by pydynox."""
+class PydynoxStore:
+    """A `ProductStore` on pydynox."""
 
     def get(self, product_id: str) -> Item | None:
-        """Read a product, as the last write left it."""
+        """Return an item with a strongly consistent read; None when it is missing."""
         found = ProductItem.sync_get(consistent_read=True, PK=f"PRODUCT#{product_id}", SK=SORT_KEY)
         return None if found is None else found.to_dict()
 
     def page(self, limit: int) -> Sequence[Item]:
-        """Read the newest active products."""
+        """Return the items of the newest active products."""
         index: GlobalSecondaryIndex[ProductItem] = ProductItem.active_products  # type: ignore[misc]
         found = index.sync_query(
             partition_key="true", limit=limit, page_size=limit, scan_index_forward=False
@@ -75,7 +75,7 @@ class PydynoxCatalogue:
         return [product.to_dict() for product in found]
 
     def next_number(self) -> int:
-        """Count one more product."""
+        """Increment the counter of products and return it."""
         counted = _CLIENT.sync_update_item(
             _TABLE,
             COUNTER_KEY,
@@ -87,11 +87,11 @@ class PydynoxCatalogue:
         return int(_attributes(counted)["number"])
 
     def insert(self, item: Item) -> None:
-        """Put an item where there is none."""
+        """Put an item unless its key exists."""
         _CLIENT.sync_put_item(_TABLE, item, condition_expression="attribute_not_exists(PK)")
 
     def update(self, product_id: str, changes: Mapping[str, Any]) -> Item | None:
-        """Change an active product."""
+        """Update an active product and return its item; None when there is none."""
         expression, names, values = update_expression(changes)
         try:
             return _attributes(
@@ -109,7 +109,7 @@ class PydynoxCatalogue:
             return None
 
     def deactivate(self, product_id: str) -> bool:
-        """Make a product inactive; False where there is none."""
+        """Make a product inactive; return False when it is missing."""
         if self.update(product_id, {"active": "false", "updatedAt": now()}) is not None:
             return True
         return self.get(product_id) is not None

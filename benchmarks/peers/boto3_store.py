@@ -1,4 +1,4 @@
-"""A catalogue on boto3's DynamoDB resource."""
+"""Stores products with boto3's DynamoDB resource."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from boto3.dynamodb.conditions import Key
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from benchmarks.peers.catalogue import (
+from benchmarks.peers.common import (
     COUNTER_KEY,
     INDEX,
     SORT_KEY,
@@ -23,19 +23,19 @@ _CONFIG = Config(connect_timeout=0.5, read_timeout=5.0, retries={"total_max_atte
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 
 
-class Boto3Catalogue:
-    """The products table, by boto3."""
+class Boto3Store:
+    """A `ProductStore` on boto3."""
 
     def __init__(self) -> None:
         resource = boto3.resource("dynamodb", config=_CONFIG)
         self._table = resource.Table(os.environ["TABLE_NAME"])
 
     def get(self, product_id: str) -> Item | None:
-        """Read a product, as the last write left it."""
+        """Return an item with a strongly consistent read; None when it is missing."""
         return self._table.get_item(Key=_key(product_id), ConsistentRead=True).get("Item")
 
     def page(self, limit: int) -> Sequence[Item]:
-        """Read the newest active products."""
+        """Return the items of the newest active products."""
         return self._table.query(
             IndexName=INDEX,
             KeyConditionExpression=Key("active").eq("true"),
@@ -44,7 +44,7 @@ class Boto3Catalogue:
         )["Items"]
 
     def next_number(self) -> int:
-        """Count one more product."""
+        """Increment the counter of products and return it."""
         counted = self._table.update_item(
             Key=COUNTER_KEY,
             UpdateExpression="ADD #number :step",
@@ -55,11 +55,11 @@ class Boto3Catalogue:
         return int(cast("int", counted["Attributes"]["number"]))
 
     def insert(self, item: Item) -> None:
-        """Put an item where there is none."""
+        """Put an item unless its key exists."""
         self._table.put_item(Item=item, ConditionExpression="attribute_not_exists(PK)")
 
     def update(self, product_id: str, changes: Mapping[str, Any]) -> Item | None:
-        """Change an active product."""
+        """Update an active product and return its item; None when there is none."""
         expression, names, values = update_expression(changes)
         try:
             return self._table.update_item(
@@ -76,7 +76,7 @@ class Boto3Catalogue:
             return None
 
     def deactivate(self, product_id: str) -> bool:
-        """Make a product inactive; False where there is none."""
+        """Make a product inactive; return False when it is missing."""
         if self.update(product_id, {"active": "false", "updatedAt": now()}) is not None:
             return True
         return self.get(product_id) is not None

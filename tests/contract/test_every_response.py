@@ -1,4 +1,7 @@
-"""What holds for all answers: keys, routes, CORS, headers; `judge.py` checks the rest on each."""
+"""Rules for all operations: API keys, routes, CORS and headers.
+
+`tests.support.response_check` checks the other rules on every response.
+"""
 
 import http.client
 from collections.abc import Callable
@@ -7,14 +10,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.factory import product_body, unused_key, unused_product_id
-from tests.support.judge import ApiResponse
 from tests.support.product_api import ProductApi
+from tests.support.response_check import ApiResponse
 
 ORIGIN = "https://portal.example"
 PATHS = {"/products": {"GET", "POST"}, "/products/PROD-001": {"GET", "PUT", "DELETE"}}
 REQUEST_HEADERS = {"content-type", "x-api-key", "if-match", "if-none-match", "idempotency-key"}
 
-_kinds: dict[str, Callable[[ProductApi], ApiResponse]] = {
+REQUESTS_BY_STATUS: dict[str, Callable[[ProductApi], ApiResponse]] = {
     "200": lambda api: api.list_products({"Origin": ORIGIN}),
     "304": lambda api: api.get_product(
         api.new_product()["productId"], {"Origin": ORIGIN, "If-None-Match": "*"}
@@ -24,7 +27,7 @@ _kinds: dict[str, Callable[[ProductApi], ApiResponse]] = {
     "400": lambda api: api.create_product({}, {"Origin": ORIGIN}),
     "403": lambda api: api.request("POST", "/products", headers={"Origin": ORIGIN}),
     "404": lambda api: api.get_product(unused_product_id(), {"Origin": ORIGIN}),
-    "404 of a route": lambda api: api.request("GET", "/nowhere", headers={"Origin": ORIGIN}),
+    "404 route": lambda api: api.request("GET", "/nowhere", headers={"Origin": ORIGIN}),
     "409": lambda api: api.create_product(
         product_body(productId=api.new_product()["productId"]), {"Origin": ORIGIN}
     ),
@@ -36,10 +39,10 @@ _kinds: dict[str, Callable[[ProductApi], ApiResponse]] = {
 }
 
 
-@pytest.mark.parametrize("kind", _kinds)
-def test_a_script_in_a_browser_may_read_each_kind_of_answer(api: ProductApi, kind: str) -> None:
-    response = _kinds[kind](api)
-    assert response.status == int(kind[:3])
+@pytest.mark.parametrize("status", REQUESTS_BY_STATUS)
+def test_browser_script_may_read_response(api: ProductApi, status: str) -> None:
+    response = REQUESTS_BY_STATUS[status](api)
+    assert response.status == int(status[:3])
     allowed = response.headers["Access-Control-Allow-Origin"]
     assert allowed == "*" or allowed.startswith("http")
     assert "," not in allowed
@@ -47,23 +50,21 @@ def test_a_script_in_a_browser_may_read_each_kind_of_answer(api: ProductApi, kin
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
-def test_a_preflight_request_is_allowed_without_a_key(
-    api: ProductApi, path: str, method: str
-) -> None:
-    asked = {
+def test_preflight_needs_no_key(api: ProductApi, path: str, method: str) -> None:
+    headers = {
         "Origin": ORIGIN,
         "Access-Control-Request-Method": method,
         "Access-Control-Request-Headers": ", ".join(sorted(REQUEST_HEADERS)),
     }
-    response = api.request("OPTIONS", path, headers=asked)
+    response = api.request("OPTIONS", path, headers=headers)
     assert response.status in {200, 204}
-    assert _listed(response, "Access-Control-Allow-Methods") - {"options"} == {
+    assert _names(response, "Access-Control-Allow-Methods") - {"options"} == {
         allowed.lower() for allowed in PATHS[path]
     }
-    assert _listed(response, "Access-Control-Allow-Headers") >= REQUEST_HEADERS
+    assert _names(response, "Access-Control-Allow-Headers") >= REQUEST_HEADERS
 
 
-def _listed(response: ApiResponse, header: str) -> set[str]:
+def _names(response: ApiResponse, header: str) -> set[str]:
     return {name.strip().lower() for name in response.headers[header].split(",")}
 
 
@@ -74,7 +75,7 @@ def _listed(response: ApiResponse, header: str) -> set[str]:
     ("method", "target"),
     [("POST", "/products"), ("PUT", "/products/PROD-001"), ("DELETE", "/products/PROD-001")],
 )
-def test_a_write_without_a_valid_key_is_forbidden(
+def test_write_without_valid_key_returns_403(
     api: ProductApi, method: str, target: str, key: str | None
 ) -> None:
     headers = {"Content-Type": "application/json"} | ({} if key is None else {"x-api-key": key})
@@ -84,7 +85,7 @@ def test_a_write_without_a_valid_key_is_forbidden(
     assert "x-api-key" in rejected.json()["detail"]
 
 
-def test_a_forbidden_write_changes_nothing(api: ProductApi) -> None:
+def test_forbidden_write_changes_nothing(api: ProductApi) -> None:
     product = api.new_product()
     target = f"/products/{product['productId']}"
     assert api.request("PUT", target, body=b'{"price": 1}').status == 403
@@ -92,23 +93,23 @@ def test_a_forbidden_write_changes_nothing(api: ProductApi) -> None:
     assert api.get_product(product["productId"]).json() == product
 
 
-def test_a_key_in_the_query_is_no_key(api: ProductApi) -> None:
+def test_key_in_query_is_ignored(api: ProductApi) -> None:
     assert api.request("DELETE", f"/products/PROD-1?x-api-key={api.api_key}").status == 403
 
 
-def test_the_key_is_asked_for_before_anything_else(api: ProductApi) -> None:
+def test_key_is_checked_before_request(api: ProductApi) -> None:
     assert api.request("DELETE", "/products/plan").status == 403
     assert api.request("POST", "/products", body=b" " * 300_000).status == 403
 
 
 @pytest.mark.parametrize("name", ["x-api-key", "X-API-KEY", "X-Api-Key"])
-def test_the_key_s_header_is_read_in_any_case(api: ProductApi, name: str) -> None:
+def test_key_header_name_ignores_case(api: ProductApi, name: str) -> None:
     response = api.request("DELETE", "/products/PROD-NEVER", headers={name: api.api_key})
     assert response.status == 404
 
 
 @pytest.mark.parametrize("name", ["idempotency-key", "IDEMPOTENCY-KEY"])
-def test_headers_of_writes_are_read_in_any_case(api: ProductApi, name: str) -> None:
+def test_header_names_of_writes_ignore_case(api: ProductApi, name: str) -> None:
     key = {name: unused_key()}
     product = api.create_product(product_body(), key).json()
     assert api.create_product(product_body(), key).headers["Idempotency-Replayed"] == "true"
@@ -126,19 +127,19 @@ def test_headers_of_writes_are_read_in_any_case(api: ProductApi, name: str) -> N
         *(("POST", "/products/PROD-001"), ("PATCH", "/products/PROD-001")),
     ],
 )
-def test_what_the_api_does_not_have_is_not_found(api: ProductApi, method: str, target: str) -> None:
+def test_unknown_route_or_method_returns_404(api: ProductApi, method: str, target: str) -> None:
     for headers in ({}, {"x-api-key": api.api_key}):
         response = api.request(method, target, headers=headers)
         assert response.status == 404
         assert response.json()["type"].endswith(":route-not-found")
 
 
-def test_head_is_an_unknown_method(api: ProductApi) -> None:
+def test_head_returns_404(api: ProductApi) -> None:
     assert api.request("HEAD", "/products").status == 404
 
 
-def test_a_request_without_any_optional_header_is_served(api: ProductApi) -> None:
-    # As from the simplest client there is: a request line and Host.
+def test_request_with_only_host_header_returns_200(api: ProductApi) -> None:
+    # http.client sends only the request line and Host.
     url = urlsplit(api.base_url)
     assert url.hostname
     connection = http.client.HTTPConnection(url.hostname, url.port, timeout=30)
@@ -150,7 +151,7 @@ def test_a_request_without_any_optional_header_is_served(api: ProductApi) -> Non
     connection.close()
 
 
-def test_credentials_and_cookies_play_no_part(api: ProductApi) -> None:
+def test_cookies_and_authorization_are_ignored(api: ProductApi) -> None:
     headers = {"Cookie": "session=1", "Authorization": "Bearer x"}
     response = api.list_products(headers, limit=1)
     assert response.status == 200
@@ -159,6 +160,6 @@ def test_credentials_and_cookies_play_no_part(api: ProductApi) -> None:
 
 
 @pytest.mark.parametrize("request_id", ["mine", "../../etc/passwd", "x" * 500])
-def test_a_caller_does_not_choose_the_request_id(api: ProductApi, request_id: str) -> None:
+def test_request_id_of_caller_is_ignored(api: ProductApi, request_id: str) -> None:
     response = api.list_products({"X-Request-Id": request_id}, limit=1)
     assert response.headers["X-Request-Id"] != request_id

@@ -1,0 +1,57 @@
+"""Functions and files that the commands for local deployments share."""
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from local.stack import Deployment, LocalStackError, Report
+from product_tools.repository import REPOSITORY
+
+DEPLOYMENT_FOLDER = REPOSITORY / ".local" / "deployment"
+"""The stack of `make deploy-local`."""
+DESCRIPTION_FILE = REPOSITORY / ".local" / "deployment.json"
+"""The URL and API key of that stack."""
+EXIT_INTERRUPTED = 130
+
+
+@contextlib.contextmanager
+def one_run_at_a_time(lock_file: Path) -> Iterator[None]:
+    """Hold a lock that stops a second run on the same deployment.
+
+    Raises:
+        LocalStackError: another run holds the lock.
+    """
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalStackError(
+                "Another run uses the same deployment: wait until it has ended, then try again."
+            ) from None
+        yield
+
+
+def write_description(deployment: Deployment, path: Path) -> None:
+    """Write the URL and API key as JSON to a file that only the user can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    description = {"baseUrl": deployment.base_url, "apiKey": deployment.api_key}
+    path.write_text(json.dumps(description, indent=2) + "\n")
+
+
+def one_line_per_step(report: Report) -> Report:
+    """Return a report for logs, which passes on only the first line of each step."""
+    last_step = ""
+
+    def report_new_step(line: str) -> None:
+        nonlocal last_step
+        step = line.split(":", maxsplit=1)[0]
+        if step != last_step:
+            last_step = step
+            report(step)
+
+    return report_new_step

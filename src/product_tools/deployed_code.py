@@ -1,0 +1,51 @@
+"""Comparison of the deployed functions with the zips in a folder."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from product_tools.aliases import AliasError, Aliases, aws_error_message
+from product_tools.functions import function_name
+from product_tools.package_sums import checked_packages, lambda_checksum
+
+if TYPE_CHECKING:
+    from types_boto3_lambda import LambdaClient
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedCode:
+    """The newest version of a function, compared with its zip.
+
+    Attributes:
+        package: the name of the zip without its suffix.
+        digest: the hexadecimal SHA-256 of the zip.
+        is_packaged: whether the version consists of exactly this zip.
+    """
+
+    function: str
+    version: str
+    package: str
+    digest: str
+    is_packaged: bool
+
+
+def compare(client: "LambdaClient", environment: str, packages: Path) -> Iterator[DeployedCode]:
+    """Compare the newest version of every function with its zip.
+
+    Raises:
+        AliasError: a call to AWS fails.
+        PackageSumsError: the zips and their SHA256SUMS differ.
+    """
+    aliases = Aliases(client)
+    for package, digest in checked_packages(packages).items():
+        function = function_name(package, environment)
+        version = aliases.newest_version(function)
+        try:
+            deployed = client.get_function_configuration(FunctionName=function, Qualifier=version)
+        except (BotoCoreError, ClientError) as error:
+            raise AliasError(aws_error_message(error)) from error
+        is_packaged = deployed["CodeSha256"] == lambda_checksum(digest)
+        yield DeployedCode(function, version, package, digest, is_packaged)
