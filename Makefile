@@ -96,7 +96,7 @@ load: ## Test the local server and a local deployment under load (needs Terrafor
 	@scripts/bootstrap.sh bench engine
 	@$(PYTHON_FOR_BENCH) -m benchmarks.load
 
-soak: ## Test many operations with injected faults: OPERATIONS=50000 SOAK_SEED=1
+soak: ## Test many concurrent operations, half with faults: OPERATIONS=200000 SOAK_SEED=1
 	@scripts/bootstrap.sh bench engine
 	@$(PYTHON_FOR_BENCH) -m tests.soak.run \
 		$(call option,--operations,OPERATIONS) $(call option,--seed,SOAK_SEED)

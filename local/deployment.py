@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from local.stack import Deployment, LocalStackError, Report
+from local.state_files import write_file
 from product_tools.repository import REPOSITORY
 
 DEPLOYMENT_FOLDER = REPOSITORY / ".local" / "deployment"
@@ -37,10 +38,8 @@ def one_run_at_a_time(lock_file: Path) -> Iterator[None]:
 def write_description(deployment: Deployment, path: Path) -> None:
     """Write the URL and API key as JSON to a file that only the user can read."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
     description = {"baseUrl": deployment.base_url, "apiKey": deployment.api_key}
-    path.write_text(json.dumps(description, indent=2) + "\n")
+    write_file(path, (json.dumps(description, indent=2) + "\n").encode())
 
 
 def one_line_per_step(report: Report) -> Report:

@@ -4,14 +4,16 @@ It knows processes, ports and folders, but no table and no product.
 """
 
 import contextlib
+import errno
 import fcntl
 import http.client
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +21,7 @@ from typing import IO, Self
 
 from local.errors import LocalError
 from local.loopback import HOST, listen
+from local.state_files import StateFolder, reason_of
 from product_tools.repository import REPOSITORY
 
 ENGINE_PYTHON = REPOSITORY / ".local" / "engine" / "bin" / "python"
@@ -28,6 +31,8 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 _START_SECONDS = 30.0
 _SAVE_SECONDS = 10.0  # for a stop, which writes the tables; a catalogue takes milliseconds
+_REPORT_BYTES = 65536
+_REPORT_SECONDS = 1.0
 _LOCK_SECONDS = 2.0  # an engine releases its lock within a second after its owner was killed
 _POLL_SECONDS = 0.02
 
@@ -45,8 +50,8 @@ class Engine:
 
     Use it as `with Engine(...) as engine:`, or call `start()` and `stop()`. Several engines can run
     at once, each in its own folder. The folder holds `engine.log`, `engine.lock` and the state.
-    MiniStack writes its state only at a stop: all changes since its start are lost when the engine
-    itself is killed (SIGKILL) or the machine loses power.
+    The engine saves its state at a stop. Without `save_while_running()`, all changes since its
+    start are lost when the engine itself is killed (SIGKILL) or the machine loses power.
 
     Args:
         state_dir: the folder; it is created when missing.
@@ -55,6 +60,9 @@ class Engine:
         account_id: the 12 digits of the account.
         outlives_parent: whether it runs on after the end of the process that started it, until
             `stop_engine`. Otherwise it ends with that process, also when that process is killed.
+
+    Attributes:
+        has_lost_changes: whether the run before this one ended without its last save.
     """
 
     def __init__(
@@ -69,10 +77,16 @@ class Engine:
         self.state_dir = state_dir.resolve()
         self.log_file = self.state_dir / "engine.log"
         self.endpoint_url = ""
+        self.has_lost_changes = False
+        self._state = StateFolder(self.state_dir / "state")
         self._port = port
         self._enforce_iam = enforce_iam
         self._account_id = account_id
         self._outlives_parent = outlives_parent
+        self._report: Callable[[str], None] | None = None
+        self._is_serving = False
+        self._last_report = ""
+        self._reader: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -91,6 +105,18 @@ class Engine:
     def pid(self) -> int:
         """The id of the engine's process, which leads its own process group."""
         return self._running().pid
+
+    def save_while_running(self, report: Callable[[str], None]) -> None:
+        """Save the tables, and only these, also while the engine runs.
+
+        A save starts at most one second after a write; saves of large tables take up to a tenth of
+        the time.
+
+        Args:
+            report: called, in a thread, with a sentence when changes cannot be saved, and when they
+                are saved again.
+        """
+        self._report = report
 
     def start(self) -> None:
         """Start the engine and wait until it responds.
@@ -112,11 +138,17 @@ class Engine:
         with _locked(self.state_dir) as lock, listen(self._port) as listener:
             port = listener.getsockname()[1]
             self.endpoint_url = f"http://{HOST}:{port}"
-            lock.truncate(0)
-            with self.log_file.open("wb") as log:
-                self._process = self._spawn(listener, lock, log)
-            lock.write(f"{self._process.pid} {port}\n")
-            lock.flush()
+            self.has_lost_changes = self._state.has_unsaved_changes
+            try:
+                lock.truncate(0)
+                with self.log_file.open("wb") as log:
+                    self._process = self._spawn(listener, lock, log)
+                # Not through the file object: its close would write again on a full disk.
+                os.write(lock.fileno(), f"{self._process.pid} {port}\n".encode())
+            except OSError as error:
+                if self._process:
+                    self._end(self._process)
+                raise _unusable(self.state_dir, error) from error
 
     def wait_until_ready(self) -> None:
         """Wait until the engine responds.
@@ -131,20 +163,39 @@ class Engine:
             connection.request("GET", "/_ministack/health")
             connection.getresponse().read()
         except (OSError, http.client.HTTPException) as error:
-            self.stop()
+            self._end(self._running())
             raise LocalError(
-                f"The local AWS engine did not start: see the last lines of {self.log_file}."
+                self._last_report
+                or f"The local AWS engine did not start: see the last lines of {self.log_file}."
             ) from error
         finally:
             connection.close()
+        self._is_serving = True
 
     def wait(self) -> int:
         """Wait until the engine ends, and return its exit code (negative: a signal's number)."""
         return self._running().wait()
 
     def stop(self) -> None:
-        """Stop the engine after it has written its state, and all processes that it started."""
+        """Stop the engine after it has saved its state, and all processes that it started.
+
+        Raises:
+            LocalError: the state could not be saved.
+        """
         process = self._running()
+        may_have_changes = self._is_serving and process.poll() is None
+        self._is_serving = False
+        self._last_report = ""
+        self._end(process)
+        if not may_have_changes or process.returncode == 0:
+            return
+        raise LocalError(
+            self._last_report
+            or f"The local AWS engine did not stop as it should (see {self.log_file}), "
+            f"so its last changes may be missing: {self._state.last_good()}."
+        )
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
         process.terminate()
         try:
             process.wait(_SAVE_SECONDS)
@@ -154,6 +205,15 @@ class Engine:
         _kill_group(process.pid)
         if process.stdin:
             process.stdin.close()
+        if self._reader:
+            self._reader.join(_REPORT_SECONDS)  # it ends with the engine, which has the pipe
+
+    def _read_reports(self, pipe: IO[bytes]) -> None:
+        with pipe:
+            while received := pipe.read(_REPORT_BYTES):
+                self._last_report = received.decode(errors="replace").splitlines()[-1]
+                if self._is_serving and self._report:
+                    self._report(self._last_report)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -164,18 +224,29 @@ class Engine:
         self, listener: socket.socket, lock: IO[str], log: IO[bytes]
     ) -> subprocess.Popen[bytes]:
         launcher = str(Path(__file__).with_name("engine_process.py"))
-        arguments = [] if self._outlives_parent else ["stop-at-end-of-input"]
-        return subprocess.Popen(
-            # -I: this folder and the caller's PYTHONPATH must not shadow the engine's modules.
-            [ENGINE_PYTHON, "-I", launcher, str(listener.fileno()), *arguments],
-            stdin=subprocess.DEVNULL if self._outlives_parent else subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            pass_fds=(listener.fileno(), lock.fileno()),
-            env=self._environment(listener.getsockname()[1]),
-            cwd=self.state_dir,
-            start_new_session=True,  # Ctrl-C must not end it before the server
-        )
+        options = [] if self._outlives_parent else ["stop-at-end-of-input"]
+        if self._report:
+            options.append("save-while-running")
+        environment = self._environment(listener.getsockname()[1])
+        readable, writable = os.pipe()
+        # Unbuffered: a thread in a buffered read would abort the exit of this process.
+        pipe = os.fdopen(readable, "rb", buffering=0)
+        self._reader = threading.Thread(target=self._read_reports, args=(pipe,), daemon=True)
+        self._reader.start()
+        try:
+            return subprocess.Popen(
+                # -I: this folder and the caller's PYTHONPATH must not shadow the engine's modules.
+                [ENGINE_PYTHON, "-I", launcher, f"{listener.fileno()}", f"{writable}", *options],
+                stdin=subprocess.DEVNULL if self._outlives_parent else subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(listener.fileno(), lock.fileno(), writable),
+                env=environment,
+                cwd=self.state_dir,
+                start_new_session=True,  # Ctrl-C must not end it before the server
+            )
+        finally:
+            os.close(writable)
 
     def _environment(self, port: int) -> dict[str, str]:
         """Return all settings of MiniStack, without the user's own AWS settings."""
@@ -192,7 +263,7 @@ class Engine:
             "MINISTACK_ACCOUNT_ID": self._account_id,
             "MINISTACK_REGION": REGION,
             "PERSIST_STATE": "1",
-            "STATE_DIR": str(self.state_dir / "state"),
+            "STATE_DIR": str(self._state.folder),
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self.state_dir / "s3"),
             # These would listen on fixed ports, or use the user's containers.
@@ -241,9 +312,7 @@ def _locked(state_dir: Path) -> Iterator[IO[str]]:
         state_dir.mkdir(parents=True, exist_ok=True)
         lock = (state_dir / "engine.lock").open("a+")
     except OSError as error:
-        raise LocalError(
-            f"The folder {state_dir} cannot be used ({error.strerror}): choose a writable folder."
-        ) from error
+        raise _unusable(state_dir, error) from error
     with lock:
         deadline = time.monotonic() + _LOCK_SECONDS
         while not _try_lock(lock):
@@ -254,6 +323,12 @@ def _locked(state_dir: Path) -> Iterator[IO[str]]:
                 )
             time.sleep(_POLL_SECONDS)
         yield lock
+
+
+def _unusable(state_dir: Path, error: OSError) -> LocalError:
+    is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    next_step = "make room there" if is_full else "choose a writable folder"
+    return LocalError(f"The folder {state_dir} cannot be used ({reason_of(error)}): {next_step}.")
 
 
 def _try_lock(lock: IO[str]) -> bool:

@@ -65,7 +65,20 @@ NO_SUCH_ROUTE = GatewayProblem(
     404,
     "route-not-found",
     "No such route",
-    "No such path or method; the API offers /products and /products/{productId}.",
+    "No such path; the API offers /products and /products/{productId}.",
+)
+METHOD_NOT_ALLOWED = GatewayProblem(
+    405,
+    "method-not-allowed",
+    "The method is not allowed",
+    "Use one of the methods in Allow.",
+)
+MALFORMED = GatewayProblem(
+    400,
+    "validation-error",
+    "The request is not valid",
+    "Correct the fields listed under errors and send it again.",
+    errors=(("request", "send a well-formed HTTP request with a JSON body in UTF-8"),),
 )
 TOO_LARGE = GatewayProblem(
     413,
@@ -128,11 +141,13 @@ class HttpResponse:
 def route(head: RequestHead, api_key: str) -> Call | GatewayResponse:
     """Return the call of a function, or the response that the gateway sends without a function."""
     resource, path_parameters = _resource_of(head.path)
-    operations = _OPERATIONS.get(resource, {})
-    if operations and head.method == "OPTIONS":
+    operations = _OPERATIONS.get(resource)
+    if not operations:
+        return error_response(NO_SUCH_ROUTE, head.request_id)
+    if head.method == "OPTIONS":
         return _preflight(head, operations)
     if head.method not in operations:
-        return error_response(NO_SUCH_ROUTE, head.request_id)
+        return _method_not_allowed(head, operations)
     needs_key = head.method != _KEYLESS_METHOD
     if needs_key and not _is_key(dict(head.headers).get("x-api-key", ""), api_key):
         return error_response(NO_VALID_KEY, head.request_id)
@@ -219,17 +234,29 @@ def _resource_of(path: str) -> tuple[str, dict[str, str]]:
 
 
 def _is_key(sent: str, api_key: str) -> bool:
-    return hmac.compare_digest(sent.encode(), api_key.encode())
+    """Return whether the sent key is the configured one; an empty key never is."""
+    return bool(api_key) and hmac.compare_digest(sent.encode(), api_key.encode())
+
+
+def _method_not_allowed(head: RequestHead, operations: Mapping[str, str]) -> GatewayResponse:
+    """Return 405 with the methods of the path (RFC 9110, section 15.5.6)."""
+    problem = problem_response(METHOD_NOT_ALLOWED, head.request_id)
+    headers = {**problem.headers, "Allow": _methods(operations)}
+    return _for_any_origin(problem._replace(headers=headers), head.request_id)
 
 
 def _preflight(head: RequestHead, operations: Mapping[str, str]) -> GatewayResponse:
     """Return the response to a CORS preflight request (Fetch Standard, "CORS-preflight fetch")."""
     headers = {
         "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
-        "Access-Control-Allow-Methods": ", ".join([*operations, "OPTIONS"]),
+        "Access-Control-Allow-Methods": _methods(operations),
         "Access-Control-Max-Age": _PREFLIGHT_SECONDS,
     }
     return _for_any_origin(Response(204, headers=headers), head.request_id)
+
+
+def _methods(operations: Mapping[str, str]) -> str:
+    return ", ".join([*operations, "OPTIONS"])
 
 
 def _for_any_origin(response: Response, request_id: str) -> GatewayResponse:

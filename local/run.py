@@ -23,9 +23,11 @@ from pydynox.exceptions import PydynoxException
 from local.engine import CREDENTIALS, REGION, Engine
 from local.errors import LocalError, SettingsError
 from local.gateway import BASE_PATH
+from local.http_protocol import HttpProtocol
 from local.loopback import HOST, listen
 from local.server import LOGGER, Handler, LocalServer, is_function_running
-from local.settings import Settings, settings_from
+from local.settings import Settings, api_key_error, settings_from
+from local.state_files import reason_of, write_file
 from local.table import create_table
 from product_tools.functions import ROUTES
 from product_tools.repository import REPOSITORY
@@ -85,7 +87,7 @@ def _serve(settings: Settings, stop_signals: StopSignals) -> None:
             uvicorn.Config(
                 app,
                 loop="asyncio",
-                http="h11",
+                http=HttpProtocol,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -100,6 +102,8 @@ def _serve(settings: Settings, stop_signals: StopSignals) -> None:
             return
         address = f"http://{HOST}:{listener.getsockname()[1]}"
         _print_usage(address, api_key, settings.data_dir)
+        if engine.has_lost_changes:
+            print("The last run ended without its last save: its last changes may be missing.\n")
         _stop_after(engine, server)
         with _seeding(address, api_key) if settings.seed else contextlib.nullcontext():
             server.run(sockets=[listener])  # it repeats stop signals at its end
@@ -121,8 +125,9 @@ def _create_table(engine: Engine) -> None:
 
 @contextlib.contextmanager
 def _engine(data_dir: Path) -> Iterator[Engine]:
-    """Start an engine without a wait for it, and stop it at the end."""
+    """Start an engine without a wait for it, and stop it at the end, which saves all products."""
     engine = Engine(data_dir)
+    engine.save_while_running(report=LOGGER.error)
     engine.launch()
     try:
         yield engine
@@ -134,13 +139,18 @@ def _stored_api_key(file: Path) -> str:
     """Return the key of earlier runs, or create it in a file that only its owner can read."""
     try:
         if not file.exists():
-            file.touch(mode=0o600)
-            file.write_text(secrets.token_urlsafe(24))
-        return file.read_text().strip()
+            write_file(file, secrets.token_urlsafe(24).encode())
+        api_key = file.read_text(errors="replace").strip()
     except OSError as error:
         raise LocalError(
-            f"The API key cannot be stored in {file} ({error.strerror}): remove it, or set API_KEY."
+            f"The API key cannot be stored in {file} ({reason_of(error)}): "
+            "make it a file that you can write, or set API_KEY."
         ) from error
+    if error_text := api_key_error(api_key):
+        raise LocalError(
+            f"The API key in {file} {error_text}: remove the file, and the next start creates one."
+        )
+    return api_key
 
 
 def _configure_functions(endpoint_url: str) -> None:

@@ -36,7 +36,9 @@ type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 
 LOGGER = logging.getLogger("local")
-_THREADS = 16
+# A thread for each call, up to Lambda's default quota of concurrent executions. With fewer threads,
+# calls would wait for one, and a function's deadline starts only when it is called.
+_THREADS = 1000
 _CALLS: set[Future[HttpResponse]] = set()
 
 
@@ -64,17 +66,20 @@ class LocalServer:
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Respond to one request."""
-        path = scope["raw_path"].decode("latin-1")
-        if scope["method"] == "GET" and (page := await asyncio.to_thread(page_response, path)):
-            await _send(send, page)
-            return
         started = time.perf_counter()
+        head = _head(scope)
         try:
-            response = await self._respond(_head(scope, path), receive)
+            if head.method == "GET" and (page := await asyncio.to_thread(page_response, head.path)):
+                await _send(send, page)
+                return
+            response = await self._respond(head, receive)
         except ClientGoneError:
             return
+        except Exception:
+            LOGGER.exception("The local server failed on request %s", head.request_id)
+            response = http_response(error_response(FUNCTION_FAILED, head.request_id))
         milliseconds = (time.perf_counter() - started) * 1000
-        LOGGER.info("%s %s %d %.0f ms", scope["method"], path, response.status, milliseconds)
+        LOGGER.info("%s %s %d %.0f ms", head.method, head.path, response.status, milliseconds)
         await _send(send, response)
 
     async def _respond(self, head: RequestHead, receive: Receive) -> HttpResponse:
@@ -105,11 +110,11 @@ class LocalServer:
         return await asyncio.wrap_future(call)
 
 
-def _head(scope: Mapping[str, Any], path: str) -> RequestHead:
+def _head(scope: Mapping[str, Any]) -> RequestHead:
     return RequestHead(
         request_id=str(uuid.uuid4()),
         method=scope["method"],
-        path=path,
+        path=scope["raw_path"].decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
         headers=[
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from local.errors import SettingsError
 
 _LARGEST_PORT = 65535
+_SHORTEST_KEY, _LONGEST_KEY = 20, 128  # of API Gateway ("API keys", CreateApiKey)
 _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 
 
@@ -28,6 +29,15 @@ class Settings:
     seed: bool
 
 
+def api_key_error(api_key: str) -> str | None:
+    """Return what a key must be like if this one is invalid, else None."""
+    if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
+        return "must consist of visible ASCII characters, without spaces"
+    if not _SHORTEST_KEY <= len(api_key) <= _LONGEST_KEY:
+        return f"must have {_SHORTEST_KEY} to {_LONGEST_KEY} characters"
+    return None
+
+
 def settings_from(environment: Mapping[str, str]) -> Settings:
     """Read the settings; an empty variable counts as unset.
 
@@ -40,8 +50,8 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
     errors: list[str] = []
     if not re.fullmatch("[0-9]{1,5}", port) or int(port) > _LARGEST_PORT:
         errors.append(f"PORT must be a number from 0 to {_LARGEST_PORT}, such as 8000")
-    if api_key and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
-        errors.append("API_KEY must consist of visible ASCII characters, without spaces")
+    if api_key and (error := api_key_error(api_key)):
+        errors.append(f"API_KEY {error}")
     if seed not in _BOOLEANS:
         errors.append(f"SEED must be one of {', '.join(_BOOLEANS)}")
     if errors:

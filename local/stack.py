@@ -4,6 +4,7 @@ It applies the tracked Terraform files unchanged. Only the location of the state
 packages and the value of the API key are local. It never connects to a real account.
 """
 
+import contextlib
 import itertools
 import platform
 import secrets
@@ -17,6 +18,7 @@ import boto3
 
 from local.engine import CREDENTIALS, Engine, running_engine, stop_engine
 from local.errors import LocalError
+from local.state_files import StateFolder, write_file
 from product_tools.packages import build
 from product_tools.repository import REPOSITORY
 from product_tools.terraform import TERRAFORM_FOLDER, Change, LocalRoot, TerraformError
@@ -218,20 +220,20 @@ class LocalStack:
     def _stop_engine(self) -> bool:
         if self._started is None:
             return stop_engine(self.engine_folder)
-        self._started.stop()
+        with contextlib.suppress(LocalError):  # its state is deleted next
+            self._started.stop()
         self._started = None
         return True
 
     def _reset_after_interruption(self, report: Report) -> None:
         """Start from nothing if the state of the engine and Terraform's state may differ.
 
-        The engine writes its state only at a stop. A killed engine has lost resources that are in
+        This engine saves its state only at a stop. A killed engine has lost resources that are in
         Terraform's state; a killed Terraform has not recorded all resources that it created.
         """
         lost = (
-            self.engine_folder.exists()
-            and running_engine(self.engine_folder) is None
-            and not self._engine_saved_its_state()
+            running_engine(self.engine_folder) is None
+            and StateFolder(self.engine_folder / "state").has_unsaved_changes
         )
         if not lost and not self._unfinished.exists():
             return
@@ -240,11 +242,6 @@ class LocalStack:
         shutil.rmtree(self.engine_folder, ignore_errors=True)
         shutil.rmtree(self.folder / "terraform", ignore_errors=True)
         self._unfinished.unlink(missing_ok=True)
-
-    def _engine_saved_its_state(self) -> bool:
-        started = (self.engine_folder / "engine.lock").stat().st_mtime
-        saved = (path.stat().st_mtime for path in (self.engine_folder / "state").glob("*.json"))
-        return max(saved, default=0.0) > started
 
     def _apply(self, root: LocalRoot, subject: str, report: Report) -> bool:
         report(f"Planning {subject}")
@@ -263,10 +260,9 @@ class LocalStack:
     def _api_key(self) -> str:
         """Return the stored API key, or create it, since the emulator cannot."""
         file = self.folder / "api_key"
-        if not file.exists():
+        if not file.exists() or not file.read_text():  # an earlier version left an empty file
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file.touch(mode=0o600)
-            file.write_text(secrets.token_hex(20))
+            write_file(file, secrets.token_hex(20).encode())
         return file.read_text()
 
 

@@ -80,13 +80,19 @@ locals {
       status = 403
       type   = "forbidden"
       title  = "Forbidden"
-      detail = "The firewall rejected the request; check its content, or wait before sending more."
+      detail = "The firewall rejected the request; send a User-Agent, and check the other content."
     }
     not_found = {
       status = 404
       type   = "route-not-found"
       title  = "No such route"
-      detail = "No such path or method; the API offers /products and /products/{productId}."
+      detail = "No such path; the API offers /products and /products/{productId}."
+    }
+    method_not_allowed = {
+      status = 405
+      type   = "method-not-allowed"
+      title  = "The method is not allowed"
+      detail = "Use one of the methods in Allow."
     }
     too_large = {
       status = 413
@@ -98,7 +104,7 @@ locals {
       status = 415
       type   = "unsupported-media-type"
       title  = "The body must be JSON"
-      detail = "Send Content-Type: application/json."
+      detail = "Send Content-Type: application/json, without a Content-Encoding."
     }
     throttled = {
       status = 429
@@ -129,6 +135,19 @@ locals {
     message = "send a well-formed HTTP request with a JSON body in UTF-8"
   }]
 
+  # Without `instance`, the id of the request, which each sender adds.
+  problem_documents = {
+    for name, problem in local.problems : name => merge(
+      {
+        type   = "tag:kimmyai.io,2026:${problem.type}"
+        title  = problem.title
+        status = problem.status
+        detail = problem.detail
+      },
+      name == "bad_request" ? { errors = local.malformed } : {},
+    )
+  }
+
   # Every type of gateway response; a type that is not listed here would not be a problem document.
   gateway_responses = {
     ACCESS_DENIED                  = "forbidden"
@@ -156,14 +175,21 @@ locals {
 
   exposed_headers = "ETag, Location, Retry-After, X-Request-Id, Idempotency-Replayed"
 
-  gateway_response_headers = {
-    "gatewayresponse.header.Content-Type"                  = "'application/problem+json'"
-    "gatewayresponse.header.Cache-Control"                 = "'no-store'"
-    "gatewayresponse.header.X-Content-Type-Options"        = "'nosniff'"
-    "gatewayresponse.header.X-Request-Id"                  = "context.requestId"
-    "gatewayresponse.header.Access-Control-Allow-Origin"   = "'${local.gateway_allowed_origin}'"
-    "gatewayresponse.header.Access-Control-Expose-Headers" = "'${local.exposed_headers}'"
+  # Constants of all problem documents; a sender adds X-Request-Id.
+  problem_headers = {
+    "Content-Type"                  = "application/problem+json"
+    "Cache-Control"                 = "no-store"
+    "X-Content-Type-Options"        = "nosniff"
+    "Access-Control-Allow-Origin"   = local.gateway_allowed_origin
+    "Access-Control-Expose-Headers" = local.exposed_headers
   }
+
+  gateway_response_headers = merge(
+    {
+      for name, value in local.problem_headers : "gatewayresponse.header.${name}" => "'${value}'"
+    },
+    { "gatewayresponse.header.X-Request-Id" = "context.requestId" },
+  )
 }
 
 resource "aws_api_gateway_gateway_response" "problem" {
@@ -183,14 +209,7 @@ resource "aws_api_gateway_gateway_response" "problem" {
   # API Gateway selects the template by this key, but sends the Content-Type from the headers above.
   response_templates = {
     "application/json" = jsonencode(merge(
-      {
-        type     = "tag:kimmyai.io,2026:${local.problems[each.value].type}"
-        title    = local.problems[each.value].title
-        status   = local.problems[each.value].status
-        detail   = local.problems[each.value].detail
-        instance = "$context.requestId"
-      },
-      each.value == "bad_request" ? { errors = local.malformed } : {},
+      local.problem_documents[each.value], { instance = "$context.requestId" }
     ))
   }
 }
@@ -206,13 +225,14 @@ resource "aws_api_gateway_deployment" "product" {
     configuration = sha256(jsonencode([
       local.functions,
       local.function_names,
-      local.problems,
-      local.malformed,
+      local.problem_documents,
       local.gateway_responses,
       local.gateway_response_headers,
-      local.preflight_methods,
+      local.allowed_methods,
       local.preflight_headers,
       local.preflight_template,
+      local.not_allowed_headers,
+      local.not_allowed_media_types,
       filesha256("${path.module}/api_gateway.tf"),
       filesha256("${path.module}/api_gateway_integration.tf"),
     ]))
@@ -222,6 +242,7 @@ resource "aws_api_gateway_deployment" "product" {
   depends_on = [
     aws_api_gateway_integration.function,
     aws_api_gateway_integration_response.preflight,
+    aws_api_gateway_integration_response.not_allowed,
     aws_api_gateway_gateway_response.problem,
   ]
 
@@ -367,6 +388,34 @@ resource "aws_api_gateway_base_path_mapping" "custom" {
 
 # --- The firewall ---
 
+locals {
+  # Rules that inspect bodies, and their labels (AWS WAF Developer Guide, "Baseline rule groups").
+  # They would block products that the API accepts: texts with HTML, paths or links, and bodies
+  # above 8 KiB. The functions accept 256 KiB.
+  waf_body_rules = {
+    CrossSiteScripting_BODY = "awswaf:managed:aws:core-rule-set:CrossSiteScripting_Body"
+    GenericLFI_BODY         = "awswaf:managed:aws:core-rule-set:GenericLFI_Body"
+    GenericRFI_BODY         = "awswaf:managed:aws:core-rule-set:GenericRFI_Body"
+    SizeRestrictions_BODY   = "awswaf:managed:aws:core-rule-set:SizeRestrictions_Body"
+  }
+
+  write_methods = sort(distinct([for f in local.functions : f.method if f.writes]))
+
+  waf_window_seconds = 300
+
+  # WAF sends a fixed text, so `instance` has no request id and there is no X-Request-Id. WAF also
+  # sets Content-Type itself: application/json, since it has no type for problem documents (AWS WAF
+  # Developer Guide, "Sending custom responses for Block actions").
+  waf_throttled_body = jsonencode(merge(
+    local.problem_documents.throttled, { instance = "firewall" }
+  ))
+  waf_throttled_headers = merge(
+    { for name, value in local.problem_headers : name => value if name != "Content-Type" },
+    # After a whole window without requests, the address is below the limit again.
+    { "Retry-After" = tostring(local.waf_window_seconds) },
+  )
+}
+
 resource "aws_wafv2_web_acl" "api" {
   #checkov:skip=CKV2_AWS_31:The access log has WAF's result for each request
   count = var.waf_enabled ? 1 : 0
@@ -377,6 +426,12 @@ resource "aws_wafv2_web_acl" "api" {
 
   default_action {
     allow {}
+  }
+
+  custom_response_body {
+    key          = "throttled"
+    content      = local.waf_throttled_body
+    content_type = "APPLICATION_JSON"
   }
 
   rule {
@@ -392,12 +447,16 @@ resource "aws_wafv2_web_acl" "api" {
         name        = "AWSManagedRulesCommonRuleSet"
         vendor_name = "AWS"
 
-        # The rule allows 8 KiB, but a valid product may be larger; the functions allow 256 KiB.
-        rule_action_override {
-          name = "SizeRestrictions_BODY"
+        # Counted here, and blocked outside writes by the next rule. All other rules still block.
+        dynamic "rule_action_override" {
+          for_each = keys(local.waf_body_rules)
 
-          action_to_use {
-            count {}
+          content {
+            name = rule_action_override.value
+
+            action_to_use {
+              count {}
+            }
           }
         }
       }
@@ -410,9 +469,63 @@ resource "aws_wafv2_web_acl" "api" {
     }
   }
 
+  # Only a write has a body, and API Gateway rejects a write without an API key.
+  rule {
+    name     = "bodies-outside-writes"
+    priority = 2
+
+    action {
+      block {}
+    }
+
+    statement {
+      and_statement {
+        statement {
+          or_statement {
+            dynamic "statement" {
+              for_each = values(local.waf_body_rules)
+
+              content {
+                label_match_statement {
+                  scope = "LABEL"
+                  key   = statement.value
+                }
+              }
+            }
+          }
+        }
+
+        statement {
+          not_statement {
+            statement {
+              regex_match_statement {
+                regex_string = "^(${join("|", local.write_methods)})$"
+
+                field_to_match {
+                  method {}
+                }
+
+                text_transformation {
+                  priority = 0
+                  type     = "NONE"
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+
+    visibility_config {
+      cloudwatch_metrics_enabled = true
+      metric_name                = "bodies-outside-writes"
+      sampled_requests_enabled   = true
+    }
+  }
+
   rule {
     name     = "known-bad-inputs"
-    priority = 2
+    priority = 3
 
     override_action {
       none {}
@@ -434,16 +547,32 @@ resource "aws_wafv2_web_acl" "api" {
 
   rule {
     name     = "rate"
-    priority = 3
+    priority = 4
 
+    # Without a custom response, the status would be 403 (gateway response WAF_FILTERED).
     action {
-      block {}
+      block {
+        custom_response {
+          response_code            = local.problems.throttled.status
+          custom_response_body_key = "throttled"
+
+          dynamic "response_header" {
+            for_each = local.waf_throttled_headers
+
+            content {
+              name  = response_header.key
+              value = response_header.value
+            }
+          }
+        }
+      }
     }
 
     statement {
       rate_based_statement {
-        limit              = var.waf_rate_limit
-        aggregate_key_type = "IP"
+        limit                 = var.waf_rate_limit
+        evaluation_window_sec = local.waf_window_seconds
+        aggregate_key_type    = "IP"
       }
     }
 

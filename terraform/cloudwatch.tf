@@ -40,6 +40,8 @@ locals {
 locals {
   metric_namespace = "BBWS/Product/${var.environment}"
 
+  unreadable_items_metric = "UnreadableItems"
+
   # A replayed creation is not counted, since it created nothing. A repeated deletion is counted,
   # since its response is 204 as well.
   metric_filters = {
@@ -65,6 +67,24 @@ resource "aws_cloudwatch_log_metric_filter" "product" {
 
   metric_transformation {
     name          = each.key
+    namespace     = local.metric_namespace
+    value         = "1"
+    default_value = "0"
+    unit          = "Count"
+  }
+}
+
+# Items of the table that break the rules of the API. Functions log one ERROR line for each
+# encounter.
+resource "aws_cloudwatch_log_metric_filter" "unreadable_items" {
+  for_each = local.functions
+
+  name           = local.unreadable_items_metric
+  log_group_name = aws_cloudwatch_log_group.function[each.key].name
+  pattern        = "{ ($.message = \"unreadable item\") }"
+
+  metric_transformation {
+    name          = local.unreadable_items_metric
     namespace     = local.metric_namespace
     value         = "1"
     default_value = "0"
@@ -262,6 +282,28 @@ resource "aws_cloudwatch_metric_alarm" "table" {
   }
 }
 
+# Other programs write such items, so a new version is not their cause and must not be rolled back
+# because of them. A traffic shift watches the alarms with the prefixes of `alarm_prefixes` in
+# src/product_tools/traffic.py; this name has none of them.
+resource "aws_cloudwatch_metric_alarm" "unreadable_items" {
+  alarm_name = "bbws-product-items-${var.environment}-unreadable"
+  alarm_description = join(" ", [
+    "Items of table ${local.table_name} break the rules of the API:",
+    "${local.runbook} bbws-product-items-${var.environment}-unreadable",
+  ])
+  namespace           = local.metric_namespace
+  metric_name         = local.unreadable_items_metric
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = var.alarm_unreadable_items
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+  ok_actions          = [aws_sns_topic.alerts.arn]
+  tags                = local.component.monitoring
+}
+
 # --- Dashboard ---
 
 locals {
@@ -331,6 +373,10 @@ locals {
         ["AWS/DynamoDB", metric, "TableName", local.table_name]
       ]
     },
+    {
+      title   = "Encounters of unreadable items", period = 300, stat = "Sum"
+      metrics = [[local.metric_namespace, local.unreadable_items_metric]]
+    },
   ]
 
   alarm_arns = concat(
@@ -338,6 +384,7 @@ locals {
     values(aws_cloudwatch_metric_alarm.api_share)[*].arn,
     [aws_cloudwatch_metric_alarm.api_latency.arn],
     values(aws_cloudwatch_metric_alarm.table)[*].arn,
+    [aws_cloudwatch_metric_alarm.unreadable_items.arn],
   )
 }
 

@@ -55,12 +55,13 @@ output "table_name" {
 }
 
 output "alarm_names" {
-  description = "Names of all alarms, which a traffic shift watches."
+  description = "Names of all alarms; a traffic shift watches all but the one of unreadable items."
   value = sort(concat(
     keys(local.function_alarms),
     keys(local.api_share_alarms),
     [aws_cloudwatch_metric_alarm.api_latency.alarm_name],
     keys(local.table_alarms),
+    [aws_cloudwatch_metric_alarm.unreadable_items.alarm_name],
   ))
 }
 

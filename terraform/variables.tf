@@ -392,3 +392,14 @@ variable "alarm_table_system_errors" {
     error_message = "alarm_table_system_errors must be at least 1."
   }
 }
+
+variable "alarm_unreadable_items" {
+  description = "Encounters of unreadable items in five minutes that raise the alarm."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.alarm_unreadable_items >= 1
+    error_message = "alarm_unreadable_items must be at least 1."
+  }
+}

@@ -76,8 +76,9 @@ def test_concurrent_updates_of_different_fields_all_stay(api: ProductApi) -> Non
 
 def test_concurrent_updates_of_one_version_succeed_once(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
+    tag = {"If-Match": api.tag_of(product_id)}
     responses = _send_concurrently(
-        lambda turn: api.update_product(product_id, {"price": turn + 1}, {"If-Match": '"1"'}), 16
+        lambda turn: api.update_product(product_id, {"price": turn + 1}, tag), 16
     )
     [winner] = [response for response in responses if response.status == 200]
     assert sorted(response.status for response in responses) == [200] + [412] * 15

@@ -15,6 +15,11 @@ from tests.support.response_check import ApiResponse
 
 ORIGIN = "https://portal.example"
 PATHS = {"/products": {"GET", "POST"}, "/products/PROD-001": {"GET", "PUT", "DELETE"}}
+# The methods of API Gateway. OPTIONS is a preflight on every path.
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+OTHER_METHODS = [
+    (method, path) for path in PATHS for method in METHODS if method not in PATHS[path]
+]
 REQUEST_HEADERS = {"content-type", "x-api-key", "if-match", "if-none-match", "idempotency-key"}
 
 REQUESTS_BY_STATUS: dict[str, Callable[[ProductApi], ApiResponse]] = {
@@ -28,6 +33,7 @@ REQUESTS_BY_STATUS: dict[str, Callable[[ProductApi], ApiResponse]] = {
     "403": lambda api: api.request("POST", "/products", headers={"Origin": ORIGIN}),
     "404": lambda api: api.get_product(unused_product_id(), {"Origin": ORIGIN}),
     "404 route": lambda api: api.request("GET", "/nowhere", headers={"Origin": ORIGIN}),
+    "405": lambda api: api.request("PATCH", "/products", headers={"Origin": ORIGIN}),
     "409": lambda api: api.create_product(
         product_body(productId=api.new_product()["productId"]), {"Origin": ORIGIN}
     ),
@@ -123,19 +129,50 @@ def test_header_names_of_writes_ignore_case(api: ProductApi, name: str) -> None:
     [
         *(("GET", "/"), ("GET", "/product"), ("GET", "/Products"), ("GET", "/productsPROD-001")),
         *(("GET", "/products/PROD-001/features"), ("POST", "/nowhere"), ("DELETE", "/")),
-        *(("PATCH", "/products"), ("PUT", "/products"), ("DELETE", "/products")),
-        *(("POST", "/products/PROD-001"), ("PATCH", "/products/PROD-001")),
+        *(("PATCH", "/nowhere"), ("PATCH", "/products/PROD-001/features")),
     ],
 )
-def test_unknown_route_or_method_returns_404(api: ProductApi, method: str, target: str) -> None:
+def test_unknown_path_returns_404(api: ProductApi, method: str, target: str) -> None:
     for headers in ({}, {"x-api-key": api.api_key}):
         response = api.request(method, target, headers=headers)
         assert response.status == 404
         assert response.json()["type"].endswith(":route-not-found")
 
 
-def test_head_returns_404(api: ProductApi) -> None:
-    assert api.request("HEAD", "/products").status == 404
+def test_head_of_unknown_path_returns_404(api: ProductApi) -> None:
+    assert api.request("HEAD", "/nowhere").status == 404
+
+
+@pytest.mark.parametrize(("method", "path"), OTHER_METHODS)
+def test_other_method_returns_405_with_allow(api: ProductApi, method: str, path: str) -> None:
+    for headers in ({}, {"x-api-key": api.api_key}, {"x-api-key": "wrong"}):
+        response = api.request(method, path, headers=headers)
+        assert response.status == 405
+        assert set(response.headers["Allow"].split(", ")) == PATHS[path] | {"OPTIONS"}
+        if method == "HEAD":
+            assert response.body == b""
+        else:
+            problem = response.json()
+            assert problem["type"] == "tag:kimmyai.io,2026:method-not-allowed"
+            assert problem["title"] == "The method is not allowed"
+            assert problem["detail"] == "Use one of the methods in Allow."
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *("application/json", "application/json; charset=utf-8", "application/merge-patch+json"),
+        *("application/json-patch+json", "application/x-www-form-urlencoded", "text/plain"),
+        *("multipart/form-data; boundary=b", "application/octet-stream", "application/xml"),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b'{"price": 1}', b'{"statusCode": 200}', b"\xff", b"{"])
+def test_other_method_with_body_returns_405(
+    api: ProductApi, content_type: str, body: bytes
+) -> None:
+    headers = {"Content-Type": content_type, "Accept": "application/json"}
+    response = api.request("PATCH", "/products/PROD-001", headers=headers, body=body)
+    assert response.status == 405
 
 
 def test_request_with_only_host_header_returns_200(api: ProductApi) -> None:

@@ -20,9 +20,10 @@ CHANGES: list[tuple[str, object]] = [
 @pytest.mark.parametrize(("field", "value"), CHANGES, ids=[field for field, _ in CHANGES])
 def test_update_changes_only_given_field(api: ProductApi, field: str, value: object) -> None:
     product = api.new_product(setupFee=5)
+    before = api.tag_of(product["productId"])
     changed = api.update_product(product["productId"], {field: value})
     assert changed.status == 200
-    assert changed.headers["ETag"] == '"2"'
+    assert changed.headers["ETag"] == api.tag_of(product["productId"]) != before
     after = changed.json()
     assert after == {**product, field: value, "version": 2, "updatedAt": after["updatedAt"]}
     assert after["updatedAt"] > product["updatedAt"]
@@ -104,31 +105,44 @@ def test_update_missing_product_returns_404(api: ProductApi) -> None:
 
 def test_update_deleted_product_returns_404(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
+    tag = api.tag_of(product_id)
     api.delete_product(product_id)
-    for tags in ('"1"', '"2"', "*"):
+    for tags in (tag, '"2"', "*"):
         assert api.update_product(product_id, {"price": 1}, {"If-Match": tags}).status == 404
     assert api.update_product(product_id, {"price": 1}).status == 404
 
 
-@pytest.mark.parametrize("tags", ['"1"', "*", '"7", "1"', '"7","1"', 'W/"7", "1"', ' "1"'])
+@pytest.mark.parametrize("tags", ["TAG", "*", '"7", TAG', '"7",TAG', 'W/"7", TAG', " TAG"])
 def test_update_with_matching_if_match_returns_200(api: ProductApi, tags: str) -> None:
     product_id = api.new_product()["productId"]
-    changed = api.update_product(product_id, {"price": 1}, {"If-Match": tags})
+    tag = api.tag_of(product_id)
+    changed = api.update_product(product_id, {"price": 1}, {"If-Match": tags.replace("TAG", tag)})
     assert changed.status == 200
-    assert changed.headers["ETag"] == '"2"'
+    assert changed.headers["ETag"] != tag
+    old = api.update_product(product_id, {"price": 2}, {"If-Match": tag})
+    assert old.status == 412
 
 
-@pytest.mark.parametrize("tags", ['"0"', '"2"', 'W/"1"', '"2", "3"', '"x"', '""', '"01"'])
+@pytest.mark.parametrize("tags", ['"0"', '"1"', "W/TAG", '"2", "3"', '"x"', '""', '"01"'])
 def test_update_with_other_if_match_returns_412(api: ProductApi, tags: str) -> None:
     product = api.new_product()
+    tags = tags.replace("TAG", api.tag_of(product["productId"]))
     rejected = api.update_product(product["productId"], {"price": 1}, {"If-Match": tags})
     assert rejected.status == 412
     assert api.get_product(product["productId"]).json() == product
 
 
+def test_update_with_if_none_match_star_returns_412(api: ProductApi) -> None:
+    product = api.new_product()
+    headers = {"If-None-Match": "*"}
+    assert api.update_product(product["productId"], {"price": 1}, headers).status == 412
+    assert api.get_product(product["productId"]).json() == product
+    assert api.update_product(unused_product_id(), {"price": 1}, headers).status == 404
+
+
 def test_update_accepts_tags_in_several_headers(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
-    lines = [("If-Match", '"7"'), ("If-Match", '"1"')]
+    lines = [("If-Match", '"7"'), ("If-Match", api.tag_of(product_id))]
     assert api.update_product(product_id, {"price": 1}, lines).status == 200
 
 

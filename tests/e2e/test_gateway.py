@@ -1,11 +1,17 @@
 """The deployed API Gateway: its own error responses, API keys, CORS, integrations, and limits."""
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import urllib3
 
+from local import gateway as local_gateway
 from local.stack import LocalStack
+from product_lambda.exceptions import DependencyUnavailableException, InternalException
+from product_lambda.utils.response_builder import Problem
+from product_tools.terraform import TERRAFORM_FOLDER
 from tests.support.factory import product_body
 from tests.support.product_api import ProductApi
 
@@ -37,6 +43,13 @@ TYPES = {
     "UNSUPPORTED_MEDIA_TYPE",
     "WAF_FILTERED",
 }
+ALLOWED = {
+    "/products": {"GET", "POST", "OPTIONS"},
+    "/products/{productId}": {"GET", "PUT", "DELETE", "OPTIONS"},
+}
+# All methods of a REST API but OPTIONS. Amazon API Gateway API Reference, "PutMethod".
+METHODS = {"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"}
+NOT_ALLOWED = [(method, path) for path in ALLOWED for method in sorted(METHODS - ALLOWED[path])]
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +85,99 @@ def test_unknown_path_returns_404(api: ProductApi, target: str) -> None:
     response = api.request("GET", target)
     assert response.status == 404
     assert response.json()["type"] == "tag:kimmyai.io,2026:route-not-found"
+
+
+@pytest.mark.parametrize(("method", "path"), NOT_ALLOWED)
+@pytest.mark.parametrize("key", ["none", "wrong", "valid"])
+def test_other_method_returns_405(api: ProductApi, method: str, path: str, key: str) -> None:
+    headers = {"none": {}, "wrong": {"x-api-key": "wrong"}, "valid": {"x-api-key": api.api_key}}
+    target = path.replace("{productId}", "PROD-001")
+    response = api.request(method, target, headers=headers[key])
+    assert response.status == 405
+    assert set(response.headers["Allow"].split(", ")) == ALLOWED[path]
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Access-Control-Expose-Headers"] == EXPOSED
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Cache-Control"] == "no-store"
+    if method == "HEAD":
+        assert response.body == b""
+        return
+    problem = response.json()
+    assert problem.pop("instance")
+    assert problem == {
+        "type": "tag:kimmyai.io,2026:method-not-allowed",
+        "title": "The method is not allowed",
+        "status": 405,
+        "detail": "Use one of the methods in Allow.",
+    }
+
+
+def test_unlisted_content_type_of_other_method_returns_415(api: ProductApi) -> None:
+    """Passed through to the mock integration, it would be a 500 on AWS."""
+    url = f"{api.base_url}/products"
+    response = urllib3.request("PATCH", url, headers={"Content-Type": "image/png"}, body=b"x")
+    assert response.status == 415
+    problem = response.json()
+    assert problem["type"] == "tag:kimmyai.io,2026:unsupported-media-type"
+    assert problem["instance"] == response.headers["X-Request-Id"]
+
+
+def test_integrations_of_other_methods(gateway: "APIGatewayClient", api_id: str) -> None:
+    """The emulator evaluates no expressions of mocks, so this test compares them."""
+    checked = set()
+    for resource in gateway.get_resources(restApiId=api_id)["items"]:
+        if resource["path"] not in ALLOWED:
+            continue
+        place: Any = {"restApiId": api_id, "resourceId": resource["id"], "httpMethod": "ANY"}
+        method = gateway.get_method(**place)
+        assert method["authorizationType"] == "NONE"
+        assert not method["apiKeyRequired"]
+        integration = gateway.get_integration(**place)
+        assert integration["type"] == "MOCK"
+        assert integration["passthroughBehavior"] == "NEVER"
+        assert integration["contentHandling"] == "CONVERT_TO_TEXT"
+        templates = integration["requestTemplates"]
+        assert "application/json" in templates
+        assert {json.loads(template)["statusCode"] for template in templates.values()} == {405}
+        assert list(method["methodResponses"]) == ["405"]
+        response = gateway.get_integration_response(**place, statusCode="405")
+        assert response["contentHandling"] == "CONVERT_TO_TEXT"
+        headers = _headers(response["responseParameters"], "method.response.header.")
+        declared = _headers(
+            method["methodResponses"]["405"]["responseParameters"], "method.response.header."
+        )
+        assert declared.keys() == headers.keys()
+        # Amazon API Gateway Developer Guide, "Parameter mapping source reference for REST APIs".
+        assert headers["X-Request-Id"] == "context.requestId"
+        assert set(headers["Allow"].strip("'").split(", ")) == ALLOWED[resource["path"]]
+        (template,) = response["responseTemplates"].values()
+        problem = json.loads(template)
+        assert problem["instance"] == "$context.requestId"
+        _assert_same_text(problem, local_gateway.METHOD_NOT_ALLOWED)
+        checked.add(resource["path"])
+    assert checked == ALLOWED.keys()
+
+
+def test_deployment_includes_whole_api() -> None:
+    """A deployment is a snapshot: it waits for all resources, and its triggers have all inputs."""
+    texts = {path.name: path.read_text() for path in TERRAFORM_FOLDER.glob("api_gateway*.tf")}
+    resources = re.findall(
+        r'^resource "aws_api_gateway_(\w+)" "(\w+)"', "\n".join(texts.values()), re.MULTILINE
+    )
+    last = {"gateway_response", "integration", "integration_response"}
+    responses = {name for kind, name in resources if kind == "integration_response"}
+    expected = {
+        f"aws_api_gateway_{kind}.{name}"
+        for kind, name in resources
+        if kind in last and (kind != "integration" or name not in responses)
+    }
+    deployment = texts["api_gateway.tf"].split('"aws_api_gateway_deployment"')[1]
+    depends_on = deployment.split("depends_on = [")[1].split("]")[0]
+    assert set(re.findall(r"aws_\w+\.\w+", depends_on)) == expected
+    triggers = deployment.split("triggers")[1].split("depends_on")[0]
+    for name in ("allowed_methods", "not_allowed_headers", "not_allowed_media_types"):
+        assert f"local.{name}," in triggers
 
 
 def test_read_without_key_succeeds(api: ProductApi) -> None:
@@ -131,6 +237,7 @@ def test_preflight_template_sets_origin_and_request_id(
         response = gateway.get_integration_response(
             restApiId=api_id, resourceId=resource["id"], httpMethod="OPTIONS", statusCode="204"
         )
+        assert response["contentHandling"] == "CONVERT_TO_TEXT"
         override = "#set($context.responseOverride.header."
         origin = "http://localhost:5173"
         condition = f'#if($input.params("Origin") == "{origin}")'
@@ -155,7 +262,7 @@ def test_gateway_responses_are_problems_with_common_headers(
         assert problem.keys() == {"type", "title", "status", "detail", "instance"}, kind
         assert str(problem["status"]) == response["statusCode"], kind
         assert problem["instance"] == "$context.requestId", kind
-        headers = _headers(response["responseParameters"])
+        headers = _headers(response["responseParameters"], "gatewayresponse.header.")
         assert headers.pop("Retry-After", None) == (
             "'1'" if problem["status"] in {429, 503} else None
         ), kind
@@ -169,10 +276,42 @@ def test_gateway_responses_are_problems_with_common_headers(
         }, kind
 
 
+@pytest.mark.parametrize(
+    ("kinds", "exception"),
+    [
+        ({"INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT"}, DependencyUnavailableException()),
+        ({"API_CONFIGURATION_ERROR", "DEFAULT_5XX"}, InternalException()),
+    ],
+)
+def test_gateway_has_same_text_as_functions(
+    gateway: "APIGatewayClient",
+    api_id: str,
+    kinds: set[str],
+    exception: DependencyUnavailableException | InternalException,
+) -> None:
+    for kind in kinds:
+        _assert_same_text(_problem_of(gateway, api_id, kind), exception)
+
+
+@pytest.mark.parametrize(
+    ("kind", "local"),
+    [
+        ("BAD_REQUEST_BODY", local_gateway.MALFORMED),
+        ("INVALID_API_KEY", local_gateway.NO_VALID_KEY),
+        ("MISSING_AUTHENTICATION_TOKEN", local_gateway.NO_SUCH_ROUTE),
+        ("REQUEST_TOO_LARGE", local_gateway.TOO_LARGE),
+    ],
+)
+def test_gateway_has_same_text_as_local_server(
+    gateway: "APIGatewayClient", api_id: str, kind: str, local: local_gateway.GatewayProblem
+) -> None:
+    _assert_same_text(_problem_of(gateway, api_id, kind), local)
+
+
 def test_methods_call_alias_of_function(gateway: "APIGatewayClient", api_id: str) -> None:
     called = set()
     for resource in gateway.get_resources(restApiId=api_id)["items"]:
-        for method in resource.get("resourceMethods", {}).keys() - {"OPTIONS"}:
+        for method in resource.get("resourceMethods", {}).keys() - {"ANY", "OPTIONS"}:
             integration = gateway.get_integration(
                 restApiId=api_id, resourceId=resource["id"], httpMethod=method
             )
@@ -213,7 +352,20 @@ def test_body_reaches_function_unchanged(api: ProductApi) -> None:
     assert api.create_product(latin_1).status == 400
 
 
-def _headers(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name.removeprefix("gatewayresponse.header."): value for name, value in parameters.items()
-    }
+def _headers(parameters: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in parameters.items()}
+
+
+def _assert_same_text(problem: dict[str, Any], expected: Problem) -> None:
+    assert problem["type"] == f"tag:kimmyai.io,2026:{expected.problem}"
+    assert problem["title"] == expected.title
+    assert problem["status"] == expected.status
+    assert problem["detail"] == expected.detail
+    errors = [(error["field"], error["message"]) for error in problem.get("errors", [])]
+    assert errors == list(expected.errors)
+
+
+def _problem_of(gateway: "APIGatewayClient", api_id: str, kind: Any) -> dict[str, Any]:
+    response = gateway.get_gateway_response(restApiId=api_id, responseType=kind)
+    problem: dict[str, Any] = json.loads(response["responseTemplates"]["application/json"])
+    return problem

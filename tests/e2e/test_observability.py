@@ -2,20 +2,24 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+import urllib3
 
 from local.stack import LocalStack
 from product_tools.functions import function_names
-from tests.support.factory import product_body, unused_key
+from product_tools.traffic import alarm_prefixes
+from tests.support.factory import product_body, unused_key, unused_product_id
 from tests.support.product_api import ProductApi
+from tests.support.raw_items import raw_product
 from tests.support.response_check import ApiResponse
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_logs import CloudWatchLogsClient
 
 FUNCTIONS: Final = set(function_names("dev"))
@@ -55,7 +59,12 @@ DOCUMENTED_METRICS: Final = {
 DOCUMENTED_TABLE_METRICS: Final = {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"}
 TABLE_OPERATIONS: Final = {"GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"}
 TABLE_ALARMS: Final = {f"bbws-product-table-dev-{kind}" for kind in ("throttles", "system-errors")}
+PRODUCT_METRICS: Final = {
+    *("ProductsCreated", "ProductsUpdated", "ProductsDeleted", "UnreadableItems")
+}
+UNREADABLE_ALARM: Final = "bbws-product-items-dev-unreadable"
 ALARMS: Final = {
+    UNREADABLE_ALARM,
     *(f"{name}-{kind}" for name in FUNCTIONS for kind in ("errors", "throttles")),
     *(f"bbws-product-api-dev-{kind}" for kind in ("5xx", "4xx", "latency-p95")),
     *TABLE_ALARMS,
@@ -137,7 +146,66 @@ def test_each_kind_of_change_has_a_metric_filter(logs: "CloudWatchLogsClient") -
         ("/aws/lambda/bbws-create-product-dev", "BBWS/Product/dev", "ProductsCreated"),
         ("/aws/lambda/bbws-update-product-dev", "BBWS/Product/dev", "ProductsUpdated"),
         ("/aws/lambda/bbws-delete-product-dev", "BBWS/Product/dev", "ProductsDeleted"),
+        *((f"/aws/lambda/{name}", "BBWS/Product/dev", "UnreadableItems") for name in FUNCTIONS),
     }
+
+
+@pytest.fixture
+def unreadable_id(stack: LocalStack) -> Iterator[str]:
+    """The id of the oldest product, whose item has no price and no valid features."""
+    product_id = unused_product_id()
+    created_at = {"S": "2000-01-01T00:00:00.000000Z"}
+    item = raw_product(product_id, price=None, features={"S": "a,b"}, createdAt=created_at)
+    dynamodb: DynamoDBClient = stack.client("dynamodb")
+    dynamodb.put_item(TableName="products-dev", Item=item)
+    yield product_id
+    dynamodb.delete_item(TableName="products-dev", Key={name: item[name] for name in ("PK", "SK")})
+
+
+def test_metric_filters_count_unreadable_items(
+    api: ProductApi, unreadable_id: str, logs: "CloudWatchLogsClient"
+) -> None:
+    # The client of the tests accepts no 500.
+    url, key = f"{api.base_url}/products/{unreadable_id}", {"x-api-key": api.api_key}
+    assert api.list_products(sort="createdAt").status == 200
+    assert urllib3.request("GET", url).status == 500
+    assert urllib3.request("PUT", url, headers=key, json={"name": "New"}).status == 500
+
+    filters = logs.describe_metric_filters()["metricFilters"]
+    for function in ("bbws-list-products-dev", "bbws-get-product-dev", "bbws-update-product-dev"):
+        group = f"/aws/lambda/{function}"
+        line = _unreadable_line(unreadable_id, group, logs)
+        assert line["level"] == "ERROR"
+        assert line["item_key"] == f"PRODUCT#{unreadable_id} METADATA"
+        assert {flaw.split()[0] for flaw in line["flaws"].split("; ")} == {"price", "features"}
+        counted = [
+            each["metricTransformations"][0]
+            for each in filters
+            if each["logGroupName"] == group and _matches(each["filterPattern"], line)
+        ]
+        assert [each["metricName"] for each in counted] == ["UnreadableItems"]
+        assert counted[0]["metricValue"] == "1"
+
+
+def test_repair_and_deletion_of_unreadable_item(api: ProductApi, unreadable_id: str) -> None:
+    """The two ways of the runbook that callers have."""
+    change = {"price": 95, "features": ["One site"]}
+    assert api.update_product(unreadable_id, change).status == 200
+    assert api.get_product(unreadable_id).status == 200
+    assert api.delete_product(unreadable_id).status == 204
+
+
+def test_alarm_of_unreadable_items(cloudwatch: "CloudWatchClient") -> None:
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[UNREADABLE_ALARM])["MetricAlarms"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("BBWS/Product/dev", "UnreadableItems")
+    assert (alarm["Statistic"], alarm["Period"], alarm["Threshold"]) == ("Sum", 300, 1)
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+    assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_shift_watches_all_alarms_but_unreadable_items() -> None:
+    prefixes = tuple(alarm_prefixes("dev"))
+    assert {name for name in ALARMS if not name.startswith(prefixes)} == {UNREADABLE_ALARM}
 
 
 def test_log_groups_keep_lines_for_90_days(logs: "CloudWatchLogsClient") -> None:
@@ -204,10 +272,10 @@ def test_dashboard_shows_documented_metrics_and_all_alarms(
         for namespace, metric, *dimensions in widget["properties"].get("metrics", []):
             by_name = dict(zip(dimensions[::2], dimensions[1::2], strict=True))
             _assert_documented(namespace, metric, by_name)
-            shown.add(namespace)
+            shown.add(metric if namespace == "BBWS/Product/dev" else namespace)
         for arn in widget["properties"].get("alarms", []):
             shown.add(arn.split(":alarm:")[1])
-    assert shown == {*DOCUMENTED_METRICS, "BBWS/Product/dev", *ALARMS}
+    assert shown == {*DOCUMENTED_METRICS, *PRODUCT_METRICS, *ALARMS}
 
 
 def test_functions_have_tracing_and_json_logs(stack: LocalStack) -> None:
@@ -240,6 +308,18 @@ def _log_line(response: ApiResponse, function: str, logs: "CloudWatchLogsClient"
     return line
 
 
+def _unreadable_line(product_id: str, group: str, logs: "CloudWatchLogsClient") -> dict[str, Any]:
+    """Return a log line "unreadable item" about a product."""
+
+    def line() -> dict[str, Any] | None:
+        events = logs.filter_log_events(logGroupName=group, filterPattern=f'"{product_id}"')
+        lines = (event["message"] for event in events["events"])
+        found = [json.loads(text) for text in lines if text.startswith("{")]
+        return next((each for each in found if each["message"] == "unreadable item"), None)
+
+    return eventually(line, f"the log line of {product_id} in {group}")
+
+
 def _matches(pattern: str, line: Mapping[str, Any]) -> bool:
     """Evaluate a JSON pattern of CloudWatch Logs, with the syntax that the filters use.
 
@@ -263,7 +343,7 @@ def _by_name(dimensions: list[Any]) -> dict[str, str]:
 
 def _assert_documented(namespace: str, metric: str, dimensions: Mapping[str, str]) -> None:
     if namespace == "BBWS/Product/dev":
-        assert metric in {"ProductsCreated", "ProductsUpdated", "ProductsDeleted"}
+        assert metric in PRODUCT_METRICS
         assert dimensions == {}
         return
     if metric in DOCUMENTED_TABLE_METRICS:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pytest
 
 from local.stack import MISREPORTED, LocalStack
+from product_tools.functions import ROUTES
 from product_tools.terraform import TERRAFORM_FOLDER, LocalRoot, TerraformError
 
 if TYPE_CHECKING:
@@ -20,6 +21,16 @@ pytestmark = pytest.mark.timeout(300)  # seconds; a deployment takes one minute
 VARIABLES: Final = (TERRAFORM_FOLDER / "variables.tf").read_text()
 OUTPUTS: Final = (TERRAFORM_FOLDER / "outputs.tf").read_text()
 README: Final = (TERRAFORM_FOLDER / "README.md").read_text()
+
+# Rules of the AWS managed common rule set that inspect bodies and would block valid products, with
+# their labels. AWS WAF Developer Guide, "Baseline rule groups".
+BODY_RULES: Final = {
+    "CrossSiteScripting_BODY": "awswaf:managed:aws:core-rule-set:CrossSiteScripting_Body",
+    "GenericLFI_BODY": "awswaf:managed:aws:core-rule-set:GenericLFI_Body",
+    "GenericRFI_BODY": "awswaf:managed:aws:core-rule-set:GenericRFI_Body",
+    "SizeRestrictions_BODY": "awswaf:managed:aws:core-rule-set:SizeRestrictions_Body",
+}
+METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "POSTS", "APUT")
 
 _KEYS: Final = [("PK", "HASH"), ("SK", "RANGE")]
 _INDEX_KEYS: Final = [("active", "HASH"), ("createdAt", "RANGE")]
@@ -211,6 +222,85 @@ def test_gateway_responses_name_single_origin(full_plan: Planned) -> None:
     } == {"'https://kimmyai.io'"}
 
 
+def test_firewall_rules_run_in_order(full_plan: Planned) -> None:
+    rules = _firewall_rules(full_plan)
+    names = ["common", "bodies-outside-writes", "known-bad-inputs", "rate"]
+    assert [rule["name"] for rule in rules] == names
+    assert len({rule["priority"] for rule in rules}) == len(names)
+    assert _firewall(full_plan)["default_action"][0]["allow"]
+
+
+def test_firewall_counts_only_body_rules(full_plan: Planned) -> None:
+    groups = {
+        group["name"]: group["rule_action_override"]
+        for rule in _firewall_rules(full_plan)
+        for group in rule["statement"][0]["managed_rule_group_statement"]
+    }
+    assert groups.keys() == {"AWSManagedRulesCommonRuleSet", "AWSManagedRulesKnownBadInputsRuleSet"}
+    assert groups["AWSManagedRulesKnownBadInputsRuleSet"] == []
+    overridden = {
+        rule["name"]: {name for name, action in rule["action_to_use"][0].items() if action}
+        for rule in groups["AWSManagedRulesCommonRuleSet"]
+    }
+    assert overridden == {rule: {"count"} for rule in BODY_RULES}
+    for rule in _firewall_rules(full_plan):
+        if rule["statement"][0]["managed_rule_group_statement"]:
+            assert rule["override_action"][0]["none"]
+            assert rule["override_action"][0]["count"] == []
+
+
+def test_firewall_blocks_counted_bodies_outside_writes(full_plan: Planned) -> None:
+    rule = _firewall_rules(full_plan)[1]
+    assert rule["action"][0]["block"] == [{"custom_response": []}]
+    labelled, not_write = rule["statement"][0]["and_statement"][0]["statement"]
+    labels = [
+        statement["label_match_statement"][0]
+        for statement in labelled["or_statement"][0]["statement"]
+    ]
+    assert {label["scope"] for label in labels} == {"LABEL"}
+    assert {label["key"] for label in labels} == set(BODY_RULES.values())
+    (methods,) = not_write["not_statement"][0]["statement"][0]["regex_match_statement"]
+    assert methods["field_to_match"][0]["method"]
+    assert [each["type"] for each in methods["text_transformation"]] == ["NONE"]
+    matched = {method for method in METHODS if re.search(methods["regex_string"], method)}
+    assert matched == {route.method for route in ROUTES.values()} - {"GET"}
+
+
+def test_firewall_rate_rule_returns_429_problem(full_plan: Planned) -> None:
+    rule = _firewall_rules(full_plan)[3]
+    (rate,) = rule["statement"][0]["rate_based_statement"]
+    (custom,) = rule["action"][0]["block"][0]["custom_response"]
+    assert custom["response_code"] == 429
+    headers = {header["name"]: header["value"] for header in custom["response_header"]}
+    throttled = full_plan.resources['aws_api_gateway_gateway_response.problem["THROTTLED"]']
+    gateway_headers = {
+        name.removeprefix("gatewayresponse.header."): value.strip("'")
+        for name, value in throttled["response_parameters"].items()
+    }
+    # WAF sets Content-Type itself and knows no request id.
+    assert headers.keys() == gateway_headers.keys() - {"Content-Type", "X-Request-Id"}
+    assert headers.pop("Retry-After") == str(rate["evaluation_window_sec"]) == "300"
+    assert headers.items() <= gateway_headers.items()
+
+    (body,) = _firewall(full_plan)["custom_response_body"]
+    assert body["key"] == custom["custom_response_body_key"]
+    assert body["content_type"] == "APPLICATION_JSON"
+    gateway_problem = json.loads(throttled["response_templates"]["application/json"])
+    assert json.loads(body["content"]) == {**gateway_problem, "instance": "firewall"}
+
+
+def test_firewall_custom_response_is_within_limits(full_plan: Planned) -> None:
+    """AWS WAF Developer Guide, "AWS WAF quotas"; API Reference, "CustomHTTPHeader"."""
+    (custom,) = _firewall_rules(full_plan)[3]["action"][0]["block"][0]["custom_response"]
+    (body,) = _firewall(full_plan)["custom_response_body"]
+    assert len(body["content"].encode()) <= 4096
+    assert len(custom["response_header"]) <= 10
+    for header in custom["response_header"]:
+        assert re.fullmatch(r"[a-zA-Z0-9._$-]{1,64}", header["name"])
+        assert header["name"].lower() != "content-type"
+        assert 1 <= len(header["value"]) <= 255
+
+
 def test_table_alarms_add_all_operations(default_plan: Planned) -> None:
     """Checked in the plan, since the emulator does not return metric queries."""
     added = {}
@@ -262,6 +352,7 @@ def test_invalid_value_of_each_variable_is_rejected(empty_stack: LocalStack) -> 
         "alarm_latency_p95_ms": 0,
         "alarm_table_throttles": 0,
         "alarm_table_system_errors": 0,
+        "alarm_unreadable_items": 0,
     }
     booleans = {name for name, body in _blocks("variable", VARIABLES).items() if "= bool" in body}
     assert invalid.keys() == _blocks("variable", VARIABLES).keys() - booleans
@@ -270,6 +361,21 @@ def test_invalid_value_of_each_variable_is_rejected(empty_stack: LocalStack) -> 
         root.plan()
     rejected = _rejected_variables((root.folder / "terraform.log").read_text())
     assert rejected == invalid.keys()
+
+
+@pytest.mark.parametrize("key", ["", " " * 20, "k" * 19, "k" * 129, "k" * 19 + "\n"])
+def test_empty_or_short_api_key_stops_plan(empty_stack: LocalStack, key: str) -> None:
+    root = _initialised_root(empty_stack, {"api_key_value": key})
+    sentence = "api_key_value must have 20 to 128 letters, digits, hyphens or underscores."
+    with pytest.raises(TerraformError, match=sentence):
+        root.plan()
+    assert _rejected_variables((root.folder / "terraform.log").read_text()) == {"api_key_value"}
+
+
+def test_api_key_of_20_characters_is_accepted(empty_stack: LocalStack) -> None:
+    root = _initialised_root(empty_stack, {"api_key_value": "k" * 20})
+    target = "-target=aws_api_gateway_api_key.writer"
+    root._run_with_events(["plan", "-input=false", "-json", target])
 
 
 def test_variables_and_outputs_have_descriptions() -> None:
@@ -356,6 +462,16 @@ def _plan(empty_stack: LocalStack, variables: Mapping[str, object]) -> Planned:
     # A resource without known values has no key `values`.
     values = {each["address"]: each.get("values", {}) for each in managed}
     return Planned(values, planned["outputs"])
+
+
+def _firewall(plan: Planned) -> dict[str, Any]:
+    return plan.resources["aws_wafv2_web_acl.api[0]"]
+
+
+def _firewall_rules(plan: Planned) -> list[dict[str, Any]]:
+    """Return the rules in the order of their evaluation."""
+    rules: list[dict[str, Any]] = _firewall(plan)["rule"]
+    return sorted(rules, key=lambda rule: int(rule["priority"]))
 
 
 def _expect_error(

@@ -15,6 +15,7 @@ from schemathesis import Case, CheckContext, HookContext, Response
 from schemathesis.generation.meta import CoveragePhaseData
 from urllib3 import HTTPHeaderDict
 
+from tests.support.products import BLANKS
 from tests.support.response_check import ApiResponse, check_response
 
 _numbers = count(1)
@@ -47,7 +48,7 @@ def _correct_constant_parameters(case: Case[Any], coverage: CoveragePhaseData) -
 
 
 def _apply_rules_outside_the_schema(case: Case[Any]) -> None:
-    """Remove invalid tokens, parameters that contradict a token, and control characters.
+    """Remove invalid tokens, parameters that contradict a token, and characters without a sign.
 
     `tests/support/hostile.py` tests those values.
     """
@@ -56,7 +57,7 @@ def _apply_rules_outside_the_schema(case: Case[Any]) -> None:
         for name in ["sort", "offset"] if is_token else ["nextToken"]:
             case.query.pop(name, None)
     if isinstance(case.body, dict):
-        case.body = {name: _without_control_characters(value) for name, value in case.body.items()}
+        case.body = {name: _visible_text(value) for name, value in case.body.items()}
 
 
 def _is_token(token: object) -> bool:
@@ -66,13 +67,15 @@ def _is_token(token: object) -> bool:
         return False
 
 
-def _without_control_characters(value: Any) -> Any:
-    """Return the value with texts that have no control characters and are not blank."""
+def _visible_text(value: Any) -> Any:
+    """Return the value with visible texts, without control and format characters."""
     if isinstance(value, list):
-        return [_without_control_characters(each) for each in value]
+        return [_visible_text(each) for each in value]
     if not isinstance(value, str):
         return value
-    return "".join(c for c in value if unicodedata.category(c) != "Cc").strip() or "text"
+    text = "".join(c for c in value if unicodedata.category(c) not in {"Cc", "Cf"}).strip()
+    is_visible = any(unicodedata.category(c)[0] in "LNPS" and c not in BLANKS for c in text)
+    return text if is_visible else "text"
 
 
 @schemathesis.check

@@ -14,12 +14,20 @@ import pytest
 import tests.support.profiles  # noqa: F401 (registers the Hypothesis profile)
 from local.engine import CREDENTIALS, REGION
 from local.table import create_table
+from product_lambda.repositories import product_repository
 from product_lambda.repositories.product_repository import ProductTable, open_table
 from product_tools.functions import ROUTES
 from tests.support.events import Functions
 from tests.support.fake_product_api import FakeProductApi, Target, serving_fake_api
 
 ORIGIN = "https://portal.example"
+DEADLINE = "product_lambda.handlers.entry._DEADLINE_SECONDS"
+REAL_DEADLINE_SECONDS = 2.5
+PATIENCE_SECONDS = 60
+REPOSITORY_TIME_OUTS = {
+    name: vars(product_repository)[name]
+    for name in ("_CONNECT_SECONDS", "_READ_SECONDS", "_CALL_SECONDS")
+}
 CONFIGURATION = {
     "TABLE_NAME": "products-test",
     "AWS_REGION": REGION,
@@ -43,14 +51,37 @@ def _credentials() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _patient_repository() -> Iterator[None]:
+    """Wait long for the engines, so that no test depends on a quiet machine."""
+    with pytest.MonkeyPatch.context() as constants:
+        for name in REPOSITORY_TIME_OUTS:
+            constants.setattr(product_repository, name, PATIENCE_SECONDS)
+        yield
+
+
 @pytest.fixture(scope="session")
-def _imported_functions() -> Functions:
+def imported_functions() -> Iterator[Functions]:
+    """The functions, which wait long for the engines."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in CONFIGURATION.items():
             environment.setenv(name, value)
-        return Functions(
+        functions = Functions(
             {name: importlib.import_module(f"product_lambda.handlers.{name}") for name in ROUTES}
         )
+        environment.setattr(DEADLINE, PATIENCE_SECONDS)
+        yield functions
+
+
+@pytest.fixture
+def real_time_outs(
+    imported_functions: Functions,  # noqa: ARG001 (it patches the deadline first)
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The time-outs of the deployed functions, for clients that the test makes afterwards."""
+    for name, seconds in REPOSITORY_TIME_OUTS.items():
+        monkeypatch.setattr(product_repository, name, seconds)
+    monkeypatch.setattr(DEADLINE, REAL_DEADLINE_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -67,20 +98,20 @@ def table(engine: str) -> ProductTable:
 
 @pytest.fixture
 def functions(
-    _imported_functions: Functions, shared_table: ProductTable, monkeypatch: pytest.MonkeyPatch
+    imported_functions: Functions, shared_table: ProductTable, monkeypatch: pytest.MonkeyPatch
 ) -> Functions:
     """The functions, using the shared table."""
     monkeypatch.setattr("product_lambda.handlers.entry.TABLE", shared_table)
-    return _imported_functions
+    return imported_functions
 
 
 @pytest.fixture
 def functions_on_table(
-    _imported_functions: Functions, table: ProductTable, monkeypatch: pytest.MonkeyPatch
+    imported_functions: Functions, table: ProductTable, monkeypatch: pytest.MonkeyPatch
 ) -> Functions:
     """The functions, using an empty table."""
     monkeypatch.setattr("product_lambda.handlers.entry.TABLE", table)
-    return _imported_functions
+    return imported_functions
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,7 @@ def _assert_responds(server: LocalProcess) -> None:
         ("GET", "/v1.0/products?limit=1", 200),
         ("GET", "/v1.0/products/PROD-NONE", 404),
         ("GET", "/v1.0/orders", 404),
-        ("PATCH", "/v1.0/products", 404),
+        ("PATCH", "/v1.0/products", 405),
         ("POST", "/v1.0/products", 403),
         ("OPTIONS", "/v1.0/products", 204),
     ],
@@ -92,19 +92,48 @@ def test_product_is_created_read_updated_and_deleted(server: LocalProcess) -> No
     created = _send(server, "POST", "/v1.0/products", body, x_api_key=KEY)
     path = created.headers["Location"]
 
-    assert (created.status, created.headers["ETag"]) == (201, '"1"')
+    assert created.status == 201
     assert _send(server, "GET", path).json()["name"] == "Ünïcödé ☂"
-    assert _send(server, "GET", path, If_None_Match='"1"').status == 304
+    assert _send(server, "GET", path, If_None_Match=created.headers["ETag"]).status == 304
     changed = _send(server, "PUT", path, b'{"price": 19.90}', X_API_KEY=KEY)
     assert (changed.status, changed.json()["price"]) == (200, 19.9)
-    deleted = _send(server, "DELETE", path, x_api_key=KEY, if_match='"2"')
+    deleted = _send(server, "DELETE", path, x_api_key=KEY, if_match=changed.headers["ETag"])
     assert (deleted.status, deleted.data) == (204, b"")
 
 
-def test_head_request_returns_404_without_body(server: LocalProcess) -> None:
-    response = _send(server, "HEAD", "/v1.0/products")
+def test_head_of_unknown_path_returns_404_without_body(server: LocalProcess) -> None:
+    response = _send(server, "HEAD", "/v1.0/orders")
 
     assert (response.status, response.data) == (404, b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "other_methods", "allow"),
+    [
+        ("/v1.0/products", ("HEAD", "PUT", "DELETE"), "GET, POST, OPTIONS"),
+        ("/v1.0/products/PROD-001", ("HEAD", "POST"), "GET, PUT, DELETE, OPTIONS"),
+    ],
+)
+def test_other_method_returns_405_with_allow(
+    server: LocalProcess, path: str, other_methods: tuple[str, ...], allow: str
+) -> None:
+    for method in (*other_methods, "PATCH", "TRACE", "PROPFIND"):
+        body = None if method == "HEAD" else b'{"price": 1}'
+        response = _send(server, method, path, body)
+
+        assert (response.status, response.headers["Allow"]) == (405, allow)
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.headers["Cache-Control"] == "no-store"
+        if method == "HEAD":
+            assert response.data == b""
+        else:
+            assert response.json() == {
+                "type": "tag:kimmyai.io,2026:method-not-allowed",
+                "title": "The method is not allowed",
+                "status": 405,
+                "detail": "Use one of the methods in Allow.",
+                "instance": response.headers["X-Request-Id"],
+            }
 
 
 def test_chunked_body_is_accepted(server: LocalProcess) -> None:
@@ -196,6 +225,25 @@ def test_malformed_request_is_rejected(server: LocalProcess, raw: bytes) -> None
     response = _send_raw(server, raw)
 
     assert not response or response.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
+    if response:
+        head, body = response.split(b"\r\n\r\n", 1)
+        assert b"Content-Type: application/problem+json" in head
+        assert b"Access-Control-Allow-Origin: *" in head
+        assert json.loads(body)["instance"].encode() in head
+    _assert_responds(server)
+    assert "Traceback" not in server.output
+
+
+def test_malformed_body_after_response_closes_connection(server: LocalProcess) -> None:
+    head = b"POST /v1.0/products HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    host, port = server.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(head)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 403 ")
+        connection.sendall(b"zz\r\n")
+        while connection.recv(65536):
+            pass
+
     _assert_responds(server)
     assert "Traceback" not in server.output
 

@@ -16,7 +16,7 @@ from pydynox.exceptions import CredentialsException
 from local import engine as engine_module
 from local.engine import CREDENTIALS, REGION, Engine, running_engine, stop_engine
 from local.errors import LocalError
-from tests.support.local_process import has_ended
+from tests.support.local_process import full_disk, has_ended
 from tests.support.waiting import eventually
 
 _TABLE = "items"
@@ -130,9 +130,30 @@ def test_stop_kills_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.Monkey
     engine = Engine(tmp_path, outlives_parent=True)
     engine.start()
     os.kill(engine.pid, signal.SIGSTOP)
-    engine.stop()
+    with pytest.raises(LocalError, match=r"last changes may be missing: .* no earlier state\.$"):
+        engine.stop()
 
     assert has_ended(engine.pid)
+
+
+def test_stop_on_full_disk_raises_and_keeps_state(tmp_path: Path) -> None:
+    with Engine(tmp_path) as engine:
+        _create_table(engine.endpoint_url)
+        _put(engine.endpoint_url, "kept")
+    saved = (tmp_path / "state" / "dynamodb.json").read_bytes()
+
+    engine = Engine(tmp_path)
+    engine.start()
+    _put(engine.endpoint_url, "lost")
+    with full_disk(engine.pid), pytest.raises(LocalError, match=r"^The last changes are not saved"):
+        engine.stop()
+
+    assert (tmp_path / "state" / "dynamodb.json").read_bytes() == saved
+    with Engine(tmp_path) as again:
+        assert again.has_lost_changes
+        assert _has(again.endpoint_url, "kept")
+    with Engine(tmp_path) as again:
+        assert not again.has_lost_changes
 
 
 def test_stop_by_folder_kills_engine_that_hangs(

@@ -223,7 +223,29 @@ def test_unwritable_key_file_is_one_sentence(tmp_path: Path) -> None:
     assert exit_code == 1
     assert printed == (
         f"The API key cannot be stored in {tmp_path / 'api-key'} (Is a directory): "
-        "remove it, or set API_KEY.\n"
+        "make it a file that you can write, or set API_KEY.\n"
+    )
+
+
+@pytest.mark.parametrize("stored", ["", "\n", "short", "x" * 19])
+def test_short_key_in_file_is_one_sentence(tmp_path: Path, stored: str) -> None:
+    (tmp_path / "api-key").write_text(stored)
+    exit_code, printed = failed_start(API_KEY="", DATA_DIR=str(tmp_path))
+
+    assert exit_code == 1
+    assert printed == (
+        f"The API key in {tmp_path / 'api-key'} must have 20 to 128 characters: "
+        "remove the file, and the next start creates one.\n"
+    )
+    assert (tmp_path / "api-key").read_text() == stored
+
+
+def test_short_api_key_is_one_sentence(tmp_path: Path) -> None:
+    exit_code, printed = failed_start(API_KEY="short", DATA_DIR=str(tmp_path))
+
+    assert (exit_code, printed) == (
+        2,
+        "The settings cannot be used: API_KEY must have 20 to 128 characters.\n",
     )
 
 

@@ -15,13 +15,19 @@ from product_lambda.exceptions import (
     ProductNotFoundException,
     ProductServiceException,
 )
-from product_lambda.models.product import Cursor, IdempotencyRecord, Product, SortOrder
+from product_lambda.models.product import (
+    Cursor,
+    Product,
+    Revision,
+    SortOrder,
+)
 from product_lambda.repositories.deadline import Deadline
+from product_lambda.repositories.items import product_in
 from product_lambda.repositories.product_repository import ProductRepository, ProductTable
 from product_lambda.services.product_service import ProductStore
 from tests.integration.conftest import new_table
 from tests.support.fakes import FakeProductStore
-from tests.support.products import CREATED_AT, product, second
+from tests.support.products import CREATED_AT, product, record, second
 
 LATER = "2026-03-01T00:00:00.000000Z"
 BOTH_ORDERS = pytest.mark.parametrize("sort", list(SortOrder))
@@ -36,6 +42,9 @@ class StoreProbe(Protocol):
     def author_of(self, product_id: str) -> str:
         """The author of the last change."""
 
+    def stored(self, product_id: str) -> Product:
+        """Return the stored product, active or not."""
+
     def forget_version(self, product_id: str) -> None:
         """Remove the version, as in an item of older code."""
 
@@ -46,6 +55,9 @@ class FakeStoreProbe:
 
     def author_of(self, product_id: str) -> str:
         return self.store.authors[product_id]
+
+    def stored(self, product_id: str) -> Product:
+        return self.store.products[product_id]
 
     def forget_version(self, product_id: str) -> None:
         unversioned = replace(self.store.products[product_id], version=0)
@@ -62,6 +74,11 @@ class TableProbe:
         assert item is not None
         author: str = item["updatedBy"]
         return author
+
+    def stored(self, product_id: str) -> Product:
+        item = self.table.items.sync_get(consistent_read=True, as_dict=True, **_key(product_id))
+        assert item is not None
+        return product_in(item)
 
     def forget_version(self, product_id: str) -> None:
         self.table.client.sync_update_item(
@@ -88,16 +105,14 @@ def store(probe: StoreProbe) -> ProductStore:
     return probe.store
 
 
-def record_of(stored: Product, **fields: Any) -> IdempotencyRecord:
-    return IdempotencyRecord(
-        **{
-            "key_hash": "a" * 64,
-            "fingerprint": "b" * 64,
-            "product": stored,
-            "expires_at": 2000,
-            **fields,
-        }
-    )
+def later() -> str:
+    """Return the time of a change."""
+    return LATER
+
+
+def revisions(*versions: int) -> frozenset[Revision]:
+    """Return revisions of a product that has not been changed."""
+    return frozenset(Revision(version, CREATED_AT) for version in versions)
 
 
 def fill(store: ProductStore, count: int) -> list[Product]:
@@ -142,9 +157,10 @@ def test_get_unknown_product_returns_none(store: ProductStore) -> None:
     assert store.get("PROD-001") is None
 
 
-def test_get_returns_inactive_product(store: ProductStore) -> None:
-    store.insert(product(active=False), "author")
-    assert store.get("PROD-001") == product(active=False)
+def test_get_inactive_product_returns_none(probe: StoreProbe) -> None:
+    probe.store.insert(product(active=False), "author")
+    assert probe.store.get("PROD-001") is None
+    assert probe.stored("PROD-001") == product(active=False)
 
 
 def test_insert_never_overwrites(store: ProductStore) -> None:
@@ -155,11 +171,11 @@ def test_insert_never_overwrites(store: ProductStore) -> None:
     assert store.get("PROD-001") == product()
 
 
-def test_id_of_inactive_product_stays_taken(store: ProductStore) -> None:
-    store.insert(product(active=False), "author")
+def test_id_of_inactive_product_stays_taken(probe: StoreProbe) -> None:
+    probe.store.insert(product(active=False), "author")
     with pytest.raises(DuplicateProductException):
-        store.insert(product(), "other")
-    assert store.get("PROD-001") == product(active=False)
+        probe.store.insert(product(), "other")
+    assert probe.stored("PROD-001") == product(active=False)
 
 
 def test_one_of_concurrent_inserts_succeeds(store: ProductStore) -> None:
@@ -190,7 +206,7 @@ def test_product_without_version_has_version_0(probe: StoreProbe) -> None:
     assert probe.store.get("PROD-001") == product(version=0)
 
 
-# page and cursor_at
+# page
 
 
 @BOTH_ORDERS
@@ -225,10 +241,10 @@ def test_page_has_at_most_limit_products(store: ProductStore, sort: SortOrder) -
 
 def test_page_shows_only_active_products(store: ProductStore) -> None:
     fill(store, 3)
-    store.deactivate("PROD-002", None, "author", LATER)
+    store.deactivate("PROD-002", None, "author", later)
     store.advance_number(7)
     other = product("PROD-004", created_at=second(9))
-    store.insert_once(other, "author", record_of(other), 1000)
+    store.insert_once(other, "author", record(other), 1000)
     assert ids(store.page(SortOrder.OLDEST_FIRST, None, 9)) == [
         "PROD-001",
         "PROD-003",
@@ -270,7 +286,7 @@ def walked(store: ProductStore, sort: SortOrder, size: int) -> list[str]:
 @BOTH_ORDERS
 def test_page_starts_after_removed_product(store: ProductStore, sort: SortOrder) -> None:
     filled = fill(store, 5)
-    store.deactivate("PROD-003", None, "author", LATER)
+    store.deactivate("PROD-003", None, "author", later)
     page = store.page(sort, Cursor(filled[2].created_at, "PROD-003"), 9)
     assert ids(page) == (
         ["PROD-002", "PROD-001"] if sort is SortOrder.NEWEST_FIRST else ["PROD-004", "PROD-005"]
@@ -278,17 +294,18 @@ def test_page_starts_after_removed_product(store: ProductStore, sort: SortOrder)
 
 
 @BOTH_ORDERS
-def test_cursor_at_offset_names_last_skipped_product(store: ProductStore, sort: SortOrder) -> None:
-    filled = fill(store, 4)
+def test_page_skips_products(store: ProductStore, sort: SortOrder) -> None:
+    expected = ids(fill(store, 4))
     if sort is SortOrder.NEWEST_FIRST:
-        filled.reverse()
-    cursors = [store.cursor_at(sort, offset) for offset in (1, 3, 4, 5)]
-    assert cursors == [
-        Cursor(filled[0].created_at, filled[0].product_id),
-        Cursor(filled[2].created_at, filled[2].product_id),
-        Cursor(filled[3].created_at, filled[3].product_id),
-        None,
-    ]
+        expected.reverse()
+    pages = [ids(store.page(sort, None, 2, skip)) for skip in (0, 1, 3, 4, 5)]
+    assert pages == [expected[:2], expected[1:3], expected[3:], [], []]
+
+
+def test_page_skips_after_cursor(store: ProductStore) -> None:
+    first, *_ = fill(store, 4)
+    after = Cursor(first.created_at, first.product_id)
+    assert ids(store.page(SortOrder.OLDEST_FIRST, after, 1, 2)) == ["PROD-004"]
 
 
 # advance_number
@@ -308,15 +325,15 @@ def test_counter_gives_each_thread_other_numbers(store: ProductStore) -> None:
 
 
 def test_product_and_record_are_stored_together(probe: StoreProbe) -> None:
-    probe.store.insert_once(product(), "key-of-ann", record_of(product()), 1000)
+    probe.store.insert_once(product(), "key-of-ann", record(product()), 1000)
     assert probe.store.get("PROD-001") == product()
-    assert probe.store.find_record("a" * 64) == record_of(product())
+    assert probe.store.find_record("a" * 64) == record(product())
     assert probe.author_of("PROD-001") == "key-of-ann"
 
 
 def test_record_keeps_original_response(store: ProductStore) -> None:
-    store.insert_once(product(), "author", record_of(product()), 1000)
-    store.update("PROD-001", {"name": "new"}, None, "author", LATER)
+    store.insert_once(product(), "author", record(product()), 1000)
+    store.update("PROD-001", {"name": "new"}, None, "author", later)
     found = store.find_record("a" * 64)
     assert found is not None
     assert found.product == product()
@@ -324,8 +341,8 @@ def test_record_keeps_original_response(store: ProductStore) -> None:
 
 def test_record_without_setup_fee_has_none(store: ProductStore) -> None:
     free = product(setup_fee=None)
-    store.insert_once(free, "author", record_of(free), 1000)
-    assert store.find_record("a" * 64) == record_of(free)
+    store.insert_once(free, "author", record(free), 1000)
+    assert store.find_record("a" * 64) == record(free)
 
 
 def test_find_unknown_record_returns_none(store: ProductStore) -> None:
@@ -335,42 +352,42 @@ def test_find_unknown_record_returns_none(store: ProductStore) -> None:
 def test_taken_id_leaves_no_record(store: ProductStore) -> None:
     store.insert(product(), "author")
     with pytest.raises(DuplicateProductException, match="PROD-"):
-        store.insert_once(product(name="new"), "author", record_of(product()), 1000)
+        store.insert_once(product(name="new"), "author", record(product()), 1000)
     assert store.find_record("a" * 64) is None
     assert store.get("PROD-001") == product()
 
 
 def test_valid_record_leaves_no_product(store: ProductStore) -> None:
-    store.insert_once(product(), "author", record_of(product()), 1000)
+    store.insert_once(product(), "author", record(product()), 1000)
     second_one = product("PROD-002")
     with pytest.raises(IdempotencyKeyInFlightException):
-        store.insert_once(second_one, "author", record_of(second_one), 1001)
+        store.insert_once(second_one, "author", record(second_one), 1001)
     assert store.get("PROD-002") is None
-    assert store.find_record("a" * 64) == record_of(product())
+    assert store.find_record("a" * 64) == record(product())
 
 
 def test_valid_record_is_reported_before_taken_id(store: ProductStore) -> None:
-    store.insert_once(product(), "author", record_of(product()), 1000)
-    again = record_of(product(), fingerprint="c" * 64)
+    store.insert_once(product(), "author", record(product()), 1000)
+    again = record(product(), fingerprint="c" * 64)
     with pytest.raises(IdempotencyKeyInFlightException):
         store.insert_once(product(), "author", again, 1999)
 
 
 @pytest.mark.parametrize("now", [2000, 2001, 99999])
 def test_expired_record_is_replaced(store: ProductStore, now: int) -> None:
-    store.insert_once(product(), "author", record_of(product()), 1000)
-    renewed = record_of(product("PROD-002"), fingerprint="c" * 64, expires_at=now + 1)
+    store.insert_once(product(), "author", record(product()), 1000)
+    renewed = record(product("PROD-002"), fingerprint="c" * 64, expires_at=now + 1)
     store.insert_once(renewed.product, "author", renewed, now)
     assert store.find_record("a" * 64) == renewed
     assert store.get("PROD-002") == renewed.product
 
 
 def test_expired_record_does_not_allow_taken_id(store: ProductStore) -> None:
-    store.insert_once(product(), "author", record_of(product()), 1000)
-    again = record_of(product(), expires_at=9000)
+    store.insert_once(product(), "author", record(product()), 1000)
+    again = record(product(), expires_at=9000)
     with pytest.raises(DuplicateProductException):
         store.insert_once(product(), "author", again, 2000)
-    assert store.find_record("a" * 64) == record_of(product())
+    assert store.find_record("a" * 64) == record(product())
 
 
 def test_one_of_concurrent_inserts_with_one_key_succeeds(store: ProductStore) -> None:
@@ -380,7 +397,7 @@ def test_one_of_concurrent_inserts_with_one_key_succeeds(store: ProductStore) ->
         own = product(f"PROD-{number}")
         start.wait()
         try:
-            store.insert_once(own, "author", record_of(own), 1000)
+            store.insert_once(own, "author", record(own), 1000)
         except IdempotencyKeyInFlightException:
             return False
         return True
@@ -390,7 +407,7 @@ def test_one_of_concurrent_inserts_with_one_key_succeeds(store: ProductStore) ->
     assert won.count(True) == 1
     winner = product(f"PROD-{won.index(True)}")
     assert store.page(SortOrder.OLDEST_FIRST, None, 9) == [winner]
-    assert store.find_record("a" * 64) == record_of(winner)
+    assert store.find_record("a" * 64) == record(winner)
 
 
 # update
@@ -419,7 +436,7 @@ def test_update_changes_only_given_fields(
     store: ProductStore, changes: dict[str, Any], fields: dict[str, Any]
 ) -> None:
     store.insert(product(), "author")
-    changed = store.update("PROD-001", changes, None, "author", LATER)
+    changed = store.update("PROD-001", changes, None, "author", later)
     assert changed == product(**fields, version=2, updated_at=LATER)
     assert store.get("PROD-001") == changed
     assert store.page(SortOrder.OLDEST_FIRST, None, 9) == [changed]
@@ -427,43 +444,43 @@ def test_update_changes_only_given_fields(
 
 def test_removing_missing_setup_fee_succeeds(store: ProductStore) -> None:
     store.insert(product(setup_fee=None), "author")
-    changed = store.update("PROD-001", {"setupFee": None}, None, "author", LATER)
+    changed = store.update("PROD-001", {"setupFee": None}, None, "author", later)
     assert changed == product(setup_fee=None, version=2, updated_at=LATER)
 
 
 def test_setup_fee_can_be_added(store: ProductStore) -> None:
     store.insert(product(setup_fee=None), "author")
-    changed = store.update("PROD-001", {"setupFee": Decimal("1.1")}, None, "author", LATER)
+    changed = store.update("PROD-001", {"setupFee": Decimal("1.1")}, None, "author", later)
     assert changed.setup_fee == Decimal("1.1")
 
 
 def test_update_stores_author(probe: StoreProbe) -> None:
     probe.store.insert(product(), "key-of-ann")
-    probe.store.update("PROD-001", {"name": "New"}, None, "key-of-bob", LATER)
+    probe.store.update("PROD-001", {"name": "New"}, None, "key-of-bob", later)
     assert probe.author_of("PROD-001") == "key-of-bob"
 
 
 def test_update_missing_product_raises_not_found(store: ProductStore) -> None:
     with pytest.raises(ProductNotFoundException) as raised:
-        store.update("PROD-001", {"name": "New"}, None, "author", LATER)
+        store.update("PROD-001", {"name": "New"}, None, "author", later)
     assert "PROD-001" in raised.value.detail
     assert store.get("PROD-001") is None
 
 
-@pytest.mark.parametrize("expected", [None, frozenset({1}), frozenset({9})])
+@pytest.mark.parametrize("expected", [None, revisions(1), revisions(9)])
 def test_update_inactive_product_raises_not_found(
-    store: ProductStore, expected: frozenset[int] | None
+    probe: StoreProbe, expected: frozenset[Revision] | None
 ) -> None:
-    store.insert(product(active=False), "author")
+    probe.store.insert(product(active=False), "author")
     with pytest.raises(ProductNotFoundException):
-        store.update("PROD-001", {"name": "New"}, expected, "author", LATER)
-    assert store.get("PROD-001") == product(active=False)
+        probe.store.update("PROD-001", {"name": "New"}, expected, "author", later)
+    assert probe.stored("PROD-001") == product(active=False)
 
 
 @pytest.mark.parametrize("expected", [{3}, {1, 3}, {3, 0}, set(range(50))])
 def test_update_with_expected_version_succeeds(store: ProductStore, expected: set[int]) -> None:
     store.insert(product(version=3), "author")
-    changed = store.update("PROD-001", {"name": "N"}, frozenset(expected), "author", LATER)
+    changed = store.update("PROD-001", {"name": "N"}, revisions(*expected), "author", later)
     assert changed.version == 4
 
 
@@ -473,18 +490,18 @@ def test_update_with_other_version_fails_precondition(
 ) -> None:
     store.insert(product(version=3), "author")
     with pytest.raises(PreconditionFailedException) as raised:
-        store.update("PROD-001", {"name": "N"}, frozenset(expected), "author", LATER)
+        store.update("PROD-001", {"name": "N"}, revisions(*expected), "author", later)
     assert "PROD-001" in raised.value.detail
     assert store.get("PROD-001") == product(version=3)
 
 
-@pytest.mark.parametrize("expected", [None, frozenset({0}), frozenset({5, 0})])
+@pytest.mark.parametrize("expected", [None, revisions(0), revisions(5, 0)])
 def test_update_without_stored_version_sets_version_1(
-    probe: StoreProbe, expected: frozenset[int] | None
+    probe: StoreProbe, expected: frozenset[Revision] | None
 ) -> None:
     probe.store.insert(product(), "author")
     probe.forget_version("PROD-001")
-    changed = probe.store.update("PROD-001", {"name": "N"}, expected, "author", LATER)
+    changed = probe.store.update("PROD-001", {"name": "N"}, expected, "author", later)
     assert changed == product(name="N", version=1, updated_at=LATER)
 
 
@@ -493,7 +510,7 @@ def test_missing_version_matches_only_version_0(probe: StoreProbe, expected: set
     probe.store.insert(product(), "author")
     probe.forget_version("PROD-001")
     with pytest.raises(PreconditionFailedException):
-        probe.store.update("PROD-001", {"name": "N"}, frozenset(expected), "author", LATER)
+        probe.store.update("PROD-001", {"name": "N"}, revisions(*expected), "author", later)
 
 
 def test_one_of_concurrent_updates_of_a_version_succeeds(store: ProductStore) -> None:
@@ -504,7 +521,7 @@ def test_one_of_concurrent_updates_of_a_version_succeeds(store: ProductStore) ->
         start.wait()
         try:
             return store.update(
-                "PROD-001", {"name": f"name {number}"}, frozenset({1}), "author", LATER
+                "PROD-001", {"name": f"name {number}"}, revisions(1), "author", later
             )
         except PreconditionFailedException:
             return None
@@ -520,37 +537,37 @@ def test_one_of_concurrent_updates_of_a_version_succeeds(store: ProductStore) ->
 
 def test_deactivation_keeps_other_fields(probe: StoreProbe) -> None:
     probe.store.insert(product(), "key-of-ann")
-    probe.store.deactivate("PROD-001", None, "key-of-bob", LATER)
+    probe.store.deactivate("PROD-001", None, "key-of-bob", later)
     expected = product(active=False, version=2, updated_at=LATER)
-    assert probe.store.get("PROD-001") == expected
+    assert probe.stored("PROD-001") == expected
     assert probe.author_of("PROD-001") == "key-of-bob"
 
 
-@pytest.mark.parametrize("expected", [None, frozenset({1}), frozenset({2}), frozenset[int]()])
+@pytest.mark.parametrize("expected", [None, revisions(1), revisions(2), revisions()])
 def test_repeated_deactivation_changes_nothing(
-    probe: StoreProbe, expected: frozenset[int] | None
+    probe: StoreProbe, expected: frozenset[Revision] | None
 ) -> None:
     probe.store.insert(product(active=False), "key-of-ann")
-    probe.store.deactivate("PROD-001", expected, "key-of-bob", LATER)
-    assert probe.store.get("PROD-001") == product(active=False)
+    probe.store.deactivate("PROD-001", expected, "key-of-bob", later)
+    assert probe.stored("PROD-001") == product(active=False)
     assert probe.author_of("PROD-001") == "key-of-ann"
 
 
-@pytest.mark.parametrize("expected", [None, frozenset({1}), frozenset[int]()])
+@pytest.mark.parametrize("expected", [None, revisions(1), revisions()])
 def test_deactivate_missing_product_raises_not_found(
-    store: ProductStore, expected: frozenset[int] | None
+    store: ProductStore, expected: frozenset[Revision] | None
 ) -> None:
     with pytest.raises(ProductNotFoundException) as raised:
-        store.deactivate("PROD-001", expected, "author", LATER)
+        store.deactivate("PROD-001", expected, "author", later)
     assert "PROD-001" in raised.value.detail
     assert store.get("PROD-001") is None
 
 
 @pytest.mark.parametrize("expected", [{1}, {5, 1}])
-def test_deactivate_with_expected_version_succeeds(store: ProductStore, expected: set[int]) -> None:
-    store.insert(product(), "author")
-    store.deactivate("PROD-001", frozenset(expected), "author", LATER)
-    assert store.get("PROD-001") == product(active=False, version=2, updated_at=LATER)
+def test_deactivate_with_expected_version_succeeds(probe: StoreProbe, expected: set[int]) -> None:
+    probe.store.insert(product(), "author")
+    probe.store.deactivate("PROD-001", revisions(*expected), "author", later)
+    assert probe.stored("PROD-001") == product(active=False, version=2, updated_at=LATER)
 
 
 @pytest.mark.parametrize("expected", [set(), {0}, {2}])
@@ -559,31 +576,30 @@ def test_deactivate_with_other_version_fails_precondition(
 ) -> None:
     store.insert(product(), "author")
     with pytest.raises(PreconditionFailedException) as raised:
-        store.deactivate("PROD-001", frozenset(expected), "author", LATER)
+        store.deactivate("PROD-001", revisions(*expected), "author", later)
     assert "PROD-001" in raised.value.detail
     assert store.get("PROD-001") == product()
 
 
 def test_version_counts_concurrent_changes(
-    store: ProductStore,
+    probe: StoreProbe,
 ) -> None:
-    store.insert(product(), "author")
+    probe.store.insert(product(), "author")
     start = Barrier(4)
 
     def write(number: int) -> int:
         start.wait()
         try:
             if number == 0:
-                store.deactivate("PROD-001", None, "author", LATER)
+                probe.store.deactivate("PROD-001", None, "author", later)
             else:
-                store.update("PROD-001", {"name": f"{number}"}, None, "author", LATER)
+                probe.store.update("PROD-001", {"name": f"{number}"}, None, "author", later)
         except ProductServiceException:
             return 0
         return 1
 
     with ThreadPoolExecutor(4) as threads:
         done = sum(threads.map(write, range(4)))
-    left = store.get("PROD-001")
-    assert left is not None
+    left = probe.stored("PROD-001")
     assert not left.active
     assert left.version == 1 + done

@@ -67,7 +67,7 @@ def test_changed_product_fits_schema(
 ) -> None:
     repository.insert(product(), "key-of-ann")
     changes = {"price": Decimal("0.1"), "setupFee": None, "features": ["One"]}
-    repository.update("PROD-001", changes, None, "key-of-bob", LATER)
+    repository.update("PROD-001", changes, None, "key-of-bob", lambda: LATER)
     item = raw_item(table, "PRODUCT#PROD-001")
     VALIDATOR.validate(item)
     expected = ITEM | {
@@ -84,7 +84,7 @@ def test_deactivated_product_fits_schema(
     repository: ProductRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     repository.insert(product(), "key-of-ann")
-    repository.deactivate("PROD-001", None, "key-of-bob", LATER)
+    repository.deactivate("PROD-001", None, "key-of-bob", lambda: LATER)
     item = raw_item(table, "PRODUCT#PROD-001")
     VALIDATOR.validate(item)
     assert item == ITEM | {

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,13 @@ def test_percentile_95_is_nearest_rank() -> None:
             "update the new product",
             "PUT",
             FakeResponse(200, {"price": 1}, {"ETag": '"2"'}),
-            'returned price 1 and ETag "2" instead of 4.56 and "2": check that the',
+            "returned price 1 instead of 4.56: check that the deployed version",
+        ),
+        (
+            "update the new product",
+            "PUT",
+            FakeResponse(200, {"price": Decimal("4.56")}, {"ETag": '"1"'}),
+            "returned no new ETag: check that the deployed version",
         ),
         (
             "delete the new product",
@@ -220,7 +227,7 @@ def test_percentile_95_is_nearest_rank() -> None:
             "should return 204, but returned HTTP 500",
         ),
     ],
-    ids=["create", "update", "delete"],
+    ids=["create", "update", "update without a new ETag", "delete"],
 )
 def test_wrong_response_fails_check_but_product_is_deleted(
     fake: FakeProductApi, check: str, method: str, response: FakeResponse, sentence: str

@@ -28,7 +28,7 @@ from local.engine import Engine
 from product_tools.repository import REPOSITORY
 from tests.support.report import FIGURES, RELIABILITY, table, write_section
 
-MIN_KILLED_SHARE = 0.9
+MIN_KILLED_SHARE = 0.95
 _FOLDER = REPOSITORY / ".local" / "mutants"
 _COPIED = (".env.example", "benchmarks", "openapi", "pyproject.toml", "schemas", "src", "tests")
 _REASONS = Path(__file__).with_name("survivors.json")

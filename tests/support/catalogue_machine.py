@@ -23,6 +23,7 @@ from product_lambda.models.product import (
     PageRequest,
     Product,
     ProductDraft,
+    Revision,
     SortOrder,
 )
 from product_lambda.services.product_service import ProductService, ProductStore
@@ -127,8 +128,9 @@ class CatalogueMachine(RuleBasedStateMachine):
         self, product_id: str, changes: dict[str, Any], expected: frozenset[int] | None
     ) -> None:
         now = self.tick()
+        revisions = self.revisions(product_id, expected)
         response = outcome(
-            lambda: self.service.update_product(product_id, changes, expected, "author")
+            lambda: self.service.update_product(product_id, changes, revisions, "author")
         )
         product = self.products.get(product_id)
         if product is None or not product.active:
@@ -146,7 +148,8 @@ class CatalogueMachine(RuleBasedStateMachine):
     @rule(product_id=IDS, expected=EXPECTED)
     def delete(self, product_id: str, expected: frozenset[int] | None) -> None:
         now = self.tick()
-        response = outcome(lambda: self.service.delete_product(product_id, expected, "author"))
+        revisions = self.revisions(product_id, expected)
+        response = outcome(lambda: self.service.delete_product(product_id, revisions, "author"))
         product = self.products.get(product_id)
         if product is None:
             assert response is ProductNotFoundException
@@ -158,6 +161,16 @@ class CatalogueMachine(RuleBasedStateMachine):
                 self.products[product_id] = replace(
                     product, active=False, version=product.version + 1, updated_at=now
                 )
+
+    def revisions(
+        self, product_id: str, versions: frozenset[int] | None
+    ) -> frozenset[Revision] | None:
+        """Return revisions of a product as they are now, with the given versions."""
+        product = self.products.get(product_id)
+        updated_at = product.updated_at if product else "2026-01-31T00:00:00.000000Z"
+        if versions is None:
+            return None
+        return frozenset(Revision(version, updated_at) for version in versions)
 
     @rule(product_id=IDS)
     def get(self, product_id: str) -> None:

@@ -67,6 +67,12 @@ def gateway_event(
     }
 
 
+def tag_of(product: Mapping[str, Any], version: int | None = None) -> str:
+    """Return the entity tag of a product in a response, or of another version of it."""
+    moment = "".join(filter(str.isdigit, product["updatedAt"]))
+    return f'"{product["version"] if version is None else version}-{moment}"'
+
+
 def as_json(document: object) -> str:
     """Return JSON text; a Decimal keeps its digits."""
     return simplejson.dumps(document, use_decimal=True)

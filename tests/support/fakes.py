@@ -5,7 +5,7 @@ so it cannot promise more than DynamoDB.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from product_lambda.models.product import (
     Cursor,
     IdempotencyRecord,
     Product,
+    Revision,
     SortOrder,
     product_from,
 )
@@ -42,9 +43,12 @@ class FakeProductStore:
         self._lock = threading.RLock()
 
     def get(self, product_id: str) -> Product | None:
-        return self.products.get(product_id)
+        product = self.products.get(product_id)
+        return product if product is not None and product.active else None
 
-    def page(self, sort: SortOrder, after: Cursor | None, limit: int) -> list[Product]:
+    def page(
+        self, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
+    ) -> list[Product]:
         newest_first = sort is SortOrder.NEWEST_FIRST
         with self._lock:
             active = [product for product in self.products.values() if product.active]
@@ -55,11 +59,7 @@ class FakeProductStore:
                 for product in active
                 if (_cursor(product) < after if newest_first else _cursor(product) > after)
             ]
-        return active[:limit]
-
-    def cursor_at(self, sort: SortOrder, offset: int) -> Cursor | None:
-        first = self.page(sort, None, offset)
-        return _cursor(first[-1]) if len(first) == offset else None
+        return active[skip : skip + limit]
 
     def advance_number(self, step: int) -> int:
         with self._lock:
@@ -90,16 +90,16 @@ class FakeProductStore:
         self,
         product_id: str,
         changes: Mapping[str, Any],
-        expected: frozenset[int] | None,
+        expected: frozenset[Revision] | None,
         author: str,
-        now: str,
+        now: Callable[[], str],
     ) -> Product:
         with self._lock:
             product = self.products.get(product_id)
             if product is None or not product.active:
                 raise ProductNotFoundException(product_id)
-            _require_version(product, expected)
-            written = {"version": product.version + 1, "updatedAt": now}
+            _require_revision(product, expected)
+            written = {"version": product.version + 1, "updatedAt": now()}
             self.products[product_id] = product_from(
                 {**product.representation(), **changes, **written}
             )
@@ -107,7 +107,11 @@ class FakeProductStore:
             return self.products[product_id]
 
     def deactivate(
-        self, product_id: str, expected: frozenset[int] | None, author: str, now: str
+        self,
+        product_id: str,
+        expected: frozenset[Revision] | None,
+        author: str,
+        now: Callable[[], str],
     ) -> None:
         with self._lock:
             product = self.products.get(product_id)
@@ -115,9 +119,9 @@ class FakeProductStore:
                 raise ProductNotFoundException(product_id)
             if not product.active:
                 return
-            _require_version(product, expected)
+            _require_revision(product, expected)
             self.products[product_id] = replace(
-                product, active=False, version=product.version + 1, updated_at=now
+                product, active=False, version=product.version + 1, updated_at=now()
             )
             self.authors[product_id] = author
 
@@ -126,6 +130,6 @@ def _cursor(product: Product) -> Cursor:
     return Cursor(product.created_at, product.product_id)
 
 
-def _require_version(product: Product, expected: frozenset[int] | None) -> None:
-    if expected is not None and product.version not in expected:
+def _require_revision(product: Product, expected: frozenset[Revision] | None) -> None:
+    if expected is not None and product.revision not in expected:
         raise PreconditionFailedException(product.product_id)

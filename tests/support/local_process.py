@@ -5,13 +5,16 @@ It sends no requests.
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from product_tools.repository import REPOSITORY
 from tests.support.waiting import eventually
@@ -89,6 +92,20 @@ def failed_start(*, command: Sequence[str] = ("-m", "local"), **settings: str) -
         check=False,
     )
     return completed.returncode, completed.stdout + completed.stderr
+
+
+@contextmanager
+def full_disk(pid: int) -> Iterator[None]:
+    """Let each write to a file fail in a running process, as on a full disk."""
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("need Linux, which can limit a running process")
+    limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):  # it has ended
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
 
 def has_ended(pid: int) -> bool | None:

@@ -15,7 +15,11 @@ from urllib3 import HTTPHeaderDict
 from urllib3.connection import HTTPConnection
 
 from tests.support.factory import product_body
-from tests.support.response_check import ApiResponse, check_response
+from tests.support.response_check import (
+    UNEVALUATED_REQUEST_ID,
+    ApiResponse,
+    check_response,
+)
 
 type Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -58,8 +62,10 @@ class ProductApi:
                 raw.data,
             )
             check_response(response)
-            if "X-Request-Id" in response.headers:  # check_response knows where it is required
-                self._remember(response.headers["X-Request-Id"])
+            # check_response knows where a request id is required.
+            request_id = response.headers.get("X-Request-Id", UNEVALUATED_REQUEST_ID)
+            if request_id != UNEVALUATED_REQUEST_ID:
+                self._remember(request_id)
             if response.status != 429 or time.monotonic() > deadline:
                 return response
             time.sleep(int(response.headers["Retry-After"]))
@@ -122,6 +128,11 @@ class ProductApi:
         assert created.status == 201, created
         product: dict[str, Any] = created.json()
         return product
+
+    def tag_of(self, product_id: str) -> str:
+        """Read a product, and return its current entity tag."""
+        tag: str = self.get_product(product_id).headers["ETag"]
+        return tag
 
     def _remember(self, request_id: str) -> None:
         with self._lock:

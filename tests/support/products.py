@@ -1,13 +1,16 @@
 """Factories of products and drafts, and Hypothesis strategies of their fields."""
 
+import unicodedata
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
 
-from product_lambda.models.product import Product, ProductDraft
+from product_lambda.models.product import IdempotencyRecord, Product, ProductDraft
 
 CENTS_MAX = 9_999_999_999
+BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and a sign that show nothing."""
 CREATED_AT = "2026-01-31T09:30:00.123456Z"
 
 
@@ -49,6 +52,19 @@ def draft(**fields: Any) -> ProductDraft:
     )
 
 
+def record(created: Product, **fields: Any) -> IdempotencyRecord:
+    """Return the idempotency record of a creation; `fields` replace its defaults."""
+    return IdempotencyRecord(
+        **{
+            "key_hash": "a" * 64,
+            "fingerprint": "b" * 64,
+            "product": created,
+            "expires_at": 2000,
+            **fields,
+        }
+    )
+
+
 def second(number: int) -> str:
     """Return a timestamp, `number` seconds after midnight."""
     return f"2026-02-01T00:{number // 60:02}:{number % 60:02}.000000Z"
@@ -61,10 +77,15 @@ def amounts(lowest_cents: int = 1) -> st.SearchStrategy[Decimal]:
 
 def lines(longest: int = 200) -> st.SearchStrategy[str]:
     """Valid names and features, already trimmed."""
-    characters = st.characters(codec="utf-8", exclude_categories=["Cc"])
-    return (
-        st.text(characters, min_size=1, max_size=longest).map(str.strip).filter(lambda text: text)
+    # Format characters include joiners and direction controls; test_body.py has examples of both.
+    characters = st.characters(
+        codec="utf-8", exclude_categories=["Cc", "Cf"], exclude_characters=BLANKS
     )
+    return st.text(characters, min_size=1, max_size=longest).map(str.strip).filter(_is_visible)
+
+
+def _is_visible(text: str) -> bool:
+    return any(unicodedata.category(character)[0] in "LNPS" for character in text)
 
 
 def periods() -> st.SearchStrategy[str]:

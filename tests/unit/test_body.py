@@ -16,9 +16,10 @@ from tests.support.events import as_json, errors_found_by, http_request
 from tests.support.factory import product_body, product_body_without
 from tests.support.products import amounts, lines, periods
 
-LINE = "send text of 1 to 200 characters without control characters"
+LINE = "send visible text of 1 to 200 characters without control or text-direction characters"
 DESCRIPTION = (
-    "send text of 1 to 4000 characters without control characters other than newline and tab"
+    "send visible text of 1 to 4000 characters without text-direction characters or control "
+    "characters other than newline and tab"
 )
 PRICE = "send a number above 0, at most 99999999.99, with at most 2 decimals"
 SETUP_FEE = "send a number from 0 to 99999999.99 with at most 2 decimals, or null for no set-up fee"
@@ -231,6 +232,35 @@ def test_control_characters_are_rejected(control: str) -> None:
         assert draft_of(product_body(description=text)).description == text
     else:
         assert create_errors(product_body(description=text)) == [("description", DESCRIPTION)]
+
+
+# Only invisible characters: joiners, variation selectors, fillers, blanks, tags.
+INVISIBLE = ["\u200b", "\u200d\ufe0f", "\u2060\u00ad", "\u3164", "\u2800", "\ufeff", "\U000e0041"]
+DIRECTION_CONTROLS = [chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))]
+
+
+@pytest.mark.parametrize(
+    "text", [*INVISIBLE, *(f"Plan {control} one" for control in DIRECTION_CONTROLS)]
+)
+def test_invisible_text_and_direction_controls_are_rejected(text: str) -> None:
+    assert create_errors(product_body(name=text)) == [("name", LINE)]
+    assert create_errors(product_body(description=text)) == [("description", DESCRIPTION)]
+    assert create_errors(product_body(features=["a", text])) == [("features[1]", LINE)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",  # a family, joined
+        "\u2764\ufe0f",  # a red heart: a variation selector
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",  # Persian, with a non-joiner
+        "\u0915\u094d\u200d\u0937",  # Devanagari, with a joiner
+        "\u05e9\u05dc\u05d5\u05dd 10 GB",  # Hebrew: right to left by itself
+        "Plan\u200b",
+    ],
+)
+def test_joiners_beside_visible_characters_are_accepted(text: str) -> None:
+    assert draft_of(product_body(name=text, description=text, features=[text])).name == text
 
 
 @pytest.mark.parametrize("field", ["name", "description", "currency", "period"])

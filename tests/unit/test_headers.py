@@ -1,5 +1,7 @@
 """Checks of the headers and the path of a request."""
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,22 +11,24 @@ from product_lambda.exceptions import (
     UnsupportedMediaTypeException,
     ValidationException,
 )
+from product_lambda.models.product import Revision
+from product_lambda.utils.response_builder import entity_tag
 from product_lambda.validators.combined import validate_all
 from product_lambda.validators.headers import (
     EntityTags,
     parse_idempotency_key,
-    parse_if_match,
     parse_if_none_match,
+    parse_precondition,
     require_json,
 )
 from product_lambda.validators.path import parse_product_id
 from tests.support.events import errors_found_by, http_request
 
-TAGS = 'send * or up to 50 entity tags, such as "3"'
+TAGS = 'send * or up to 50 entity tags, such as "3-20260131093000123456"'
 
 
-def expected_by(value: str) -> frozenset[int] | None:
-    return parse_if_match(http_request(headers={"if-match": value}))
+def expected_by(value: str) -> frozenset[Revision] | None:
+    return parse_precondition(http_request(headers={"if-match": value}))
 
 
 def known_by(value: str) -> EntityTags:
@@ -35,7 +39,7 @@ def known_by(value: str) -> EntityTags:
 
 
 def test_missing_if_match_accepts_any_version() -> None:
-    assert parse_if_match(http_request()) is None
+    assert parse_precondition(http_request()) is None
 
 
 @pytest.mark.parametrize("matches_any", ["*", " *", "*\t "])
@@ -43,32 +47,48 @@ def test_if_match_star_accepts_any_version(matches_any: str) -> None:
     assert expected_by(matches_any) is None
 
 
+AT = "20260131093000123456"
+MOMENT = "2026-01-31T09:30:00.123456Z"
+
+
 @pytest.mark.parametrize(
     ("value", "versions"),
     [
-        ('"3"', {3}),
-        ('"0"', {0}),
-        (' "3" ', {3}),
-        ('"3","4"', {3, 4}),
-        ('"3" ,\t"12", "3"', {3, 12}),
-        (',, "3" , ,"4",', {3, 4}),
-        ('"999999999999999"', {999_999_999_999_999}),
-        ('W/"3"', set()),
-        ('W/"3", "4"', {4}),
-        ('"03"', set()),
-        ('"-3"', set()),
-        ('"3.0"', set()),
-        ('"three"', set()),
+        (f'"3-{AT}"', {3}),
+        (f'"0-{AT}"', {0}),
+        (f' "3-{AT}" ', {3}),
+        (f'"3-{AT}","4-{AT}"', {3, 4}),
+        (f'"3-{AT}" ,\t"12-{AT}", "3-{AT}"', {3, 12}),
+        (f',, "3-{AT}" , ,"4-{AT}",', {3, 4}),
+        (f'"999999999999999-{AT}"', {999_999_999_999_999}),
+        (f'W/"3-{AT}"', set()),
+        (f'W/"3-{AT}", "4-{AT}"', {4}),
+        (f'"03-{AT}"', set()),
+        (f'"-3-{AT}"', set()),
+        (f'"3.0-{AT}"', set()),
+        (f'"three-{AT}"', set()),
+        (f'"3-{AT}0"', set()),
+        (f'"3-{AT[:-1]}"', set()),
+        (f'"3-{AT[:-1]}x"', set()),
+        ('"3"', set()),
         ('""', set()),
         ('"*"', set()),
-        ('"1000000000000000"', set()),
-        ('"a,b", "5"', {5}),
-        ('"\xe9\xff", "5"', {5}),
+        (f'"1000000000000000-{AT}"', set()),
+        (f'"a,b", "5-{AT}"', {5}),
+        (f'"\xe9\xff", "5-{AT}"', {5}),
         ('"!#~"', set()),
     ],
 )
-def test_if_match_reads_versions_from_strong_tags(value: str, versions: set[int]) -> None:
-    assert expected_by(value) == frozenset(versions)
+def test_if_match_reads_revisions_from_strong_tags(value: str, versions: set[int]) -> None:
+    assert expected_by(value) == frozenset({Revision(version, MOMENT) for version in versions})
+
+
+@given(st.integers(0, 10**15 - 1), st.datetimes(datetime(1000, 1, 1)))  # noqa: DTZ001 (UTC below)
+def test_if_match_reads_every_tag_of_a_product(version: int, moment: datetime) -> None:
+    updated_at = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert expected_by(entity_tag(version, updated_at)) == frozenset(
+        {Revision(version, updated_at)}
+    )
 
 
 MALFORMED = [
@@ -101,8 +121,8 @@ def test_malformed_tag_list_is_rejected(value: str) -> None:
 
 
 def test_more_than_50_tags_are_rejected() -> None:
-    fifty = ", ".join(f'"{version}"' for version in range(50))
-    assert expected_by(fifty) == frozenset(range(50))
+    fifty = ", ".join(f'"{version}-{AT}"' for version in range(50))
+    assert expected_by(fifty) == frozenset({Revision(version, MOMENT) for version in range(50)})
     with pytest.raises(ValidationException):
         expected_by(fifty + ', "50"')
 
@@ -140,6 +160,19 @@ def test_any_text_is_parsed_or_rejected_as_tags(value: str) -> None:
     for check in (expected_by, known_by):
         errors = errors_found_by(lambda check=check: check(value))  # type: ignore[misc]
         assert errors is None or [message for _, message in errors] == [TAGS]
+
+
+def test_if_none_match_star_allows_no_revision() -> None:
+    assert parse_precondition(http_request(headers={"if-none-match": "*"})) == frozenset()
+    assert parse_precondition(http_request(headers={"if-none-match": '"3"'})) is None
+
+
+def test_errors_of_both_preconditions_are_combined() -> None:
+    request = http_request(headers={"if-match": "3", "if-none-match": "4"})
+    assert errors_found_by(lambda: parse_precondition(request)) == (
+        ("If-Match", TAGS),
+        ("If-None-Match", TAGS),
+    )
 
 
 # Idempotency-Key
@@ -201,7 +234,18 @@ def test_missing_content_type_is_accepted() -> None:
 def test_other_content_type_is_rejected(content_type: str) -> None:
     with pytest.raises(UnsupportedMediaTypeException) as raised:
         require_json(http_request(headers={"content-type": content_type}))
-    assert raised.value.detail == "Send Content-Type: application/json."
+    assert raised.value.detail == "Send Content-Type: application/json, without a Content-Encoding."
+
+
+@pytest.mark.parametrize("coding", ["identity", " Identity ", ""])
+def test_uncompressed_body_is_accepted(coding: str) -> None:
+    require_json(http_request(headers={"content-encoding": coding}))
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip", "identity, gzip", "x"])
+def test_compressed_body_is_rejected(coding: str) -> None:
+    with pytest.raises(UnsupportedMediaTypeException):
+        require_json(http_request(headers={"content-encoding": coding}))
 
 
 # Path

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ import pytest
 from local.server import LocalServer, Message
 
 
-def _list_with(handler: Any) -> tuple[Message, Message]:
-    """Send GET /v1.0/products to a server with this handler; return head and body."""
+def _get_with(handler: Any, path: str = "/v1.0/products") -> tuple[Message, Message]:
+    """Send GET to a server with this handler of the list; return head and body."""
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -23,7 +24,7 @@ def _list_with(handler: Any) -> tuple[Message, Message]:
 
     scope = {
         "method": "GET",
-        "raw_path": b"/v1.0/products",
+        "raw_path": path.encode(),
         "query_string": b"",
         "headers": [],
         "client": ("127.0.0.1", 50000),
@@ -51,7 +52,7 @@ def _crash(_event: Mapping[str, Any], _context: object) -> Mapping[str, Any]:
 def test_failed_function_returns_500_and_is_logged(
     handler: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    head, body = _list_with(handler)
+    head, body = _get_with(handler)
     problem = json.loads(body["body"])
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
 
@@ -61,8 +62,20 @@ def test_failed_function_returns_500_and_is_logged(
     assert record.exc_info
 
 
+def test_failed_page_returns_500_and_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("local.docs._OPENAPI_FILE", tmp_path / "missing.yaml")
+    head, body = _get_with(_crash, "/openapi.json")
+    problem = json.loads(body["body"])
+
+    assert head["status"] == problem["status"] == 500
+    assert (b"Content-Type", b"application/problem+json") in head["headers"]
+    assert problem["instance"] in caplog.text
+
+
 def test_function_result_is_sent_unchanged() -> None:
-    head, body = _list_with(lambda _event, _context: {"statusCode": 201, "body": "ä"})
+    head, body = _get_with(lambda _event, _context: {"statusCode": 201, "body": "ä"})
 
     assert (head["status"], body["body"]) == (201, "ä".encode())
     assert head["headers"] == [(b"Content-Length", b"2")]

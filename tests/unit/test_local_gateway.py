@@ -69,18 +69,45 @@ def test_route_calls_its_function(method: str, path: str, operation: str, resour
         ("GET", "/v1.0/product"),
         ("GET", "/v1.0//products"),
         ("GET", "/v1.0/products/PROD-1/prices"),
-        ("HEAD", "/v1.0/products"),
-        ("PATCH", "/v1.0/products/PROD-1"),
-        ("POST", "/v1.0/products/PROD-1"),
-        ("DELETE", "/v1.0/products"),
+        ("HEAD", "/v1.0/orders"),
+        ("PATCH", "/v1.0/products/PROD-1/prices"),
         ("OPTIONS", "/v1.0/orders"),
-        ("get", "/v1.0/products"),
     ],
 )
-def test_unknown_path_or_method_returns_404(method: str, path: str) -> None:
+def test_unknown_path_returns_404(method: str, path: str) -> None:
     problem = _problem(_head(method, path, headers=(("x-api-key", _KEY),)))
 
     assert (problem["status"], problem["type"]) == (404, "tag:kimmyai.io,2026:route-not-found")
+
+
+@pytest.mark.parametrize("headers", [(), (("x-api-key", _KEY),)])
+@pytest.mark.parametrize(
+    ("path", "other_methods", "allow"),
+    [
+        ("/v1.0/products", ("HEAD", "PUT", "DELETE"), "GET, POST, OPTIONS"),
+        ("/v1.0/products/", ("HEAD", "PUT", "DELETE"), "GET, POST, OPTIONS"),
+        ("/v1.0/products/PROD-1", ("HEAD", "POST"), "GET, PUT, DELETE, OPTIONS"),
+    ],
+)
+def test_other_method_returns_405_with_allow(
+    path: str, other_methods: tuple[str, ...], allow: str, headers: tuple[tuple[str, str], ...]
+) -> None:
+    for method in (*other_methods, "PATCH", "TRACE", "get", "PROPFIND"):
+        head = _head(method, path, headers=headers)
+        response = route(head, _KEY)
+
+        assert not isinstance(response, Call)
+        assert response["headers"]["Allow"] == allow
+        preflight = route(_head("OPTIONS", path), _KEY)
+        assert not isinstance(preflight, Call)
+        assert preflight["headers"]["Access-Control-Allow-Methods"] == allow
+        assert _problem(head) == {
+            "type": "tag:kimmyai.io,2026:method-not-allowed",
+            "title": "The method is not allowed",
+            "status": 405,
+            "detail": "Use one of the methods in Allow.",
+            "instance": "request-1",
+        }
 
 
 @pytest.mark.parametrize(
@@ -98,6 +125,14 @@ def test_write_without_key_returns_403(
     problem = _problem(_head(method, path, headers=sent))
 
     assert (problem["status"], problem["type"]) == (403, "tag:kimmyai.io,2026:forbidden")
+
+
+@pytest.mark.parametrize("sent", [(), (("x-api-key", ""),), (("x-api-key", "x"),)])
+def test_empty_key_of_server_allows_no_write(sent: tuple[tuple[str, str], ...]) -> None:
+    response = route(_head("POST", headers=sent), "")
+
+    assert not isinstance(response, Call)
+    assert response["statusCode"] == 403
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pytest
 from local.errors import SettingsError
 from local.settings import Settings, settings_from
 
+_KEY = "key-of-20-characters"
+
 
 def test_settings_have_defaults() -> None:
     assert settings_from({}) == Settings(8000, None, Path(".local/data"), seed=False)
@@ -19,9 +21,9 @@ def test_empty_variable_counts_as_unset() -> None:
 
 
 def test_given_values_are_used() -> None:
-    given = {"PORT": "8123", "API_KEY": "secret", "DATA_DIR": "elsewhere", "SEED": "1"}
+    given = {"PORT": "8123", "API_KEY": _KEY, "DATA_DIR": "elsewhere", "SEED": "1"}
 
-    assert settings_from(given) == Settings(8123, "secret", Path("elsewhere"), seed=True)
+    assert settings_from(given) == Settings(8123, _KEY, Path("elsewhere"), seed=True)
 
 
 def test_tilde_is_home_folder() -> None:
@@ -40,6 +42,17 @@ def test_invalid_port_is_rejected(port: str) -> None:
 def test_invalid_api_key_is_rejected(api_key: str) -> None:
     with pytest.raises(SettingsError, match="API_KEY must consist of visible ASCII characters"):
         settings_from({"API_KEY": api_key})
+
+
+@pytest.mark.parametrize("api_key", ["x", _KEY[:-1], "x" * 129])
+def test_api_key_of_other_length_is_rejected(api_key: str) -> None:
+    with pytest.raises(SettingsError, match=r"API_KEY must have 20 to 128 characters\.$"):
+        settings_from({"API_KEY": api_key})
+
+
+@pytest.mark.parametrize("api_key", [_KEY, "x" * 128])
+def test_api_key_of_valid_length_is_accepted(api_key: str) -> None:
+    assert settings_from({"API_KEY": api_key}).api_key == api_key
 
 
 def test_all_invalid_settings_are_named_at_once() -> None:

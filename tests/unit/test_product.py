@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product_lambda.models.product import DEFAULT_CURRENCY, Product, plain_decimal, product_from
+from product_lambda.models.product import Product, plain_decimal, product_from
 from tests.support.products import CREATED_AT, amounts, lines, periods, product
 
 SHOWN = {
@@ -45,12 +45,11 @@ def test_representation_is_reversible() -> None:
 
 
 def test_missing_optional_fields_have_defaults() -> None:
-    older = {n: v for n, v in SHOWN.items() if n not in {"version", "currency", "setupFee"}}
-    assert product_from(older) == product(version=0, setup_fee=None, currency=DEFAULT_CURRENCY)
-    assert DEFAULT_CURRENCY == "ZAR"
+    older = {n: v for n, v in SHOWN.items() if n not in {"version", "setupFee"}}
+    assert product_from(older) == product(version=0, setup_fee=None)
 
 
-@pytest.mark.parametrize("missing", sorted(set(SHOWN) - {"version", "currency", "setupFee"}))
+@pytest.mark.parametrize("missing", sorted(set(SHOWN) - {"version", "setupFee"}))
 def test_missing_required_field_raises_key_error(missing: str) -> None:
     with pytest.raises(KeyError, match=missing):
         product_from({name: value for name, value in SHOWN.items() if name != missing})

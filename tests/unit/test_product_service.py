@@ -117,9 +117,11 @@ class CountingStore(FakeProductStore):
         self.steps: list[int] = []
         self.limits: list[int] = []
 
-    def page(self, sort: SortOrder, after: Cursor | None, limit: int) -> list[Product]:
+    def page(
+        self, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
+    ) -> list[Product]:
         self.limits.append(limit)
-        return super().page(sort, after, limit)
+        return super().page(sort, after, limit, skip)
 
     def advance_number(self, step: int) -> int:
         self.steps.append(step)
@@ -387,28 +389,29 @@ def test_update_has_current_time_and_author(setup: Setup) -> None:
     assert setup.store.authors == {"PROD-001": "key-of-bob"}
 
 
-def test_update_passes_expected_versions(setup: Setup) -> None:
-    setup.create()
+def test_update_passes_expected_revisions(setup: Setup) -> None:
+    revision = setup.create().product.revision
+    other = revision._replace(version=2)
     with pytest.raises(PreconditionFailedException):
-        setup.service.update_product("PROD-001", {"name": "New"}, frozenset({2}), "ann")
-    changed = setup.service.update_product("PROD-001", {"name": "New"}, frozenset({1}), "ann")
+        setup.service.update_product("PROD-001", {"name": "New"}, frozenset({other}), "ann")
+    changed = setup.service.update_product("PROD-001", {"name": "N"}, frozenset({revision}), "ann")
     assert changed.version == 2
 
 
 def test_delete_has_current_time_and_author(setup: Setup) -> None:
     created = setup.create().product
     setup.now += timedelta(seconds=1)
-    setup.service.delete_product("PROD-001", frozenset({1}), "key-of-bob")
+    setup.service.delete_product("PROD-001", frozenset({created.revision}), "key-of-bob")
     assert setup.store.products["PROD-001"] == replace(
         created, active=False, version=2, updated_at="2026-01-31T09:30:01.123456Z"
     )
     assert setup.store.authors == {"PROD-001": "key-of-bob"}
 
 
-def test_delete_passes_expected_versions(setup: Setup) -> None:
-    setup.create()
+def test_delete_passes_expected_revisions(setup: Setup) -> None:
+    other = setup.create().product.revision._replace(version=2)
     with pytest.raises(PreconditionFailedException):
-        setup.service.delete_product("PROD-001", frozenset({2}), "ann")
+        setup.service.delete_product("PROD-001", frozenset({other}), "ann")
     assert setup.service.get_product("PROD-001").active
 
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from product_lambda.exceptions import ValidationException
-from product_lambda.models.product import Cursor, PageRequest, SortOrder
-from product_lambda.validators.path import is_product_id
+from product_lambda.models.product import Cursor, PageRequest, SortOrder, is_product_id
 from product_lambda.validators.query import next_token, parse_page_request
 from tests.support.events import errors_found_by, http_request
 from tests.support.products import CREATED_AT

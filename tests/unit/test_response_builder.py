@@ -103,7 +103,7 @@ PROBLEMS: list[tuple[ProductServiceException, dict[str, object], str | None]] = 
             "type": "tag:kimmyai.io,2026:unsupported-media-type",
             "title": "The body must be JSON",
             "status": 415,
-            "detail": "Send Content-Type: application/json.",
+            "detail": "Send Content-Type: application/json, without a Content-Encoding.",
         },
         None,
     ),
@@ -180,7 +180,8 @@ def test_each_exception_has_its_own_problem_type() -> None:
         if isinstance(kind, type) and issubclass(kind, ProductServiceException)
     ]
     shown = {type(row[0]) for row in PROBLEMS}
-    assert set(classes) - {ProductServiceException} == shown
+    # Callers need not know why the service is unavailable.
+    assert set(classes) - {ProductServiceException, exceptions.TimeUpException} == shown
     assert len({kind.problem for kind in shown}) == len(shown)
 
 
@@ -194,8 +195,26 @@ def test_response_is_empty_by_default() -> None:
     assert Response(204) == Response(204, "", {}, None, replayed=False)
 
 
-def test_entity_tag_quotes_version() -> None:
-    assert [entity_tag(version) for version in (0, 17)] == ['"0"', '"17"']
+def test_entity_tag_has_version_and_time_of_change() -> None:
+    assert entity_tag(17, "2026-01-31T09:30:00.123456Z") == '"17-20260131093000123456"'
+
+
+def test_long_list_of_errors_is_cut() -> None:
+    errors = [FieldError("x" * 1000, f"message {number}") for number in range(1000)]
+    response = problem_response(ValidationException(errors), "request-1")
+    document = json.loads(response.body)
+    assert document["errors"] == [
+        {"field": "x" * 100, "message": f"message {number}"} for number in range(100)
+    ]
+    assert document["detail"].endswith(" 900 more errors are not listed.")
+    assert len(response.body) < 16_000
+
+
+def test_list_of_100_errors_is_complete() -> None:
+    errors = [FieldError("x", f"message {number}") for number in range(100)]
+    document = json.loads(problem_response(ValidationException(errors), "request-1").body)
+    assert len(document["errors"]) == 100
+    assert "not listed" not in document["detail"]
 
 
 def test_not_modified_has_no_body() -> None:

@@ -111,7 +111,7 @@ class UnsupportedMediaTypeException(ProductServiceException):
     title = "The body must be JSON"
 
     def __init__(self) -> None:
-        super().__init__("Send Content-Type: application/json.")
+        super().__init__("Send Content-Type: application/json, without a Content-Encoding.")
 
 
 class IdempotencyKeyReusedException(ProductServiceException):
@@ -141,6 +141,10 @@ class DependencyUnavailableException(ProductServiceException):
             "Send a read again. A change may have been made: read the product, "
             "or repeat the change with If-Match or its Idempotency-Key."
         )
+
+
+class TimeUpException(DependencyUnavailableException):
+    """The deadline passed after a part of the products was read."""
 
 
 class ReadOnlyException(ProductServiceException):

@@ -19,7 +19,7 @@ def handler(request: HttpRequest) -> Response:
     )
     product, replayed = product_service().create_product(body.draft(), key, request.api_key_id)
     headers = {
-        "ETag": entity_tag(product.version),
+        "ETag": entity_tag(*product.revision),
         "Location": f"{request.path.rstrip('/')}/{product.product_id}",
     }
     if replayed:

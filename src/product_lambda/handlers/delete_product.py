@@ -4,7 +4,7 @@ from product_lambda.handlers.entry import endpoint, product_service, reject_when
 from product_lambda.utils.request import HttpRequest
 from product_lambda.utils.response_builder import Response
 from product_lambda.validators.combined import validate_all
-from product_lambda.validators.headers import parse_if_match
+from product_lambda.validators.headers import parse_precondition
 from product_lambda.validators.path import parse_product_id
 
 
@@ -13,7 +13,7 @@ def handler(request: HttpRequest) -> Response:
     """Deactivate the product; its fields stay stored."""
     reject_when_read_only()
     product_id, expected = validate_all(
-        lambda: parse_product_id(request), lambda: parse_if_match(request)
+        lambda: parse_product_id(request), lambda: parse_precondition(request)
     )
     product_service().delete_product(product_id, expected, request.api_key_id)
     return Response(204)

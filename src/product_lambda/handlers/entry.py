@@ -11,6 +11,7 @@ from product_lambda.exceptions import (
     ProductServiceException,
     ReadOnlyException,
 )
+from product_lambda.models.product import is_product_id
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import ProductRepository, open_table
 from product_lambda.services.product_service import ProductService
@@ -23,7 +24,6 @@ from product_lambda.utils.response_builder import (
     problem_response,
 )
 from product_lambda.utils.settings import load_settings
-from product_lambda.validators.path import is_product_id
 
 # Callers get a response within 3 seconds; the rest is for work outside the calls to DynamoDB.
 _DEADLINE_SECONDS: Final = 2.5

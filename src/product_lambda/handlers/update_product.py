@@ -6,7 +6,7 @@ from product_lambda.utils.request import HttpRequest
 from product_lambda.utils.response_builder import Response, entity_tag, json_response, to_json
 from product_lambda.validators.body import parse_body
 from product_lambda.validators.combined import validate_all
-from product_lambda.validators.headers import parse_if_match, require_json
+from product_lambda.validators.headers import parse_precondition, require_json
 from product_lambda.validators.path import parse_product_id
 
 
@@ -17,12 +17,12 @@ def handler(request: HttpRequest) -> Response:
     require_json(request)
     product_id, expected, body = validate_all(
         lambda: parse_product_id(request),
-        lambda: parse_if_match(request),
+        lambda: parse_precondition(request),
         lambda: parse_body(request, UpdateProductRequest),
     )
     product = product_service().update_product(
         product_id, body.changes(), expected, request.api_key_id
     )
     return json_response(
-        200, to_json(product.representation()), {"ETag": entity_tag(product.version)}
+        200, to_json(product.representation()), {"ETag": entity_tag(*product.revision)}
     )

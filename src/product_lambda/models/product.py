@@ -1,12 +1,43 @@
 """The product, its representation in JSON, and the values that describe pages and records."""
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 PRODUCT_ID_PATTERN: Final = "^PROD-[A-Z0-9]([A-Z0-9-]{0,30}[A-Z0-9])?$"
 DEFAULT_CURRENCY: Final = "ZAR"
+MAX_AMOUNT: Final = Decimal("99999999.99")
+MAX_LINE: Final = 200  # characters of a name or a feature
+MAX_DESCRIPTION: Final = 4000  # characters
+MAX_FEATURES: Final = 50
+Period = Literal["monthly", "yearly", "once-off"]
+PERIODS: Final = frozenset(get_args(Period))
+
+_PRODUCT_ID: Final = re.compile(PRODUCT_ID_PATTERN.removeprefix("^").removesuffix("$"))
+_TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+
+
+def is_product_id(text: str) -> bool:
+    """Return whether `text` has the form of a product id."""
+    return _PRODUCT_ID.fullmatch(text) is not None
+
+
+def is_timestamp(text: str) -> bool:
+    """Return whether `text` has the form of a timestamp such as 2026-01-31T09:30:00.123456Z."""
+    return _TIMESTAMP.fullmatch(text) is not None
+
+
+class Revision(NamedTuple):
+    """One state of a product.
+
+    The version alone repeats when the table is restored to an earlier time; together with the time
+    of the change it does not.
+    """
+
+    version: int
+    updated_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +64,11 @@ class Product:
     version: int
     created_at: str
     updated_at: str
+
+    @property
+    def revision(self) -> Revision:
+        """The state that this product is in."""
+        return Revision(self.version, self.updated_at)
 
     def representation(self) -> dict[str, Any]:
         """Return the fields of the product by their JSON names; money stays Decimal."""
@@ -68,7 +104,7 @@ def product_from(fields: dict[str, Any]) -> Product:
         description=fields["description"],
         price=plain_decimal(fields["price"]),
         setup_fee=None if setup_fee is None else plain_decimal(setup_fee),
-        currency=fields.get("currency", DEFAULT_CURRENCY),
+        currency=fields["currency"],
         period=fields["period"],
         features=tuple(fields["features"]),
         active=fields["active"],

@@ -3,10 +3,11 @@
 Only functions with a body import this module, since Pydantic makes a cold start longer.
 """
 
+import re
 import unicodedata
 from decimal import Decimal
 from functools import partial
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -23,13 +24,27 @@ from pydantic.alias_generators import to_camel
 from product_lambda.models.currency import CurrencyCode
 from product_lambda.models.product import (
     DEFAULT_CURRENCY,
+    MAX_AMOUNT,
+    MAX_DESCRIPTION,
+    MAX_FEATURES,
+    MAX_LINE,
     PRODUCT_ID_PATTERN,
+    Period,
     ProductDraft,
     plain_decimal,
 )
 
-MAX_AMOUNT: Final = Decimal("99999999.99")
 _CENT: Final = Decimal("0.01")
+# Unicode Standard Annex #9: explicit embeddings, overrides and isolates reorder the text around.
+_DIRECTION_CONTROL: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# White space, the Braille blank, and Default_Ignorable_Code_Point (DerivedCoreProperties.txt of
+# Unicode 16.0). Joiners and variation selectors are among them: next to a visible character, as in
+# emoji, they are allowed.
+_INVISIBLE: Final = re.compile(
+    r"[\s\u2800\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    r"\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]*"
+)
 
 
 # The checks below raise ValueErrors without a text: Pydantic collects them, and the response shows
@@ -62,8 +77,11 @@ def _not_negative(value: Decimal) -> Decimal:
     return abs(value)  # -0 is a valid JSON number; it is stored and shown as 0
 
 
-def _without_control_characters(value: str, *, allowed: str = "") -> str:
+def _readable(value: str, *, allowed: str = "") -> str:
+    """Reject control characters, direction controls, and text without a visible character."""
     if any(unicodedata.category(c) == "Cc" and c not in allowed for c in value):
+        raise ValueError
+    if _DIRECTION_CONTROL.search(value) or _INVISIBLE.fullmatch(value):
         raise ValueError
     return value
 
@@ -86,21 +104,23 @@ SetupFee = Annotated[
 ]
 Line = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_without_control_characters),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_LINE),
+    AfterValidator(_readable),
 ]
 Text = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=4000),
-    AfterValidator(partial(_without_control_characters, allowed="\n\t")),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_DESCRIPTION),
+    AfterValidator(partial(_readable, allowed="\n\t")),
 ]
-Features = Annotated[list[Line], Field(min_length=1, max_length=50)]
+Features = Annotated[list[Line], Field(min_length=1, max_length=MAX_FEATURES)]
 ProductId = Annotated[str, StringConstraints(pattern=PRODUCT_ID_PATTERN)]
-Period = Literal["monthly", "yearly", "once-off"]
 
-LINE_RULE: Final = "text of 1 to 200 characters without control characters"
+LINE_RULE: Final = (
+    "visible text of 1 to 200 characters without control or text-direction characters"
+)
 DESCRIPTION_RULE: Final = (
-    "text of 1 to 4000 characters without control characters other than newline and tab"
+    "visible text of 1 to 4000 characters without text-direction characters or control "
+    "characters other than newline and tab"
 )
 PRICE_RULE: Final = "a number above 0, at most 99999999.99, with at most 2 decimals"
 SETUP_FEE_RULE: Final = (

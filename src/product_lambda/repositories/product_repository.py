@@ -1,14 +1,14 @@
-"""Products in DynamoDB: the only module that knows the table, its keys and its client.
+"""Products in DynamoDB: the only module that knows the client, the indexes and the expressions.
 
 It holds no rules: each write is one conditional request, and exceptions say why it failed.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
 
-import simplejson
 from pydynox import DynamoDBClient, Model, ModelConfig, SyncTransaction
 from pydynox.attributes import DecimalAttribute, StringAttribute
 from pydynox.exceptions import (
@@ -17,6 +17,7 @@ from pydynox.exceptions import (
     ProvisionedThroughputExceededException,
     PydynoxException,
     TransactionCanceledException,
+    ValidationException,
 )
 from pydynox.indexes import GlobalSecondaryIndex
 
@@ -24,31 +25,54 @@ from product_lambda.exceptions import (
     DependencyUnavailableException,
     DuplicateProductException,
     IdempotencyKeyInFlightException,
+    InternalException,
     PreconditionFailedException,
     ProductNotFoundException,
+    TimeUpException,
 )
 from product_lambda.models.product import (
+    MAX_AMOUNT,
     Cursor,
     IdempotencyRecord,
     Product,
+    Revision,
     SortOrder,
-    plain_decimal,
-    product_from,
 )
 from product_lambda.repositories.deadline import Deadline
-from product_lambda.utils.response_builder import to_json
+from product_lambda.repositories.items import (
+    ACTIVE,
+    COUNTER_KEY,
+    INACTIVE,
+    MAX_VERSION,
+    Item,
+    flaws_in,
+    product_in,
+    product_item,
+    product_key,
+    record_in,
+    record_item,
+    record_key,
+    revision_in,
+)
+from product_lambda.utils.logger import LOGGER_NAME
 
+_LOGGER: Final = logging.getLogger(LOGGER_NAME)
 _CONNECT_SECONDS: Final = 0.5
 _READ_SECONDS: Final = 1.0
 _CALL_SECONDS: Final = 1.2
-_SORT_KEY: Final = "METADATA"
 _INDEX: Final = "ActiveProductsIndex"
-_COUNTER_KEY: Final = {"PK": "COUNTER#PRODUCT", "SK": _SORT_KEY}
-_NO_VERSION: Final = -1
+_MAX_ATTEMPTS: Final = 20
+_MAX_LOGGED_KEY: Final = 100  # characters
+_TEXTS: Final = ("productId", "name", "description", "currency", "period", "createdAt")
+_FALSE: Final = "attribute_not_exists(PK)"  # for an item that exists
 
 
 class _UnclassifiedException(Exception):
     """A 5xx, a conflict of transactions, or a response that the client cannot read."""
+
+
+class _AlreadyInactive(Exception):
+    """The product is inactive, so a deletion has nothing to do."""
 
 
 _THROTTLED: Final = (ProvisionedThroughputExceededException,)
@@ -80,7 +104,7 @@ def open_table(name: str, region: str, endpoint_url: str | None) -> ProductTable
     )
 
     class ProductItem(Model):
-        """Reads items as dictionaries, with exact money."""
+        """Reads items as dictionaries, with exact numbers."""
 
         model_config = ModelConfig(table=name, client=client, skip_hooks=True)
         PK = StringAttribute(partition_key=True)
@@ -89,6 +113,7 @@ def open_table(name: str, region: str, endpoint_url: str | None) -> ProductTable
         createdAt = StringAttribute()  # noqa: N815 (an attribute of the table)
         price = DecimalAttribute()
         setupFee = DecimalAttribute()  # noqa: N815 (an attribute of the table)
+        version = DecimalAttribute()
         active_products = GlobalSecondaryIndex[Self](_INDEX, "active", "createdAt")
 
         @classmethod
@@ -98,11 +123,109 @@ def open_table(name: str, region: str, endpoint_url: str | None) -> ProductTable
     return ProductTable(name, client, ProductItem)
 
 
+@dataclass(slots=True)
+class _Update:
+    """The expressions of one conditional UpdateItem.
+
+    Attributes:
+        changes: the new value of each attribute; None removes the attribute.
+        conditions: all must hold.
+        values: the values in `conditions`, by placeholder without its colon.
+        version: the new version, as an expression.
+    """
+
+    changes: Mapping[str, Any]
+    conditions: list[str]
+    values: dict[str, Any]
+    version: str = "if_not_exists(#version, :zero) + :one"
+    attributes: set[str] = field(default_factory=set)
+
+    def require_intact(self) -> None:
+        """Add conditions that see missing attributes, wrong types and prices out of range.
+
+        They leave out what `changes` repair.
+        """
+        for name in _TEXTS:
+            if name not in self.changes:
+                self._require(f"attribute_type(#{name}, :text)", name, text="S")
+        if "features" not in self.changes:
+            self._require("attribute_type(#features, :list)", "features", list="L")
+        if "price" not in self.changes:
+            self._require(
+                "#price BETWEEN :lowest AND :highest",
+                "price",
+                lowest=Decimal("0.01"),
+                highest=MAX_AMOUNT,
+            )
+        if "setupFee" not in self.changes:
+            self._require(
+                "(attribute_not_exists(#setupFee) OR #setupFee BETWEEN :free AND :highest)",
+                "setupFee",
+                free=0,
+                highest=MAX_AMOUNT,
+            )
+        self._require(
+            "(attribute_not_exists(#version) OR #version BETWEEN :oldest AND :newest)",
+            "version",
+            oldest=1,
+            newest=MAX_VERSION,
+        )
+
+    def require_revision(self, expected: frozenset[Revision] | None) -> None:
+        """Add a condition for `If-Match`; None allows any revision."""
+        if expected is None:
+            return
+        alternatives: list[str] = []
+        for position, revision in enumerate(sorted(expected)):
+            version = f"#version = :version{position}"
+            if revision.version == 0:
+                version = f"(attribute_not_exists(#version) OR {version})"
+            alternatives.append(f"{version} AND #updatedAt = :updated{position}")
+            self.values[f"version{position}"] = revision.version
+            self.values[f"updated{position}"] = revision.updated_at
+        self.conditions.append(f"({' OR '.join(alternatives) or _FALSE})")
+
+    def arguments(self, author: str, now: str, not_after: str) -> dict[str, Any]:
+        """Return the arguments of UpdateItem.
+
+        The condition on `updatedAt` protects newer changes from a write that arrives late.
+        """
+        written = {**self.changes, "updatedAt": now, "updatedBy": author}
+        sets = [f"#{name} = :{name}" for name, value in written.items() if value is not None]
+        removes = [f"#{name}" for name, value in written.items() if value is None]
+        expression = f"SET {', '.join(sets)}, #version = {self.version}"
+        if removes:
+            expression += f" REMOVE {', '.join(removes)}"
+        values = {
+            **{name: value for name, value in written.items() if value is not None},
+            **self.values,
+            "one": 1,
+            "not_after": not_after,
+        }
+        if ":zero" in self.version:
+            values["zero"] = 0
+        names = {*written, *self.attributes, "version", "active"}
+        return {
+            "update_expression": expression,
+            "condition_expression": " AND ".join([*self.conditions, "NOT #updatedAt > :not_after"]),
+            "expression_attribute_names": {f"#{name}": name for name in names},
+            "expression_attribute_values": {f":{name}": value for name, value in values.items()},
+        }
+
+    def _require(self, condition: str, attribute: str, **values: object) -> None:
+        self.conditions.append(condition)
+        self.attributes.add(attribute)
+        self.values |= values
+
+
 class ProductRepository:
     """The products in the table, for one request.
 
     Every method raises DependencyUnavailableException if DynamoDB throttles, fails, sends an
     invalid response, or does not respond before the request's deadline.
+
+    An item that breaks the rules of the API is unreadable: each encounter is logged as an error,
+    lists leave it out, and the other methods raise InternalException.
     """
 
     def __init__(self, table: ProductTable, deadline: Deadline) -> None:
@@ -110,66 +233,69 @@ class ProductRepository:
         self._deadline = deadline
 
     def get(self, product_id: str) -> Product | None:
-        """Return the product, active or not; None if there is none. Strongly consistent."""
-        item = self._item(_key_of(product_id))
-        return None if item is None else _product(item)
+        """Return the active product; None if there is none. Strongly consistent.
 
-    def page(self, sort: SortOrder, after: Cursor | None, limit: int) -> list[Product]:
-        """Return the next `limit` active products, fewer only at the end of the list.
-
-        The index is eventually consistent with the table.
+        Raises:
+            InternalException: the item is unreadable.
         """
-        index: GlobalSecondaryIndex[Any] = self._table.items.active_products  # type: ignore[attr-defined]
-        query = lambda: list(  # noqa: E731
-            index.sync_query(
-                partition_key="true",
-                limit=limit,
-                page_size=limit,
-                scan_index_forward=sort is SortOrder.OLDEST_FIRST,
-                last_evaluated_key=_start_key(after),
-            )
-        )
-        return [_product(item) for item in self._call(query, _TEMPORARY)]
-
-    def cursor_at(self, sort: SortOrder, offset: int) -> Cursor | None:
-        """Return the cursor of the active product number `offset`, counted from 1; None if none.
-
-        The read capacity grows with `offset`.
-        """
-        positions = self._call(
-            lambda: list(
-                self._table.client.sync_query(
-                    self._table.name,
-                    "active = :true",
-                    projection_expression="PK, createdAt",
-                    expression_attribute_values={":true": "true"},
-                    limit=offset,
-                    page_size=offset,
-                    scan_index_forward=sort is SortOrder.OLDEST_FIRST,
-                    index_name=_INDEX,
-                )
-            ),
-            _TEMPORARY,
-        )
-        if len(positions) < offset:
+        item = self._item(product_key(product_id))
+        if item is None or item.get("active") == INACTIVE:
             return None
-        last = positions[-1]
-        return Cursor(last["createdAt"], last["PK"].removeprefix("PRODUCT#"))
+        return _readable(item)
+
+    def page(
+        self, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
+    ) -> list[Product]:
+        """Return `limit` active products after the next `skip`, fewer only at the end of the list.
+
+        The index is eventually consistent with the table. The read capacity grows with `skip`.
+
+        Raises:
+            TimeUpException: the deadline passed after a part of the products was read.
+        """
+        products: list[Product] = []
+        start = None if after is None else _start_key(after)
+        first = True
+        while True:
+            # Unreadable items and pages of 1 MB make further queries necessary.
+            missing = skip + limit - len(products)
+            try:
+                items, start = self._query(sort, start, missing if first else max(missing, limit))
+            except DependencyUnavailableException as late:
+                if first or self._deadline.remaining() > 0:
+                    raise
+                raise TimeUpException from late
+            first = False
+            for product in _readable_products(items):
+                if skip:
+                    skip -= 1
+                else:
+                    products.append(product)
+            if start is None or len(products) >= limit:
+                return products[:limit]
 
     def advance_number(self, step: int) -> int:
-        """Add `step` to the counter of product numbers and return it; each value is unique."""
-        counter = self._call(
-            lambda: self._table.client.sync_update_item(
-                self._table.name,
-                _COUNTER_KEY,
-                update_expression="ADD #number :step",
-                expression_attribute_names={"#number": "number"},
-                expression_attribute_values={":step": step},
-                return_values="UPDATED_NEW",
-            ),
-            _TEMPORARY,  # a retry may skip a number, and gaps are allowed
-        )
-        return int(_returned(counter)["number"])
+        """Add `step` to the counter of product numbers and return it; each value is unique.
+
+        Raises:
+            InternalException: the counter is unreadable.
+        """
+        try:
+            counter = self._call(
+                lambda: self._table.client.sync_update_item(
+                    self._table.name,
+                    COUNTER_KEY,
+                    update_expression="ADD #number :step",
+                    expression_attribute_names={"#number": "number"},
+                    expression_attribute_values={":step": step},
+                    return_values="UPDATED_NEW",
+                ),
+                _TEMPORARY,  # a retry may skip a number, and gaps are allowed
+            )
+        except ValidationException as error:
+            _log_unreadable(COUNTER_KEY, {"number": "is not a number"})
+            raise InternalException from error
+        return int(_attributes(counter)["number"])
 
     def insert(self, product: Product, author: str) -> None:
         """Store a new product.
@@ -181,7 +307,7 @@ class ProductRepository:
             self._call(
                 lambda: self._table.client.sync_put_item(
                     self._table.name,
-                    _item_of(product, author),
+                    product_item(product, author),
                     condition_expression="attribute_not_exists(PK)",
                 ),
                 _THROTTLED,
@@ -209,105 +335,141 @@ class ProductRepository:
                 return
             if earlier is not None and earlier.expires_at > now:
                 raise IdempotencyKeyInFlightException from None
-            if self.get(product.product_id) is not None:
+            if self._item(product_key(product.product_id)) is not None:
                 raise DuplicateProductException(product.product_id) from None
             if "TransactionConflict" in str(cancelled):
                 raise IdempotencyKeyInFlightException from None
             raise DependencyUnavailableException from cancelled
 
     def find_record(self, key_hash: str) -> IdempotencyRecord | None:
-        """Return the record of an idempotency key, expired or not. Strongly consistent."""
-        item = self._item(_record_key(key_hash))
-        return None if item is None else _record(key_hash, item)
+        """Return the record of an idempotency key, expired or not. Strongly consistent.
+
+        Raises:
+            InternalException: the item is unreadable.
+        """
+        item = self._item(record_key(key_hash))
+        if item is None:
+            return None
+        try:
+            return record_in(key_hash, item)
+        except (ValueError, KeyError, TypeError, ArithmeticError) as error:
+            _log_unreadable(item, {"answer": f"holds no product ({type(error).__name__})"})
+            raise InternalException from error
 
     def update(
         self,
         product_id: str,
         changes: Mapping[str, Any],
-        expected: frozenset[int] | None,
+        expected: frozenset[Revision] | None,
         author: str,
-        now: str,
+        now: Callable[[], str],
     ) -> Product:
         """Change an active product in one conditional request and return the result.
 
         `changes` holds fields by their names in the API; None removes a field. `expected` holds
-        the versions that the product may have; None allows any.
+        the revisions that the product may have; None allows any. `now` returns the current time.
 
         Raises:
             ProductNotFoundException: no active product has this id.
-            PreconditionFailedException: the product has another version.
+            PreconditionFailedException: the product has another revision.
+            InternalException: the item is unreadable. Nothing has changed if a condition of
+                DynamoDB can see why.
         """
-        try:
-            return self._update(product_id, changes, expected, author, now)
-        except ConditionalCheckFailedException as failed:
-            current = self._current_item(product_id, failed)
-            if current is None or current["active"] != "true":
-                raise ProductNotFoundException(product_id) from None
-            raise PreconditionFailedException(product_id) from None
+
+        def check(item: Item) -> None:
+            if item.get("active") == INACTIVE:
+                raise ProductNotFoundException(product_id)
+            flaws = flaws_in(item)
+            for repaired in (*changes, "updatedAt"):
+                flaws.pop(repaired, None)
+            if flaws:
+                _log_unreadable(item, flaws)
+                raise InternalException
+            _check_revision(product_id, item, expected)
+
+        update = _Update(changes, ["#active = :is_active"], {"is_active": ACTIVE})
+        update.require_intact()
+        update.require_revision(expected)
+        return _readable(self._write(product_id, update, author, now, check))
 
     def deactivate(
-        self, product_id: str, expected: frozenset[int] | None, author: str, now: str
+        self,
+        product_id: str,
+        expected: frozenset[Revision] | None,
+        author: str,
+        now: Callable[[], str],
     ) -> None:
         """Take a product out of the catalogue; an inactive product does not change.
 
+        An unreadable item is taken out, too.
+
         Raises:
             ProductNotFoundException: no product ever had this id.
-            PreconditionFailedException: the product is active and has none of the expected
-                versions.
+            PreconditionFailedException: the product is active and has another revision.
         """
-        try:
-            self._update(product_id, {"active": "false"}, expected, author, now)
-        except ConditionalCheckFailedException as failed:
-            current = self._current_item(product_id, failed)
-            if current is None:
-                raise ProductNotFoundException(product_id) from None
-            if current["active"] == "true":
-                raise PreconditionFailedException(product_id) from None
 
-    def _update(
+        def check(item: Item) -> None:
+            if item.get("active") == INACTIVE:
+                raise _AlreadyInactive
+            _check_revision(product_id, item, expected)
+
+        # A missing attribute equals nothing, so NOT covers items without `active`.
+        update = _Update(
+            {"active": INACTIVE}, ["attribute_exists(PK)", "NOT #active = :active"], {}
+        )
+        update.require_revision(expected)
+        try:
+            try:
+                self._write(product_id, update, author, now, check)
+            except ValidationException:  # the version is no number, so it cannot be raised
+                update.version = ":one"
+                update.conditions.append("NOT attribute_type(#version, :number)")
+                update.values["number"] = "N"
+                self._write(product_id, update, author, now, check)
+        except _AlreadyInactive:
+            return
+
+    def _write(
         self,
         product_id: str,
-        changes: Mapping[str, Any],
-        expected: frozenset[int] | None,
+        update: _Update,
         author: str,
-        now: str,
-    ) -> Product:
-        written = {**changes, "updatedAt": now, "updatedBy": author}
-        names = {f"#{name}": name for name in (*written, "version", "active")}
-        values: dict[str, Any] = {
-            f":{name}": value for name, value in written.items() if value is not None
-        }
-        sets = [f"#{name} = :{name}" for name, value in written.items() if value is not None]
-        removes = [f"#{name}" for name, value in written.items() if value is None]
-        expression = f"SET {', '.join(sets)}, #version = if_not_exists(#version, :zero) + :one"
-        if removes:
-            expression += f" REMOVE {', '.join(removes)}"
-        condition = "attribute_exists(PK) AND #active = :is_active"
-        if expected is not None:
-            wanted = {f":v{i}": version for i, version in enumerate(expected or {_NO_VERSION})}
-            values |= wanted
-            condition += f" AND (#version IN ({', '.join(wanted)})"
-            condition += " OR attribute_not_exists(#version))" if 0 in expected else ")"
-        item = self._call(
-            lambda: self._table.client.sync_update_item(
-                self._table.name,
-                _key_of(product_id),
-                update_expression=expression,
-                condition_expression=condition,
-                expression_attribute_names=names,
-                expression_attribute_values=values | {":zero": 0, ":one": 1, ":is_active": "true"},
-                return_values_on_condition_check_failure=True,
-                return_values="ALL_NEW",
-            ),
-            _THROTTLED,
-        )
-        return _product(_returned(item))
+        now: Callable[[], str],
+        check: Callable[[Item], None],
+    ) -> Item:
+        """Send an update until its condition holds, or `check` raises why it does not.
+
+        One request is enough unless another change of the product came in between.
+        """
+        stored_at = ""
+        for _ in range(_MAX_ATTEMPTS):
+            moment = now()
+            arguments = update.arguments(author, moment, max(moment, stored_at))
+            try:
+                changed = self._call(
+                    lambda arguments=arguments: self._table.client.sync_update_item(  # type: ignore[misc]
+                        self._table.name,
+                        product_key(product_id),
+                        return_values_on_condition_check_failure=True,
+                        return_values="ALL_NEW",
+                        **arguments,
+                    ),
+                    _THROTTLED,
+                )
+                return _attributes(changed)
+            except ConditionalCheckFailedException as failed:
+                item = self._current_item(product_id, failed)
+            if item is None:
+                raise ProductNotFoundException(product_id)
+            check(item)
+            stored_at = str(item.get("updatedAt", ""))
+        raise DependencyUnavailableException
 
     def _current_item(
         self, product_id: str, failed: ConditionalCheckFailedException
-    ) -> Mapping[str, Any] | None:
+    ) -> Item | None:
         """Return the item that failed a condition, from the exception or by one read."""
-        return getattr(failed, "item", None) or self._item(_key_of(product_id))
+        return getattr(failed, "item", None) or self._item(product_key(product_id))
 
     def _transact_insert(
         self, product: Product, author: str, record: IdempotencyRecord, now: int
@@ -315,15 +477,41 @@ class ProductRepository:
         with SyncTransaction(self._table.client) as transaction:
             transaction.put(
                 self._table.name,
-                _record_item(record),
+                record_item(record),
                 condition_expression="attribute_not_exists(PK) OR expiresAt <= :now",
                 expression_attribute_values={":now": now},
             )
             transaction.put(
                 self._table.name,
-                _item_of(product, author),
+                product_item(product, author),
                 condition_expression="attribute_not_exists(PK)",
             )
+
+    def _query(
+        self, sort: SortOrder, start: Item | None, size: int
+    ) -> tuple[Sequence[Item], Item | None]:
+        """Read one page of the index: its items, and the start key of the next page.
+
+        A call never reads more than one page, so none goes on after the deadline.
+        """
+        index: GlobalSecondaryIndex[Any] = self._table.items.active_products  # type: ignore[attr-defined]
+
+        def read_one_page() -> tuple[Sequence[Item], Item | None]:
+            result = index.sync_query(
+                partition_key=ACTIVE,
+                page_size=size,
+                scan_index_forward=sort is SortOrder.OLDEST_FIRST,
+                last_evaluated_key=None if start is None else dict(start),
+            )
+            items: list[Item] = []
+            for item in result:
+                items.append(item)
+                last = result.last_evaluated_key
+                if last is not None and _key(item) == _key(last):
+                    break
+            return items, result.last_evaluated_key
+
+        return self._call(read_one_page, _TEMPORARY)
 
     def _item(self, key: Mapping[str, str]) -> dict[str, Any] | None:
         return self._call(
@@ -352,70 +540,52 @@ def _classified[T](operation: Callable[[], T]) -> T:
         raise
 
 
-def _returned(attributes: object) -> dict[str, Any]:
+def _attributes(attributes: object) -> dict[str, Any]:
     if not isinstance(attributes, dict):
         raise DependencyUnavailableException
     return attributes
 
 
-def _key_of(product_id: str) -> dict[str, str]:
-    return {"PK": f"PRODUCT#{product_id}", "SK": _SORT_KEY}
+def _start_key(after: Cursor) -> Item:
+    return {**product_key(after.product_id), "active": ACTIVE, "createdAt": after.created_at}
 
 
-def _record_key(key_hash: str) -> dict[str, str]:
-    return {"PK": f"IDEMPOTENCY#{key_hash}", "SK": _SORT_KEY}
+def _key(item: Item) -> tuple[object, object]:
+    return item["PK"], item["SK"]
 
 
-def _start_key(after: Cursor | None) -> dict[str, str] | None:
-    if after is None:
-        return None
-    return {**_key_of(after.product_id), "active": "true", "createdAt": after.created_at}
+def _readable(item: Item) -> Product:
+    """Return the product in an item.
 
-
-def _item_of(product: Product, author: str) -> dict[str, Any]:
-    return {
-        **_key_of(product.product_id),
-        **product.representation(),
-        "active": "true" if product.active else "false",
-        "updatedBy": author,
-    }
-
-
-def _product(item: Mapping[str, Any]) -> Product:
-    return product_from(
-        {
-            **item,
-            "active": item["active"] == "true",
-            "price": _exact(item["price"]),
-            "setupFee": None if item.get("setupFee") is None else _exact(item["setupFee"]),
-        }
-    )
-
-
-def _exact(number: Decimal | float) -> Decimal:
-    """Return the number as it is stored.
-
-    Reads return Decimals. The client decodes the result of UpdateItem as binary64, whose shortest
-    decimal text equals the stored number for up to 15 digits (DBL_DIG in ISO C); an amount has
-    10. See docs/adr/0003-exact-money.md.
+    Raises:
+        InternalException: the item is unreadable.
     """
-    return plain_decimal(Decimal(repr(number)) if isinstance(number, float) else Decimal(number))
+    flaws = flaws_in(item)
+    if flaws:
+        _log_unreadable(item, flaws)
+        raise InternalException
+    return product_in(item)
 
 
-def _record_item(record: IdempotencyRecord) -> dict[str, Any]:
-    return {
-        **_record_key(record.key_hash),
-        "fingerprint": record.fingerprint,
-        "productId": record.product.product_id,
-        "answer": to_json(record.product.representation()),
-        "expiresAt": record.expires_at,
-    }
+def _readable_products(items: Sequence[Item]) -> Iterator[Product]:
+    for item in items:
+        flaws = flaws_in(item)
+        if flaws:
+            _log_unreadable(item, flaws)
+        else:
+            yield product_in(item)
 
 
-def _record(key_hash: str, item: Mapping[str, Any]) -> IdempotencyRecord:
-    return IdempotencyRecord(
-        key_hash=key_hash,
-        fingerprint=item["fingerprint"],
-        product=product_from(simplejson.loads(item["answer"], use_decimal=True)),
-        expires_at=int(item["expiresAt"]),
+def _check_revision(product_id: str, item: Item, expected: frozenset[Revision] | None) -> None:
+    if expected is not None and revision_in(item) not in expected:
+        raise PreconditionFailedException(product_id)
+
+
+def _log_unreadable(item: Item, flaws: Mapping[str, str]) -> None:
+    _LOGGER.error(
+        "unreadable item",
+        extra={
+            "item_key": f"{item.get('PK')} {item.get('SK')}"[:_MAX_LOGGED_KEY],
+            "flaws": "; ".join(f"{attribute} {flaw}" for attribute, flaw in flaws.items()),
+        },
     )

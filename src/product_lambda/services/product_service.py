@@ -11,9 +11,12 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from product_lambda.exceptions import (
     DuplicateProductException,
+    FieldError,
     IdempotencyKeyInFlightException,
     IdempotencyKeyReusedException,
     ProductNotFoundException,
+    TimeUpException,
+    ValidationException,
 )
 from product_lambda.models.product import (
     Cursor,
@@ -22,6 +25,7 @@ from product_lambda.models.product import (
     PageRequest,
     Product,
     ProductDraft,
+    Revision,
     SortOrder,
 )
 
@@ -33,8 +37,9 @@ class ProductStore(Protocol):
 
     # ruff: disable[D102]
     def get(self, product_id: str) -> Product | None: ...
-    def page(self, sort: SortOrder, after: Cursor | None, limit: int) -> list[Product]: ...
-    def cursor_at(self, sort: SortOrder, offset: int) -> Cursor | None: ...
+    def page(
+        self, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
+    ) -> list[Product]: ...
     def advance_number(self, step: int) -> int: ...
     def insert(self, product: Product, author: str) -> None: ...
     def insert_once(
@@ -45,12 +50,16 @@ class ProductStore(Protocol):
         self,
         product_id: str,
         changes: Mapping[str, Any],
-        expected: frozenset[int] | None,
+        expected: frozenset[Revision] | None,
         author: str,
-        now: str,
+        now: Callable[[], str],
     ) -> Product: ...
     def deactivate(
-        self, product_id: str, expected: frozenset[int] | None, author: str, now: str
+        self,
+        product_id: str,
+        expected: frozenset[Revision] | None,
+        author: str,
+        now: Callable[[], str],
     ) -> None: ...
 
     # ruff: enable[D102]
@@ -75,14 +84,25 @@ class ProductService:
         self._now = now
 
     def list_products(self, page_request: PageRequest) -> Page:
-        """Return a page of the active products; it is full unless it is the last."""
-        after = page_request.cursor
-        if page_request.offset:
-            after = self._products.cursor_at(page_request.sort, page_request.offset)
-            if after is None:
-                return Page((), None)
-        # One product more than the limit shows whether there is another page.
-        found = self._products.page(page_request.sort, after, page_request.limit + 1)
+        """Return a page of the active products; it is full unless it is the last.
+
+        Raises:
+            ValidationException: the offset is too large to read in time.
+        """
+        try:
+            # One product more than the limit shows whether there is another page.
+            found = self._products.page(
+                page_request.sort,
+                page_request.cursor,
+                page_request.limit + 1,
+                page_request.offset,
+            )
+        except TimeUpException:
+            if not page_request.offset:
+                raise
+            raise ValidationException(
+                [FieldError("offset", "takes too long to read; walk the list by nextToken instead")]
+            ) from None
         products = tuple(found[: page_request.limit])
         last = products[-1] if len(found) > page_request.limit else None
         return Page(products, Cursor(last.created_at, last.product_id) if last else None)
@@ -94,7 +114,7 @@ class ProductService:
             ProductNotFoundException: no active product has this id.
         """
         product = self._products.get(product_id)
-        if product is None or not product.active:
+        if product is None:
             raise ProductNotFoundException(product_id)
         return product
 
@@ -134,25 +154,30 @@ class ProductService:
         self,
         product_id: str,
         changes: Mapping[str, Any],
-        expected: frozenset[int] | None,
+        expected: frozenset[Revision] | None,
         author: str,
     ) -> Product:
         """Change fields of an active product and return it; `expected` as in `If-Match`.
 
         Raises:
             ProductNotFoundException: no active product has this id.
-            PreconditionFailedException: the product has none of the expected versions.
+            PreconditionFailedException: the product has none of the expected revisions.
         """
-        return self._products.update(product_id, changes, expected, author, _timestamp(self._now()))
+        return self._products.update(product_id, changes, expected, author, self._timestamp)
 
-    def delete_product(self, product_id: str, expected: frozenset[int] | None, author: str) -> None:
+    def delete_product(
+        self, product_id: str, expected: frozenset[Revision] | None, author: str
+    ) -> None:
         """Take a product out of the catalogue; a repeated deletion succeeds.
 
         Raises:
             ProductNotFoundException: no product ever had this id.
-            PreconditionFailedException: the product has none of the expected versions.
+            PreconditionFailedException: the product has none of the expected revisions.
         """
-        self._products.deactivate(product_id, expected, author, _timestamp(self._now()))
+        self._products.deactivate(product_id, expected, author, self._timestamp)
+
+    def _timestamp(self) -> str:
+        return _timestamp(self._now())
 
     def _create(self, draft: ProductDraft, insert: Callable[[Product], None]) -> Product:
         if draft.product_id is not None:

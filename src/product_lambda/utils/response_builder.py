@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple, Protocol, TypedDict
+from typing import Any, Final, NamedTuple, Protocol, TypedDict
 
 import simplejson
 
 PROBLEM_TYPE_PREFIX = "tag:kimmyai.io,2026:"
+_MAX_ERRORS: Final = 100  # one per field of a valid body, and more
+_MAX_FIELD_NAME: Final = 100  # characters
 _EXPOSED_HEADERS = "ETag, Location, Retry-After, X-Request-Id, Idempotency-Replayed"
 
 
@@ -45,9 +47,12 @@ def json_response(status: int, body: str, headers: Mapping[str, str]) -> Respons
     return Response(status, body, {"Content-Type": "application/json", **headers})
 
 
-def entity_tag(version: int) -> str:
-    """Return the strong entity tag of a product's version (RFC 9110, section 8.8.3)."""
-    return f'"{version}"'
+def entity_tag(version: int, updated_at: str) -> str:
+    """Return the strong entity tag of a product's revision (RFC 9110, section 8.8.3).
+
+    `validators.headers` reads it back.
+    """
+    return f'"{version}-{"".join(filter(str.isdigit, updated_at))}"'
 
 
 def not_modified(tag: str, cache_control: str) -> Response:
@@ -83,16 +88,21 @@ def problem_response(problem: Problem, request_id: str) -> Response:
 
     Its type is a tag URI (RFC 4151), which RFC 9457 recommends for types without a web page.
     """
-    document: dict[str, object] = {
+    document: dict[str, Any] = {
         "type": PROBLEM_TYPE_PREFIX + problem.problem,
         "title": problem.title,
         "status": problem.status,
         "detail": problem.detail,
         "instance": request_id,
     }
-    errors = [{"field": name, "message": message} for name, message in problem.errors]
+    errors = list(problem.errors)
     if errors:
-        document["errors"] = errors
+        document["errors"] = [
+            {"field": name[:_MAX_FIELD_NAME], "message": message}
+            for name, message in errors[:_MAX_ERRORS]
+        ]
+    if len(errors) > _MAX_ERRORS:
+        document["detail"] += f" {len(errors) - _MAX_ERRORS} more errors are not listed."
     headers = {"Content-Type": "application/problem+json"}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)

@@ -1,12 +1,8 @@
 """Checks of path parameters."""
 
-import re
-
 from product_lambda.exceptions import FieldError, ValidationException
-from product_lambda.models.product import PRODUCT_ID_PATTERN
+from product_lambda.models.product import is_product_id
 from product_lambda.utils.request import HttpRequest
-
-_PRODUCT_ID = re.compile(PRODUCT_ID_PATTERN.removeprefix("^").removesuffix("$"))
 
 
 def parse_product_id(request: HttpRequest) -> str:
@@ -21,8 +17,3 @@ def parse_product_id(request: HttpRequest) -> str:
             [FieldError("productId", "use an id such as PROD-001 in the path")]
         )
     return product_id
-
-
-def is_product_id(text: str) -> bool:
-    """Return whether `text` has the form of a product id."""
-    return _PRODUCT_ID.fullmatch(text) is not None

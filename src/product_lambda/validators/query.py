@@ -5,16 +5,20 @@ import re
 from typing import Final
 
 from product_lambda.exceptions import FieldError, ValidationException
-from product_lambda.models.product import Cursor, PageRequest, SortOrder
+from product_lambda.models.product import (
+    Cursor,
+    PageRequest,
+    SortOrder,
+    is_product_id,
+    is_timestamp,
+)
 from product_lambda.utils.request import HttpRequest
-from product_lambda.validators.path import is_product_id
 
 MAX_LIMIT: Final = 100
 DEFAULT_LIMIT: Final = 50
 MAX_OFFSET: Final = 1000
 _PARAMETERS: Final = ("limit", "offset", "nextToken", "sort")
 _NUMBER: Final = re.compile("[0-9]{1,6}")
-_TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
 
 def parse_page_request(request: HttpRequest) -> PageRequest:
@@ -40,6 +44,18 @@ def parse_page_request(request: HttpRequest) -> PageRequest:
     if errors:
         raise ValidationException(errors)
     return PageRequest(limit, sort, offset, cursor)
+
+
+def reject_query(request: HttpRequest) -> None:
+    """Check that the request has no query parameter.
+
+    Raises:
+        ValidationException: it has one, such as a `version` that the response would not have.
+    """
+    if request.query:
+        raise ValidationException(
+            [FieldError(name, "is not a parameter; leave it out") for name in request.query]
+        )
 
 
 def next_token(cursor: Cursor, sort: SortOrder) -> str:
@@ -97,6 +113,6 @@ def _decode_token(token: str) -> tuple[SortOrder, Cursor] | None:
         order = SortOrder(sort)
     except ValueError:
         return None
-    if _TIMESTAMP.fullmatch(created_at) and is_product_id(product_id):
+    if is_timestamp(created_at) and is_product_id(product_id):
         return order, Cursor(created_at, product_id)
     return None

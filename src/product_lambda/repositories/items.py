@@ -1,0 +1,211 @@
+"""Converts between products and items of the table: the only place that knows their attributes.
+
+The table belongs to another team, so an item may lack an attribute or break a rule of the API. Such
+an item is unreadable: it has flaws, and it becomes no product.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, get_args
+
+import simplejson
+
+from product_lambda.models.currency import CurrencyCode
+from product_lambda.models.product import (
+    MAX_AMOUNT,
+    MAX_DESCRIPTION,
+    MAX_FEATURES,
+    MAX_LINE,
+    PERIODS,
+    IdempotencyRecord,
+    Product,
+    Revision,
+    is_product_id,
+    is_timestamp,
+    plain_decimal,
+    product_from,
+)
+from product_lambda.utils.response_builder import to_json
+
+type Item = Mapping[str, Any]
+"""An item of the table, by attribute."""
+
+ACTIVE: Final = "true"
+INACTIVE: Final = "false"
+SORT_KEY: Final = "METADATA"
+COUNTER_KEY: Final = {"PK": "COUNTER#PRODUCT", "SK": SORT_KEY}
+_PRODUCT_PREFIX: Final = "PRODUCT#"
+MAX_VERSION: Final = 10**15 - 1  # binary64 holds it exactly, and so does an entity tag
+_CENT: Final = Decimal("0.01")
+_CURRENCIES: Final = frozenset(get_args(CurrencyCode))
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL_IN_TEXT: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def product_key(product_id: str) -> dict[str, str]:
+    """Return the key of a product's item."""
+    return {"PK": f"{_PRODUCT_PREFIX}{product_id}", "SK": SORT_KEY}
+
+
+def record_key(key_hash: str) -> dict[str, str]:
+    """Return the key of an idempotency record's item."""
+    return {"PK": f"IDEMPOTENCY#{key_hash}", "SK": SORT_KEY}
+
+
+def product_item(product: Product, author: str) -> dict[str, Any]:
+    """Return the item of a product; `author` is the id of the API key of the write."""
+    return {
+        **product_key(product.product_id),
+        **product.representation(),
+        "active": ACTIVE if product.active else INACTIVE,
+        "updatedBy": author,
+    }
+
+
+def product_in(item: Item) -> Product:
+    """Return the product in an item without flaws."""
+    return product_from(
+        {
+            **item,
+            "active": item["active"] == ACTIVE,
+            "price": exact_number(item["price"]),
+            "setupFee": exact_number(item["setupFee"]) if "setupFee" in item else None,
+        }
+    )
+
+
+def revision_in(item: Item) -> Revision | None:
+    """Return the revision of an item; None if it has no valid one, so that no tag matches it."""
+    version, updated_at = item.get("version", 0), item.get("updatedAt", "")
+    if ("version" in item and not _is_version(version)) or not _is_timestamp(updated_at):
+        return None
+    return Revision(int(version), updated_at)
+
+
+def flaws_in(item: Item) -> dict[str, str]:
+    """Return what makes an item unreadable, by attribute; empty for a readable item.
+
+    An item without `version` is readable: older code wrote it.
+    """
+    flaws: dict[str, str] = {}
+    for attribute, (is_valid, rule) in _RULES.items():
+        if attribute not in item:
+            if attribute not in _OPTIONAL:
+                flaws[attribute] = "is missing"
+        elif not is_valid(item[attribute]):
+            flaws[attribute] = f"is not {rule}"
+    if not flaws and item["PK"] != f"{_PRODUCT_PREFIX}{item['productId']}":
+        flaws["productId"] = "is not the id in PK"
+    return flaws
+
+
+def exact_number(number: Decimal | float) -> Decimal:
+    """Return the number as it is stored.
+
+    Reads return Decimals. The client decodes the result of UpdateItem as binary64, whose shortest
+    decimal text equals the stored number for up to 15 digits (DBL_DIG in ISO C); an amount has
+    10. See docs/adr/0003-exact-money.md.
+    """
+    return plain_decimal(_decimal(number))
+
+
+def record_item(record: IdempotencyRecord) -> dict[str, Any]:
+    """Return the item of an idempotency record."""
+    return {
+        **record_key(record.key_hash),
+        "fingerprint": record.fingerprint,
+        "productId": record.product.product_id,
+        "answer": to_json(record.product.representation()),
+        "expiresAt": record.expires_at,
+    }
+
+
+def record_in(key_hash: str, item: Item) -> IdempotencyRecord:
+    """Return the idempotency record in an item.
+
+    Raises:
+        ValueError, KeyError, TypeError, ArithmeticError: the item is unreadable.
+    """
+    return IdempotencyRecord(
+        key_hash=key_hash,
+        fingerprint=item["fingerprint"],
+        product=product_from(simplejson.loads(item["answer"], use_decimal=True)),
+        expires_at=int(item["expiresAt"]),
+    )
+
+
+def _decimal(number: Decimal | float) -> Decimal:
+    return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (Decimal, int, float)) and not isinstance(value, bool)
+
+
+def _is_amount(value: Any) -> bool:  # noqa: ANN401 (an attribute of any type)
+    if not _is_number(value):
+        return False
+    amount = _decimal(value)
+    # The range comes first: arithmetic with a large exponent would overflow.
+    return amount.is_finite() and 0 <= amount <= MAX_AMOUNT and amount == amount.quantize(_CENT)
+
+
+def _is_price(value: Any) -> bool:  # noqa: ANN401
+    return _is_amount(value) and value > 0
+
+
+def _is_version(value: Any) -> bool:  # noqa: ANN401
+    return _is_number(value) and 1 <= value <= MAX_VERSION and value == int(value)
+
+
+def _is_line(value: Any) -> bool:  # noqa: ANN401
+    return _is_trimmed(value, MAX_LINE) and not _CONTROL.search(value)
+
+
+def _is_description(value: Any) -> bool:  # noqa: ANN401
+    return _is_trimmed(value, MAX_DESCRIPTION) and not _CONTROL_IN_TEXT.search(value)
+
+
+def _is_trimmed(value: object, longest: int) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= longest and value == value.strip()
+
+
+def _is_features(value: object) -> bool:
+    return isinstance(value, list) and 0 < len(value) <= MAX_FEATURES and all(map(_is_line, value))
+
+
+def _is_timestamp(value: object) -> bool:
+    if not isinstance(value, str) or not is_timestamp(value):
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+_OPTIONAL: Final = frozenset({"setupFee", "version"})
+_RULES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
+    "PK": (lambda value: isinstance(value, str), "text"),
+    "SK": (lambda value: value == SORT_KEY, SORT_KEY),
+    "productId": (lambda value: isinstance(value, str) and is_product_id(value), "a product id"),
+    "name": (_is_line, f"trimmed text of 1 to {MAX_LINE} characters without control characters"),
+    "description": (
+        _is_description,
+        f"trimmed text of 1 to {MAX_DESCRIPTION} characters without control characters",
+    ),
+    "price": (_is_price, f"a number above 0, at most {MAX_AMOUNT}, with at most 2 decimals"),
+    "setupFee": (_is_amount, f"a number from 0 to {MAX_AMOUNT} with at most 2 decimals"),
+    "currency": (
+        lambda value: isinstance(value, str) and value in _CURRENCIES,
+        "an ISO 4217 currency code",
+    ),
+    "period": (lambda value: isinstance(value, str) and value in PERIODS, "a period"),
+    "features": (_is_features, f"a list of 1 to {MAX_FEATURES} lines of trimmed text"),
+    "active": (lambda value: value in (ACTIVE, INACTIVE), f"{ACTIVE} or {INACTIVE} as text"),
+    "version": (_is_version, f"a whole number from 1 to {MAX_VERSION}"),
+    "createdAt": (_is_timestamp, "a UTC timestamp such as 2026-01-31T09:30:00.123456Z"),
+    "updatedAt": (_is_timestamp, "a UTC timestamp such as 2026-01-31T09:30:00.123456Z"),
+}
