@@ -223,7 +223,6 @@ class Engine:
     def _spawn(
         self, listener: socket.socket, lock: IO[str], log: IO[bytes]
     ) -> subprocess.Popen[bytes]:
-        launcher = str(Path(__file__).with_name("engine_process.py"))
         options = [] if self._outlives_parent else ["stop-at-end-of-input"]
         if self._report:
             options.append("save-while-running")
@@ -235,14 +234,16 @@ class Engine:
         self._reader.start()
         try:
             return subprocess.Popen(
-                # -I: this folder and the caller's PYTHONPATH must not shadow the engine's modules.
-                [ENGINE_PYTHON, "-I", launcher, f"{listener.fileno()}", f"{writable}", *options],
+                [
+                    *(ENGINE_PYTHON, "-s", "-m", "local.engine_process"),
+                    *(f"{listener.fileno()}", f"{writable}", *options),
+                ],
                 stdin=subprocess.DEVNULL if self._outlives_parent else subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 pass_fds=(listener.fileno(), lock.fileno(), writable),
                 env=environment,
-                cwd=self.state_dir,
+                cwd=REPOSITORY,
                 start_new_session=True,  # Ctrl-C must not end it before the server
             )
         finally:

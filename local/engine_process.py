@@ -4,7 +4,8 @@ That environment holds MiniStack only, so this imports nothing of the repository
 package. MiniStack itself starts empty when a state file is damaged, ignores a failed save, and
 saves at a stop only. The functions here replace its own `_load_persisted_state` and `save_all`.
 
-Usage: engine_process.py SOCKET_FD REPORT_FD [stop-at-end-of-input] [save-while-running]
+Usage: python -m local.engine_process SOCKET_FD REPORT_FD [stop-at-end-of-input]
+[save-while-running], in the folder of the repository. It changes to its HOME, the state's folder.
 REPORT_FD is a pipe for sentences about the state, one in each line.
 """
 
@@ -33,9 +34,9 @@ from ministack.core.responses import (  # type: ignore[import-not-found]
 )
 from ministack.services import dynamodb  # type: ignore[import-not-found]
 
-del os.environ["LOG_LEVEL"]
-sys.path.append(str(Path(__file__).parents[1]))  # last: it shadows no module of the engine
 from local.state_files import StateError, StateFolder, reason_of
+
+del os.environ["LOG_LEVEL"]
 
 KILL_SECONDS = 10  # until a stop that hangs becomes a kill
 SAVE_SECONDS = 1.0  # from a write to its save; the save itself takes milliseconds
@@ -220,6 +221,7 @@ def stop_at_end_of_input() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
+os.chdir(os.environ["HOME"])
 socket_fd, report_fd, *options = sys.argv[1:]
 saver = Saver(
     StateFolder(Path(persistence.STATE_DIR)),

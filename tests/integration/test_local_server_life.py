@@ -28,7 +28,6 @@ _STOP_SECONDS = 2.0
 # A server whose functions never return, as on an engine that hangs.
 _HANGING_SERVER = """
 import pathlib, sys, threading
-sys.path.insert(0, "src")
 from local import run
 marker = pathlib.Path(sys.argv[1])
 hang = lambda event, context: marker.touch() or threading.Event().wait()
@@ -38,7 +37,6 @@ sys.exit(run.main())
 
 _SERVER_WITH_INVALID_TABLE_NAME = """
 import sys
-sys.path.insert(0, "src")
 from local import run
 run._TABLE_NAME = "not the name of a table"
 sys.exit(run.main())

@@ -29,7 +29,6 @@ _NO_LAST_SAVE = "The last run ended without its last save: its last changes may 
 # A server that cannot write more bytes to a file than the argument, as on a full disk.
 _SERVER_ON_FULL_DISK = """
 import resource, sys
-sys.path.insert(0, "src")
 from local import run
 unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), unlimited[1]))
