@@ -180,7 +180,8 @@ class Products:
 
 def version_tag(product: Product) -> str:
     """Return the entity tag of a product."""
-    return f'"{product.version}"'
+    moment = "".join(filter(str.isdigit, product.updated_at))
+    return f'"{product.version}-{moment}"'
 
 
 def digest_tag(body: str) -> str:
