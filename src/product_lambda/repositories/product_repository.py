@@ -4,7 +4,7 @@ It holds no rules: each write is one conditional request, and exceptions say why
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
@@ -266,7 +266,7 @@ class ProductRepository:
                     raise
                 raise TimeUpException from late
             first = False
-            for product in _readable_products(items):
+            for product in filter(None, map(_product_or_log, items)):
                 if skip:
                     skip -= 1
                 else:
@@ -560,20 +560,19 @@ def _readable(item: Item) -> Product:
     Raises:
         InternalException: the item is unreadable.
     """
+    product = _product_or_log(item)
+    if product is None:
+        raise InternalException
+    return product
+
+
+def _product_or_log(item: Item) -> Product | None:
+    """Return the product in an item; None for an unreadable item, which is logged."""
     flaws = flaws_in(item)
     if flaws:
         _log_unreadable(item, flaws)
-        raise InternalException
+        return None
     return product_in(item)
-
-
-def _readable_products(items: Sequence[Item]) -> Iterator[Product]:
-    for item in items:
-        flaws = flaws_in(item)
-        if flaws:
-            _log_unreadable(item, flaws)
-        else:
-            yield product_in(item)
 
 
 def _check_revision(product_id: str, item: Item, expected: frozenset[Revision] | None) -> None:
