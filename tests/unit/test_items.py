@@ -144,10 +144,12 @@ def test_exact_number_is_the_stored_number(amount: Decimal) -> None:
     assert exact_number(amount) == exact_number(float(amount)) == amount
 
 
-def test_exact_number_has_no_exponent() -> None:
-    assert str(exact_number(Decimal("1E+3"))) == "1000"
-    assert str(exact_number(19.9)) == "19.9"
-    assert str(exact_number(5)) == "5"
+@pytest.mark.parametrize(
+    ("stored", "text"), [(Decimal("1E+3"), "1000"), (19.9, "19.9"), (Decimal("5.00"), "5")]
+)
+def test_amounts_of_products_have_no_exponent(stored: Decimal | float, text: str) -> None:
+    read = product_in(item(price=stored, setupFee=stored))
+    assert (str(read.price), str(read.setup_fee)) == (text, text)
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,9 @@ def product_from(fields: dict[str, Any]) -> Product:
 
 def plain_decimal(amount: Decimal | int) -> Decimal:
     """Return an amount in its shortest form without an exponent: 19.90 as 19.9, 1E+3 as 1000."""
-    return Decimal(format(Decimal(amount).normalize(), "f"))
+    shortest = Decimal(amount).normalize()
+    # A normalized integer such as 1E+3 may have an exponent; an int has none.
+    return Decimal(int(shortest)) if shortest == shortest.to_integral_value() else shortest
 
 
 class ProductDraft(NamedTuple):

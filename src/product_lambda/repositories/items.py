@@ -24,7 +24,6 @@ from product_lambda.models.product import (
     Revision,
     is_product_id,
     is_timestamp,
-    plain_decimal,
     product_from,
 )
 from product_lambda.utils.response_builder import to_json
@@ -38,6 +37,7 @@ SORT_KEY: Final = "METADATA"
 COUNTER_KEY: Final = {"PK": "COUNTER#PRODUCT", "SK": SORT_KEY}
 _PRODUCT_PREFIX: Final = "PRODUCT#"
 MAX_VERSION: Final = 10**15 - 1  # binary64 holds it exactly, and so does an entity tag
+_ZERO: Final = Decimal(0)
 _CENT: Final = Decimal("0.01")
 _CURRENCIES: Final = frozenset(get_args(CurrencyCode))
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -108,7 +108,7 @@ def exact_number(number: Decimal | float) -> Decimal:
     decimal text equals the stored number for up to 15 digits (DBL_DIG in ISO C); an amount has
     10. See docs/adr/0003-exact-money.md.
     """
-    return plain_decimal(_decimal(number))
+    return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
 
 
 def record_item(record: IdempotencyRecord) -> dict[str, Any]:
@@ -136,10 +136,6 @@ def record_in(key_hash: str, item: Item) -> IdempotencyRecord:
     )
 
 
-def _decimal(number: Decimal | float) -> Decimal:
-    return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, (Decimal, int, float)) and not isinstance(value, bool)
 
@@ -147,9 +143,9 @@ def _is_number(value: object) -> bool:
 def _is_amount(value: Any) -> bool:  # noqa: ANN401 (an attribute of any type)
     if not _is_number(value):
         return False
-    amount = _decimal(value)
+    amount = exact_number(value)
     # The range comes first: arithmetic with a large exponent would overflow.
-    return amount.is_finite() and 0 <= amount <= MAX_AMOUNT and amount == amount.quantize(_CENT)
+    return amount.is_finite() and _ZERO <= amount <= MAX_AMOUNT and amount == amount.quantize(_CENT)
 
 
 def _is_price(value: Any) -> bool:  # noqa: ANN401
@@ -161,7 +157,8 @@ def _is_version(value: Any) -> bool:  # noqa: ANN401
 
 
 def _is_line(value: Any) -> bool:  # noqa: ANN401
-    return _is_trimmed(value, MAX_LINE) and not _CONTROL.search(value)
+    # Printable text has no control characters, and isprintable() is faster than a search.
+    return _is_trimmed(value, MAX_LINE) and (value.isprintable() or not _CONTROL.search(value))
 
 
 def _is_description(value: Any) -> bool:  # noqa: ANN401

@@ -3,6 +3,7 @@
 It holds no rules: each write is one conditional request, and exceptions say why it failed.
 """
 
+import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -503,13 +504,15 @@ class ProductRepository:
                 scan_index_forward=sort is SortOrder.OLDEST_FIRST,
                 last_evaluated_key=None if start is None else dict(start),
             )
-            items: list[Item] = []
-            for item in result:
-                items.append(item)
-                last = result.last_evaluated_key
-                if last is not None and _key(item) == _key(last):
-                    break
-            return items, result.last_evaluated_key
+            items: list[Item] = list(itertools.islice(result, 1))  # fetches the page
+            last = result.last_evaluated_key
+            if last is None:
+                items += result
+                return items, None
+            end = _key(last)
+            while items and _key(items[-1]) != end:
+                items.append(next(result))
+            return items, last
 
         return self._call(read_one_page, _TEMPORARY)
 
