@@ -308,6 +308,16 @@ def test_page_skips_after_cursor(store: ProductStore) -> None:
     assert ids(store.page(SortOrder.OLDEST_FIRST, after, 1, 2)) == ["PROD-004"]
 
 
+# is_taken
+
+
+def test_id_of_any_product_is_taken(store: ProductStore) -> None:
+    fill(store, 2)
+    store.deactivate("PROD-002", None, "author", later)
+    taken = [store.is_taken(product_id) for product_id in ("PROD-001", "PROD-002", "PROD-003")]
+    assert taken == [True, True, False]
+
+
 # advance_number
 
 

@@ -26,7 +26,7 @@ from product_lambda.models.product import (
     Revision,
     SortOrder,
 )
-from product_lambda.services.product_service import ProductService, ProductStore
+from product_lambda.services.product_service import Creation, ProductService, ProductStore
 from tests.support.products import draft
 
 IDS = st.sampled_from([*(f"PROD-{number:03}" for number in range(1, 9)), "PROD-X", "PROD-Y"])
@@ -91,7 +91,7 @@ class CatalogueMachine(RuleBasedStateMachine):
             else:
                 assert response is IdempotencyKeyReusedException
             return
-        product_id = draft.product_id or self.next_id()
+        product_id = draft.product_id or self.numbered_id(response)
         if product_id in self.products:
             assert response is DuplicateProductException
             return
@@ -114,14 +114,15 @@ class CatalogueMachine(RuleBasedStateMachine):
         if key:
             self.keys[key] = KeyRecord(draft, created, self.moment + timedelta(hours=24))
 
-    def next_id(self) -> str:
-        """Return the id that the service reaches by skipping taken numbers."""
-        step = 1
-        self.number += step
-        while f"PROD-{self.number:03}" in self.products:
-            step *= 2
-            self.number += step
-        return f"PROD-{self.number:03}"
+    def numbered_id(self, response: object) -> str:
+        """Return the id that the service gave: the next number, or the next after a taken one."""
+        assert isinstance(response, Creation), response
+        product_id = response.product.product_id
+        number = int(product_id.removeprefix("PROD-"))
+        assert number > self.number
+        assert number == self.number + 1 or f"PROD-{number - 1:03}" in self.products
+        self.number = number
+        return product_id
 
     @rule(product_id=IDS, changes=CHANGES, expected=EXPECTED)
     def update(

@@ -46,6 +46,9 @@ class FakeProductStore:
         product = self.products.get(product_id)
         return product if product is not None and product.active else None
 
+    def is_taken(self, product_id: str) -> bool:
+        return product_id in self.products
+
     def page(
         self, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
     ) -> list[Product]:

@@ -114,7 +114,8 @@ class CountingStore(FakeProductStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.steps: list[int] = []
+        self.advances = 0
+        self.reads = 0
         self.limits: list[int] = []
 
     def page(
@@ -124,27 +125,54 @@ class CountingStore(FakeProductStore):
         return super().page(sort, after, limit, skip)
 
     def advance_number(self, step: int) -> int:
-        self.steps.append(step)
+        self.advances += 1
         return super().advance_number(step)
+
+    def is_taken(self, product_id: str) -> bool:
+        self.reads += 1
+        return super().is_taken(product_id)
+
+
+class RacingStore(FakeProductStore):
+    """A store in which another writer takes each number that was read as free."""
+
+    def is_taken(self, product_id: str) -> bool:
+        is_taken = super().is_taken(product_id)
+        if not is_taken and len(self.products) < 2:
+            self.insert(product(product_id), "other writer")
+        return is_taken
 
 
 @pytest.mark.parametrize("key", [None, "key"])
-@pytest.mark.parametrize("taken", [0, 1, 2, 3, 4, 7, 8, 100, 5000])
-def test_taken_numbers_are_skipped_by_doubling_steps(taken: int, key: str | None) -> None:
+@pytest.mark.parametrize("taken", [0, 1, 2, 3, 4, 5, 7, 8, 100, 5000])
+def test_number_after_imported_products_is_the_next(taken: int, key: str | None) -> None:
     store = CountingStore()
     for number in range(1, taken + 1):
         store.insert(product(f"PROD-{number:03}"), "importer")
     created = Setup(store).create(key).product
-    assert store.steps == [2**attempt for attempt in range(len(store.steps))]
-    assert len(store.steps) <= 13
-    assert created.product_id == f"PROD-{2 ** len(store.steps) - 1:03}"
+    assert created.product_id == f"PROD-{taken + 1:03}"
+    assert store.advances == (2 if taken else 1)
+    assert store.reads <= 2 * taken.bit_length()
     assert len(store.products) == taken + 1
 
 
-def test_next_id_follows_last_one_without_gap(setup: Setup) -> None:
+def test_deleted_products_keep_their_numbers(setup: Setup) -> None:
     for number in range(1, 6):
         setup.create(product_id=f"PROD-{number:03}")
-    assert [setup.create().product.product_id for _ in range(2)] == ["PROD-007", "PROD-008"]
+        setup.service.delete_product(f"PROD-{number:03}", None, "ann")
+    assert [setup.create().product.product_id for _ in range(2)] == ["PROD-006", "PROD-007"]
+
+
+def test_gap_among_imported_numbers_is_skipped(setup: Setup) -> None:
+    for number in (1, 2, 3, 5, 6, 9):
+        setup.create(product_id=f"PROD-{number:03}")
+    assert [setup.create().product.product_id for _ in range(2)] == ["PROD-010", "PROD-011"]
+
+
+def test_number_taken_by_a_race_is_skipped() -> None:
+    store = RacingStore()
+    store.insert(product("PROD-001"), "importer")
+    assert Setup(store).create().product.product_id == "PROD-003"
 
 
 def test_each_attempt_has_its_own_timestamp() -> None:

@@ -244,6 +244,10 @@ class ProductRepository:
             return None
         return _readable(item)
 
+    def is_taken(self, product_id: str) -> bool:
+        """Return whether a product, active or not, has this id. Strongly consistent."""
+        return self._item(product_key(product_id)) is not None
+
     def page(
         self, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
     ) -> list[Product]:

@@ -40,6 +40,7 @@ class ProductStore(Protocol):
     def page(
         self, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
     ) -> list[Product]: ...
+    def is_taken(self, product_id: str) -> bool: ...
     def advance_number(self, step: int) -> int: ...
     def insert(self, product: Product, author: str) -> None: ...
     def insert_once(
@@ -184,18 +185,36 @@ class ProductService:
             product = _new_product(draft, draft.product_id, self._now())
             insert(product)
             return product
-        # An imported catalogue may use the next numbers already. Doubling the step skips thousands
-        # of them in a dozen attempts; the deadline of the request ends the loop.
-        step = 1
+        number = self._products.advance_number(1)
         while True:
-            number = self._products.advance_number(step)
-            product = _new_product(draft, f"PROD-{number:03}", self._now())
+            product = _new_product(draft, _numbered_id(number), self._now())
             try:
                 insert(product)
             except DuplicateProductException:
-                step *= 2
+                # An imported catalogue uses it; the deadline of the request ends the loop.
+                number = self._products.advance_number(self._distance_to_free_number(number))
             else:
                 return product
+
+    def _distance_to_free_number(self, number: int) -> int:
+        """Return how far after a taken number the taken numbers end, by few reads.
+
+        Doubled distances find a free number, and bisection the end of the taken ones before it.
+        """
+
+        def is_taken(distance: int) -> bool:
+            return self._products.is_taken(_numbered_id(number + distance))
+
+        taken, free = 0, 1
+        while is_taken(free):
+            taken, free = free, free * 2
+        while free - taken > 1:
+            middle = (taken + free) // 2
+            if is_taken(middle):
+                taken = middle
+            else:
+                free = middle
+        return free
 
     def _replay(self, key_hash: str, fingerprint: str, now: int) -> Product | None:
         record = self._products.find_record(key_hash)
@@ -204,6 +223,10 @@ class ProductService:
         if record.fingerprint != fingerprint:
             raise IdempotencyKeyReusedException
         return record.product
+
+
+def _numbered_id(number: int) -> str:
+    return f"PROD-{number:03}"
 
 
 def _new_product(draft: ProductDraft, product_id: str, moment: datetime) -> Product:
