@@ -1,7 +1,8 @@
 """Builds the zip of each Lambda function: its handler, the modules it imports, and their packages.
 
 The imports and the metadata of the packages decide what a zip contains; no list has to be kept.
-A zip contains nothing that is local, for tests only, or dependent on this machine.
+A zip contains nothing that is local, for tests only, or dependent on this machine. A zip is built
+again only if its inputs or its bytes have changed.
 """
 
 import ast
@@ -14,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -29,6 +31,7 @@ from product_tools.repository import REPOSITORY
 SOURCES = REPOSITORY / "src"
 REQUIREMENTS = REPOSITORY / "requirements.txt"
 CACHE = REPOSITORY / ".local" / "packages"
+BUILT = "built"  # folder in CACHE: a file for each set of inputs, with the SHA-256 of its zip
 PACKAGE = "product_lambda"
 HANDLERS = f"{PACKAGE}.handlers"
 # Where Lambda unpacks a function (AWS Lambda Developer Guide, "Working with .zip file archives for
@@ -189,6 +192,18 @@ def compile_tree(folder: Path, *, beside_source: bool) -> None:
         raise PackagingError(f"A module could not be compiled: {completed.stdout.strip()}")
 
 
+def builder() -> bytes:
+    """Return what turns inputs into bytes: this code, Python's compiler and the compressor."""
+    versions = f"{platform.python_version()} {zlib.ZLIB_RUNTIME_VERSION}"
+    return Path(__file__).read_bytes() + versions.encode()
+
+
+def packages_folder(arch: str) -> Path:
+    """Return where the locked packages for an architecture are, or will be."""
+    key = hashlib.sha256(REQUIREMENTS.read_bytes() + builder())
+    return CACHE / f"{arch}-{key.hexdigest()[:16]}"
+
+
 def fetch_packages(arch: str) -> Path:
     """Download, unpack and compile the locked packages for an architecture, once.
 
@@ -198,9 +213,7 @@ def fetch_packages(arch: str) -> Path:
     Raises:
         PackagingError: the packages cannot be downloaded.
     """
-    made_by = Path(__file__).read_bytes() + platform.python_version().encode()
-    key = hashlib.sha256(REQUIREMENTS.read_bytes() + made_by)
-    folder = CACHE / f"{arch}-{key.hexdigest()[:16]}"
+    folder = packages_folder(arch)
     if folder.exists():
         return folder
 
@@ -283,8 +296,63 @@ def write_zip(destination: Path, files: Mapping[str, Path]) -> None:
     unfinished.replace(destination)
 
 
+class Zip(NamedTuple):
+    """A zip that a build writes or keeps.
+
+    Attributes:
+        path: the file.
+        modules: the modules of this repository in it.
+        distributions: the packages in it.
+        record: a file that holds the SHA-256 of the zip which these inputs give; its name is the
+            digest of the inputs.
+    """
+
+    path: Path
+    modules: Sequence[str]
+    distributions: Sequence[importlib.metadata.Distribution]
+    record: Path
+
+    def is_current(self) -> bool:
+        """Return whether the file has the bytes that a build of its inputs has given."""
+        return (
+            self.record.exists()
+            and self.path.exists()
+            and self.record.read_text(encoding="ascii") == sha256_of(self.path)
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def digest_of_inputs(
+    arch: str,
+    modules: Iterable[str],
+    distributions: Iterable[importlib.metadata.Distribution],
+    sources: Path,
+) -> str:
+    """Return a digest of all that decides the bytes of a zip.
+
+    Args:
+        arch: the architecture.
+        modules: the modules of this repository, in the order of their names.
+        distributions: the packages; the `RECORD` of a package has the hash of each of its files.
+        sources: the folder of the package `product_lambda`.
+    """
+    inputs = [builder(), arch.encode()]
+    for module in modules:
+        inputs += [module.encode(), source_of(module, sources).read_bytes()]
+    for distribution in distributions:
+        inputs.append((distribution.read_text("RECORD") or "").encode())
+    digest = hashlib.sha256()
+    for part in inputs:
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()
+
+
 def build(arch: str, out: Path) -> list[Path]:
-    """Build the zip of every function, and a `SHA256SUMS` file of the zips.
+    """Build the zip of every function where it is not current, and a `SHA256SUMS` of all.
 
     Args:
         arch: `arm64` or `x86_64`.
@@ -310,26 +378,37 @@ def build(arch: str, out: Path) -> list[Path]:
         shutil.copytree(
             SOURCES / PACKAGE, staged / PACKAGE, ignore=shutil.ignore_patterns("__pycache__")
         )
-        compile_tree(staged, beside_source=False)
 
-        def pack(handler: str) -> Path:
+        def planned(handler: str) -> Zip:
             needs = needs_of(handler, graph)
-            files = dict(module_files(needs.modules, staged))
-            for distribution in distributions_for(needs.imports, packages, arch):
-                files.update(package_files(distribution, packages))
-            destination = out / f"{handler}.zip"
-            write_zip(destination, files)
-            return destination
+            modules = sorted(needs.modules)
+            distributions = distributions_for(needs.imports, packages, arch)
+            inputs = digest_of_inputs(arch, modules, distributions, staged)
+            return Zip(out / f"{handler}.zip", modules, distributions, CACHE / BUILT / inputs)
 
-        zips: list[Path] = []
-        sums: list[str] = []
+        zips = [planned(handler) for handler in handler_names(graph)]
+        outdated = [each for each in zips if not each.is_current()]
+        if outdated:
+            compile_tree(staged, beside_source=False)
+
+        def pack(each: Zip) -> None:
+            files = dict(module_files(each.modules, staged))
+            for distribution in each.distributions:
+                files.update(package_files(distribution, packages))
+            write_zip(each.path, files)
+            each.record.parent.mkdir(exist_ok=True)
+            each.record.write_text(sha256_of(each.path), encoding="ascii")
+
         # Threads are enough: the compressor releases Python's global lock.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for built in pool.map(pack, handler_names(graph)):
-                digest = hashlib.sha256(built.read_bytes()).hexdigest()
-                megabytes = built.stat().st_size / 1_000_000
-                print(f"{built.name:<20} {megabytes:5.2f} MB  sha256 {digest}", flush=True)
-                zips.append(built)
-                sums.append(f"{digest}  {built.name}\n")
+            list(pool.map(pack, outdated))
+
+    sums: list[str] = []
+    for each in zips:
+        digest = sha256_of(each.path)
+        megabytes = each.path.stat().st_size / 1_000_000
+        state = "built" if each in outdated else "unchanged"
+        print(f"{each.path.name:<20} {megabytes:5.2f} MB  sha256 {digest}  {state}", flush=True)
+        sums.append(f"{digest}  {each.path.name}\n")
     (out / "SHA256SUMS").write_text("".join(sums), encoding="ascii")
-    return zips
+    return [each.path for each in zips]

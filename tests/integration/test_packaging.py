@@ -3,7 +3,10 @@
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -58,6 +61,41 @@ def build_zips(out: Path, arch: str) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
+class Checkout(NamedTuple):
+    """A copy of the sources and the unpacked packages, with current zips in `out`."""
+
+    folder: Path
+    arch: str
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out"
+
+    def change(self, module: str) -> None:
+        """Add a line to a module of the functions."""
+        with (self.folder / "src" / "product_lambda" / module).open("a") as source:
+            source.write("# a change\n")
+
+    def build(self) -> list[str]:
+        """Build, and return the names of the zips that were built."""
+        script = self.folder / "scripts" / "package_lambdas.py"
+        completed = subprocess.run(
+            [sys.executable, script, "--arch", self.arch, "--out", self.out],
+            env={**os.environ, "PYTHONPATH": str(self.folder / "src")},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return built_in(completed.stdout)
+
+
+def built_in(output: str) -> list[str]:
+    """Return the names of the zips that a build has built, from its output."""
+    states = dict(re.findall(r"^(\w+)\.zip .* (built|unchanged)$", output, re.MULTILINE))
+    assert sorted(states) == HANDLERS
+    return sorted(name for name, state in states.items() if state == "built")
+
+
 @pytest.fixture(scope="module")
 def host_arch() -> str:
     return ARCHITECTURES[platform.machine()]
@@ -81,11 +119,25 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory, host_zips: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def arm64_zips(tmp_path_factory: pytest.TempPathFactory, host_zips: Path, host_arch: str) -> Path:
+    """The zips for arm64, built in a folder that has the zips of this machine."""
     if host_arch == "arm64":
         return host_zips
-    out = tmp_path_factory.mktemp("arm64")
+    out = tmp_path_factory.mktemp("arm64") / "zips"
+    shutil.copytree(host_zips, out)
     build_zips(out, "arm64")
     return out
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, host_zips: Path, host_arch: str) -> Checkout:
+    folder = tmp_path / "checkout"
+    for name in ("scripts", "src"):
+        shutil.copytree(REPOSITORY / name, folder / name)
+    shutil.copy(REPOSITORY / "requirements.txt", folder)
+    cache = packages.CACHE.relative_to(REPOSITORY)
+    shutil.copytree(packages.CACHE, folder / cache, copy_function=os.link)
+    shutil.copytree(host_zips, folder / "out")
+    return Checkout(folder, host_arch)
 
 
 def imported_by(handler: str, folder: Path) -> Imported:
@@ -241,6 +293,69 @@ def test_second_build_gives_same_bytes(tmp_path: Path, host_zips: Path, host_arc
 
     for first in host_zips.iterdir():
         assert (tmp_path / first.name).read_bytes() == first.read_bytes()
+
+
+def test_unchanged_sources_build_nothing(checkout: Checkout, host_zips: Path) -> None:
+    (checkout.out / "SHA256SUMS").unlink()
+
+    assert checkout.build() == []
+
+    for zip_file in host_zips.iterdir():
+        assert (checkout.out / zip_file.name).read_bytes() == zip_file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [("handlers/get_product.py", ["get_product"]), ("validators/body.py", WRITES)],
+)
+def test_change_builds_zips_that_contain_module(
+    checkout: Checkout, module: str, expected: list[str]
+) -> None:
+    checkout.change(module)
+
+    assert checkout.build() == expected
+
+    for handler in expected:
+        with zipfile.ZipFile(checkout.out / f"{handler}.zip") as archive:
+            assert archive.read(f"product_lambda/{module}").endswith(b"# a change\n")
+
+
+def test_damaged_zips_are_built_again(checkout: Checkout, host_zips: Path) -> None:
+    cut, edited = checkout.out / "get_product.zip", checkout.out / "list_products.zip"
+    os.truncate(cut, 1_000_000)
+    with zipfile.ZipFile(edited, "a") as archive:
+        archive.writestr("product_lambda/extra.py", "")
+
+    assert checkout.build() == ["get_product", "list_products"]
+
+    for changed in (cut, edited):
+        assert changed.read_bytes() == (host_zips / changed.name).read_bytes()
+
+
+def test_changed_lock_builds_zips_with_changed_package(
+    tmp_path: Path,
+    host_zips: Path,
+    host_arch: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = shutil.copytree(host_zips, tmp_path / "out")
+    cache = shutil.copytree(packages.CACHE, tmp_path / "cache", copy_function=os.link)
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"{packages.REQUIREMENTS.read_text()}# another version of Pydantic\n")
+    unpacked_before = packages.packages_folder(host_arch).name
+    monkeypatch.setattr(packages, "CACHE", cache)
+    monkeypatch.setattr(packages, "REQUIREMENTS", requirements)
+    # Stands for the download of another version: one file of the package differs.
+    (cache / unpacked_before).rename(packages.packages_folder(host_arch))
+    [record] = packages.packages_folder(host_arch).glob("pydantic-*.dist-info/RECORD")
+    content = record.read_text()
+    record.unlink()  # a hard link
+    record.write_text(content.replace("pydantic/main.py,sha256=", "pydantic/main.py,sha256=0"))
+
+    packages.build(host_arch, out)
+
+    assert built_in(capsys.readouterr().out) == WRITES
 
 
 def test_checksums_match_zips(host_zips: Path) -> None:
