@@ -19,6 +19,7 @@ import boto3
 from local.engine import CREDENTIALS, Engine, running_engine, stop_engine
 from local.errors import LocalError
 from local.state_files import StateFolder, write_file
+from product_tools.environment_files import values
 from product_tools.packages import build
 from product_tools.repository import REPOSITORY
 from product_tools.terraform import TERRAFORM_FOLDER, Change, LocalRoot, TerraformError
@@ -279,11 +280,8 @@ def _var_file(environment: str) -> Path:
 
 def _values_of(environment: str) -> dict[str, str]:
     """Return the values that the engine and the table's root share with the environment."""
-    names = ("environment", "aws_account_id", "aws_region")
-    lines = _var_file(environment).read_text().splitlines()
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    values = {name.strip(): value.strip().strip('"') for name, value in pairs}
-    return {name: values[name] for name in names}
+    shared = values(environment)
+    return {name: shared[name] for name in ("environment", "aws_account_id", "aws_region")}
 
 
 def _architecture() -> str:

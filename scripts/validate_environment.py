@@ -13,18 +13,15 @@ import environment_check
 
 import validate_deployment
 from product_tools.functions import ENVIRONMENTS
-from product_tools.terraform import RemoteRoot, TerraformError
+from product_tools.remote_state import RemoteState, RemoteStateError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Validate an environment, and return the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        terraform = RemoteRoot(options.environment)
-        terraform.init()
-        base_url = terraform.output("api_url")
-        os.environ["API_KEY"] = terraform.output("api_key")
-    except TerraformError as error:
+        base_url, os.environ["API_KEY"] = RemoteState.of(options.environment).credentials()
+    except RemoteStateError as error:
         print(error, file=sys.stderr)
         return 1
     return validate_deployment.main(

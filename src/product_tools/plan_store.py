@@ -5,7 +5,6 @@ in the bucket of its environment. Others see its text and its checksum.
 """
 
 import hashlib
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from product_tools.aliases import aws_error_message
-from product_tools.terraform import TERRAFORM_FOLDER
+from product_tools.environment_files import state_location
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -36,11 +35,10 @@ class PlanStore:
     """
 
     def __init__(self, environment: str) -> None:
-        backend = TERRAFORM_FOLDER / "environments" / f"{environment}.s3.tfbackend"
-        settings = dict(re.findall(r'^(\w+)\s*=\s*"([^"]*)"$', backend.read_text(), re.MULTILINE))
-        self._bucket = settings["bucket"]
+        location = state_location(environment)
+        self._bucket = location.bucket
         try:
-            self._client: S3Client = boto3.client("s3", region_name=settings["region"])
+            self._client: S3Client = boto3.client("s3", region_name=location.region)
         except BotoCoreError as error:
             raise PlanStoreError(aws_error_message(error)) from error
 

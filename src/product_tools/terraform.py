@@ -320,10 +320,6 @@ class RemoteRoot:
         """Return the whole plan, including sensitive values."""
         return self._output_of("show", "-json", str(self.plan_file))
 
-    def output(self, name: str) -> str:
-        """Return an output of the last apply."""
-        return self._output_of("output", "-raw", name)
-
     def _run(self, *arguments: str) -> None:
         self._complete(arguments, stdout=None)
 

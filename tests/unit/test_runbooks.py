@@ -58,6 +58,7 @@ def command_lines() -> Iterator[Any]:
                 commands = re.sub(rf"\$\{{?{variable}\b\}}?", value, commands)
             commands = re.sub(r"\$\(date [^)]*\)", "2026-01-31", commands)
             commands = re.sub(r"^\w+=\$\((.*)\)$", r"\1", commands, flags=re.MULTILINE)
+            commands = re.sub(r'^eval "\$\((.*)\)"$', r"\1", commands, flags=re.MULTILINE)
             for line in commands.splitlines():
                 for command in re.split(r" && | \| ", line):
                     words = shlex.split(command)

@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Prints the URL and the API key of a deployed API as a shell command that sets them.
+
+`make credentials` runs it. The API key comes from the state, so the output is a secret.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+
+import environment_check
+
+from product_tools.functions import ENVIRONMENTS
+from product_tools.remote_state import RemoteState, RemoteStateError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the command, and return the exit code."""
+    options = _parser().parse_args(arguments)
+    state = RemoteState.of(options.environment, bucket=options.bucket, region=options.region)
+    try:
+        base_url, api_key = state.credentials(options.writer)
+    except RemoteStateError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"export BASE_URL={shlex.quote(base_url)} API_KEY={shlex.quote(api_key)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Prints the URL and API key of a deployed API as a shell command.",
+        epilog='Use it as: eval "$(make credentials ENVIRONMENT=dev)"',
+    )
+    parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
+    parser.add_argument("--writer", help="whose API key (by default the first writer's)")
+    parser.add_argument("--bucket", help="bucket of the state, for a recovery in a second region")
+    parser.add_argument("--region", help="region of that bucket")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

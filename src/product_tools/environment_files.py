@@ -1,0 +1,62 @@
+"""Reads Terraform's files of an environment: its values, and where its state is.
+
+It knows the folder terraform/ and the HCL format. It makes no call to AWS.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hcl2
+
+from product_tools.terraform import TERRAFORM_FOLDER
+
+_OPTIONS = hcl2.SerializationOptions(
+    with_comments=False, explicit_blocks=False, strip_string_quotes=True
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StateLocation:
+    """Where an environment's state is.
+
+    Attributes:
+        bucket: the name of the S3 bucket.
+        region: the region of the bucket.
+        key: the key of the state in the bucket.
+        account: the account that must own the bucket.
+    """
+
+    bucket: str
+    region: str
+    key: str
+    account: str
+
+
+def state_location(environment: str) -> StateLocation:
+    """Return where the state of an environment is."""
+    settings = _parse(_environment_file(environment, "s3.tfbackend"))
+    [backend] = _parse(TERRAFORM_FOLDER / "backend.tf")["terraform"][0]["backend"]
+    account = values(environment)["aws_account_id"]
+    return StateLocation(settings["bucket"], settings["region"], backend["s3"]["key"], account)
+
+
+def values(environment: str) -> Mapping[str, Any]:
+    """Return the values of an environment's variables: those of its file, else the defaults."""
+    blocks = _parse(TERRAFORM_FOLDER / "variables.tf")["variable"]
+    defaults = {
+        name: variable["default"]
+        for block in blocks
+        for name, variable in block.items()
+        if "default" in variable
+    }
+    return {**defaults, **_parse(_environment_file(environment, "tfvars"))}
+
+
+def _environment_file(environment: str, ending: str) -> Path:
+    return TERRAFORM_FOLDER / "environments" / f"{environment}.{ending}"
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    return hcl2.loads(file.read_text("utf-8"), serialization_options=_OPTIONS)
