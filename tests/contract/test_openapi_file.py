@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from openapi_spec_validator import OpenAPIV30SpecValidator
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from product_lambda.exceptions import (
     DependencyUnavailableException,
@@ -61,7 +61,7 @@ CONTENTS = dict(_contents())
 
 
 def test_openapi_file_is_valid() -> None:
-    OpenAPIV30SpecValidator(yaml.safe_load(OPENAPI_FILE.read_bytes())).validate()
+    OpenAPIV31SpecValidator(yaml.safe_load(OPENAPI_FILE.read_bytes())).validate()
 
 
 def test_openapi_file_has_five_operations() -> None:

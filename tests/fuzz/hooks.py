@@ -48,7 +48,7 @@ def _correct_constant_parameters(case: Case[Any], coverage: CoveragePhaseData) -
 
 
 def _apply_rules_outside_the_schema(case: Case[Any]) -> None:
-    """Remove invalid tokens, parameters that contradict a token, and characters without a sign.
+    """Correct tokens, parameters that contradict a token, texts without a sign, and amounts.
 
     `tests/support/hostile.py` tests those values.
     """
@@ -57,7 +57,10 @@ def _apply_rules_outside_the_schema(case: Case[Any]) -> None:
         for name in ["sort", "offset"] if is_token else ["nextToken"]:
             case.query.pop(name, None)
     if isinstance(case.body, dict):
-        case.body = {name: _visible_text(value) for name, value in case.body.items()}
+        case.body = {
+            name: _amount(value) if isinstance(value, float) else _visible_text(value)
+            for name, value in case.body.items()
+        }
 
 
 def _is_token(token: object) -> bool:
@@ -65,6 +68,11 @@ def _is_token(token: object) -> bool:
         return base64.urlsafe_b64decode(f"{token}==").count(b"|") == 2
     except ValueError:
         return False
+
+
+def _amount(value: float) -> float:
+    """Return the value with at most two decimals, and above zero."""
+    return max(round(value, 2), 0.01)
 
 
 def _visible_text(value: Any) -> Any:

@@ -120,7 +120,7 @@ def test_openapi_document_names_only_this_server(server: LocalProcess) -> None:
     document = response.json()
 
     assert response.headers["Content-Type"] == "application/json"
-    assert document["openapi"] == "3.0.3"
+    assert document["openapi"] == "3.1.0"
     assert [entry["url"] for entry in document["servers"]] == ["/v1.0"]
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from openapi_schema_validator import OAS30Validator, oas30_format_checker
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
+from pydantic import TypeAdapter, ValidationError
 from urllib3 import HTTPHeaderDict
 
+from product_lambda.models.requests import Price, SetupFee
 from tests.support.leaks import INTERNAL_DETAIL
 
 OPENAPI_FILE: Final = Path(__file__).parents[2] / "openapi/product-api.yaml"
@@ -22,6 +24,8 @@ OPENAPI_FILE: Final = Path(__file__).parents[2] / "openapi/product-api.yaml"
 UNEVALUATED_REQUEST_ID: Final = "context.requestId"
 """The X-Request-Id of a 405 on the emulator, whose mock integrations evaluate no expressions."""
 
+_PRICE: Final = TypeAdapter[Decimal](Price)
+_SETUP_FEE: Final = TypeAdapter[Decimal | None](SetupFee | None)
 _EXPOSED: Final = {"etag", "location", "retry-after", "x-request-id", "idempotency-replayed"}
 
 
@@ -48,7 +52,7 @@ class ApiResponse:
 
 
 class _ExactNumbers(yaml.SafeLoader):
-    """Loads fractional YAML numbers as Decimal, so that 19.99 is a multiple of 0.01."""
+    """Loads fractional YAML numbers as Decimal, so that 19.99 equals a response's 19.99."""
 
 
 def _exact(_: yaml.SafeLoader, number: yaml.ScalarNode) -> Decimal:
@@ -91,9 +95,9 @@ def problem_examples() -> dict[str, dict[str, Any]]:
 
 def schema_errors(instance: object, schema: dict[str, Any]) -> list[str]:
     """Validate a value against a schema of the file, and return the errors."""
-    validator = OAS30Validator(
+    validator = OAS31Validator(
         {"allOf": [schema], "components": _DOCUMENT["components"]},
-        format_checker=oas30_format_checker,
+        format_checker=oas31_format_checker,
     )
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(instance)]
 
@@ -154,7 +158,7 @@ def _methods_of(path: str) -> dict[str, dict[str, Any]]:
 
 
 _METHODS: Final = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
-"""The fields of a Path Item Object in OpenAPI 3.0 that are operations."""
+"""The fields of a Path Item Object in OpenAPI 3.1 that are operations."""
 
 
 def _check_method_not_allowed(response: ApiResponse, methods: Iterable[str]) -> None:
@@ -233,12 +237,23 @@ def _check_success(response: ApiResponse) -> None:
         assert document["moreAvailable"] == (document["nextToken"] is not None), "moreAvailable"
         full = document["count"] == document["limit"]
         assert full or not document["moreAvailable"], "a page before the last is not full"
-        assert all(product["active"] for product in document["products"]), "an inactive product"
+        for product in document["products"]:
+            _check_product(product)
         return
-    assert document["active"], "an inactive product"
+    _check_product(document)
     if response.status == 201:
         location = response.headers["Location"]
         assert location.endswith(f"/products/{document['productId']}"), "Location"
+
+
+def _check_product(product: dict[str, Any]) -> None:
+    """Check the rules of a product that the schema has not, such as at most two decimals."""
+    assert product["active"], "an inactive product"
+    try:
+        _PRICE.validate_python(product["price"])
+        _SETUP_FEE.validate_python(product.get("setupFee"))
+    except ValidationError as invalid:
+        raise AssertionError(f"an invalid amount in {product}") from invalid
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,11 +1,15 @@
-"""The check of responses: methods that a path does not have."""
+"""The check of responses: methods that a path does not have, and amounts of money."""
 
 import json
+from contextlib import nullcontext
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from urllib3 import HTTPHeaderDict
 
+from product_lambda.utils.response_builder import to_json
+from tests.support.products import product
 from tests.support.response_check import ApiResponse, check_response
 
 HEADERS = {
@@ -99,3 +103,19 @@ def test_unevaluated_request_id_fails_for_other_status() -> None:
     headers = {"X-Request-Id": "context.requestId"}
     with pytest.raises(AssertionError, match="instance differs"):
         check_response(response(path="/nowhere", problem=problem, headers=headers))
+
+
+@pytest.mark.parametrize("field", ["price", "setupFee"])
+@pytest.mark.parametrize(("amount", "is_valid"), [("19.99", True), ("19.999", False)])
+def test_amount_has_at_most_two_decimals(field: str, amount: str, *, is_valid: bool) -> None:
+    headers = {
+        **HEADERS,
+        "Cache-Control": "no-cache",
+        "Content-Type": "application/json",
+        "ETag": '"1"',
+    }
+    body = to_json(product().representation() | {field: Decimal(amount)}).encode()
+    received = ApiResponse("GET", "/products/PROD-1", 200, HTTPHeaderDict(headers), body)
+    expected = nullcontext() if is_valid else pytest.raises(AssertionError, match="amount")
+    with expected:
+        check_response(received)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 PRODUCT_ID_PATTERN: Final = "^PROD-[A-Z0-9]([A-Z0-9-]{0,30}[A-Z0-9])?$"
+MAX_PRODUCT_ID: Final = 37  # characters
 DEFAULT_CURRENCY: Final = "ZAR"
 MAX_AMOUNT: Final = Decimal("99999999.99")
 MAX_LINE: Final = 200  # characters of a name or a feature

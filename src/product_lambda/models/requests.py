@@ -28,6 +28,7 @@ from product_lambda.models.product import (
     MAX_DESCRIPTION,
     MAX_FEATURES,
     MAX_LINE,
+    MAX_PRODUCT_ID,
     PRODUCT_ID_PATTERN,
     Period,
     ProductDraft,
@@ -86,7 +87,8 @@ def _readable(value: str, *, allowed: str = "") -> str:
     return value
 
 
-_AMOUNT_SCHEMA: Final = {"type": "number", "maximum": 99999999.99, "multipleOf": 0.01}
+# Without "multipleOf": 0.01, by which validators that compute in binary reject 19.99.
+_AMOUNT_SCHEMA: Final = {"type": "number", "maximum": 99999999.99}
 
 Price = Annotated[
     Decimal,
@@ -113,7 +115,9 @@ Text = Annotated[
     AfterValidator(partial(_readable, allowed="\n\t")),
 ]
 Features = Annotated[list[Line], Field(min_length=1, max_length=MAX_FEATURES)]
-ProductId = Annotated[str, StringConstraints(pattern=PRODUCT_ID_PATTERN)]
+ProductId = Annotated[
+    str, StringConstraints(pattern=PRODUCT_ID_PATTERN, max_length=MAX_PRODUCT_ID)
+]
 
 LINE_RULE: Final = (
     "visible text of 1 to 200 characters without control or text-direction characters"

@@ -23,6 +23,7 @@ _PRODUCT_TAG: Final = re.compile(
     r'"(0|[1-9][0-9]{0,14})-([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{6})"'
 )
 _MAX_TAGS: Final = 50
+_MAX_TAGS_LENGTH: Final = 4096  # characters
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _JSON: Final = re.compile(r"application/json[ \t]*(;.*)?", re.IGNORECASE)
 _NO_CODING: Final = "identity"
@@ -107,8 +108,9 @@ def _entity_tags(request: HttpRequest, name: str) -> EntityTags | None:
         return None
     if value.strip(" \t") == _ANYTHING:
         return EntityTags(frozenset({_ANYTHING}))
-    tags = frozenset(_ONE_TAG.findall(value))
-    if not _ENTITY_TAGS.fullmatch(value) or not 0 < len(tags) <= _MAX_TAGS:
+    is_list = len(value) <= _MAX_TAGS_LENGTH and _ENTITY_TAGS.fullmatch(value)
+    tags = frozenset(_ONE_TAG.findall(value) if is_list else ())
+    if not 0 < len(tags) <= _MAX_TAGS:
         raise ValidationException(
             [
                 FieldError(
