@@ -43,13 +43,18 @@ locals {
   unreadable_items_metric = "UnreadableItems"
 
   # A replayed creation is not counted, since it created nothing. A repeated deletion is counted,
-  # since its response is 204 as well.
+  # since its response is 204 as well. A restoration is a change too; one of an active product is
+  # counted, since a conditional write does not tell which state it found.
   metric_filters = {
     ProductsCreated = {
       function = "create_product"
       outcome  = "($.status = 201) && ($.replayed IS FALSE)"
     }
     ProductsUpdated = { function = "update_product", outcome = "($.status = 200)" }
+    ProductsRestored = {
+      function = "update_product"
+      outcome  = "($.status = 200) && ($.restored IS TRUE)"
+    }
     ProductsDeleted = { function = "delete_product", outcome = "($.status = 204)" }
   }
 }

@@ -5,6 +5,7 @@ import pytest
 from tests.support.factory import product_body, unused_product_id
 from tests.support.product_api import ProductApi
 from tests.support.rejected_values import INVALID_VALUES, READ_ONLY_OR_UNKNOWN_FIELDS, short_id
+from tests.support.waiting import eventually
 
 CHANGES: list[tuple[str, object]] = [
     ("name", "Another"),
@@ -110,6 +111,67 @@ def test_update_deleted_product_returns_404(api: ProductApi) -> None:
     for tags in (tag, '"2"', "*"):
         assert api.update_product(product_id, {"price": 1}, {"If-Match": tags}).status == 404
     assert api.update_product(product_id, {"price": 1}).status == 404
+
+
+def test_restored_product_is_as_before(api: ProductApi) -> None:
+    product = api.new_product(setupFee=5)
+    product_id = product["productId"]
+    tag = api.tag_of(product_id)
+    api.delete_product(product_id)
+    restored = api.update_product(product_id, {"active": True})
+    assert restored.status == 200
+    after = restored.json()
+    assert after == {**product, "version": 3, "updatedAt": after["updatedAt"]}
+    assert after["updatedAt"] > product["updatedAt"]
+    assert api.get_product(product_id).json() == after
+    assert restored.headers["ETag"] == api.tag_of(product_id) != tag
+    eventually(
+        lambda: after in api.list_products(limit=100).json()["products"] or None,
+        "the restored product in the list",
+    )
+
+
+def test_restoration_changes_other_fields_too(api: ProductApi) -> None:
+    product_id = api.new_product()["productId"]
+    api.delete_product(product_id)
+    restored = api.update_product(product_id, {**dict(CHANGES), "active": True}).json()
+    assert {field: restored[field] for field, _ in CHANGES} == dict(CHANGES)
+    assert restored["active"] is True
+
+
+def test_restoration_of_active_product_is_a_change(api: ProductApi) -> None:
+    product = api.new_product()
+    again = api.update_product(product["productId"], {"active": True})
+    assert again.status == 200
+    assert again.json() == {**product, "version": 2, "updatedAt": again.json()["updatedAt"]}
+
+
+def test_restoration_of_missing_product_returns_404(api: ProductApi) -> None:
+    product_id = unused_product_id()
+    assert api.update_product(product_id, {"active": True}).status == 404
+    assert api.update_product(product_id, {**dict(CHANGES), "active": True}).status == 404
+    assert api.get_product(product_id).status == 404
+
+
+def test_restoration_with_if_match_needs_current_tag(api: ProductApi) -> None:
+    product_id = api.new_product()["productId"]
+    tag = api.tag_of(product_id)
+    api.delete_product(product_id)
+    for headers in ({"If-Match": tag}, {"If-None-Match": "*"}):
+        assert api.update_product(product_id, {"active": True}, headers).status == 412
+    assert api.get_product(product_id).status == 404
+    assert api.update_product(product_id, {"active": True}, {"If-Match": "*"}).status == 200
+
+
+@pytest.mark.parametrize("value", [False, None, 1, "true"])
+def test_update_other_active_returns_400_and_names_delete(api: ProductApi, value: object) -> None:
+    product_id = api.new_product()["productId"]
+    rejected = api.update_product(product_id, {"active": value})
+    assert rejected.status == 400
+    (error,) = rejected.json()["errors"]
+    assert error["field"] == "active"
+    assert "DELETE" in error["message"]
+    assert api.get_product(product_id).status == 200
 
 
 @pytest.mark.parametrize("tags", ["TAG", "*", '"7", TAG', '"7",TAG', 'W/"7", TAG', " TAG"])

@@ -60,7 +60,8 @@ DOCUMENTED_TABLE_METRICS: Final = {"ConsumedReadCapacityUnits", "ConsumedWriteCa
 TABLE_OPERATIONS: Final = {"GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"}
 TABLE_ALARMS: Final = {f"bbws-product-table-dev-{kind}" for kind in ("throttles", "system-errors")}
 PRODUCT_METRICS: Final = {
-    *("ProductsCreated", "ProductsUpdated", "ProductsDeleted", "UnreadableItems")
+    *("ProductsCreated", "ProductsUpdated", "ProductsRestored", "ProductsDeleted"),
+    "UnreadableItems",
 }
 UNREADABLE_ALARM: Final = "bbws-product-items-dev-unreadable"
 ALARMS: Final = {
@@ -119,6 +120,11 @@ def test_metric_filters_count_only_made_changes(
         ("update", api.update_product(product_id, {}), set()),
         ("delete", api.delete_product(product_id), {"ProductsDeleted"}),
         ("update", api.update_product(product_id, {"price": 6}), set()),
+        (
+            "update",
+            api.update_product(product_id, {"active": True}),
+            {"ProductsUpdated", "ProductsRestored"},
+        ),
     ]
     filters = logs.describe_metric_filters()["metricFilters"]
     for verb, response, expected in steps:
@@ -145,6 +151,7 @@ def test_each_kind_of_change_has_a_metric_filter(logs: "CloudWatchLogsClient") -
     } == {
         ("/aws/lambda/bbws-create-product-dev", "BBWS/Product/dev", "ProductsCreated"),
         ("/aws/lambda/bbws-update-product-dev", "BBWS/Product/dev", "ProductsUpdated"),
+        ("/aws/lambda/bbws-update-product-dev", "BBWS/Product/dev", "ProductsRestored"),
         ("/aws/lambda/bbws-delete-product-dev", "BBWS/Product/dev", "ProductsDeleted"),
         *((f"/aws/lambda/{name}", "BBWS/Product/dev", "UnreadableItems") for name in FUNCTIONS),
     }

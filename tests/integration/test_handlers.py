@@ -466,17 +466,19 @@ def test_request_log_line_has_documented_fields(
     functions.get("malformed")
     functions.update(product_id, {"name": "New"})
     functions.delete(product_id)
+    functions.update(product_id, {"active": True})
     functions.list()
     expected = [
-        ("create_product", "POST", "/products", 201, product_id, False),
-        ("create_product", "POST", "/products", 201, product_id, True),
-        ("create_product", "POST", "/products", 400, None, False),
-        ("get_product", "GET", one, 200, product_id, False),
-        ("get_product", "GET", one, 304, product_id, False),
-        ("get_product", "GET", one, 400, None, False),  # for any path
-        ("update_product", "PUT", one, 200, product_id, False),
-        ("delete_product", "DELETE", one, 204, product_id, False),
-        ("list_products", "GET", "/products", 200, None, False),
+        ("create_product", "POST", "/products", 201, product_id, False, False),
+        ("create_product", "POST", "/products", 201, product_id, True, False),
+        ("create_product", "POST", "/products", 400, None, False, False),
+        ("get_product", "GET", one, 200, product_id, False, False),
+        ("get_product", "GET", one, 304, product_id, False, False),
+        ("get_product", "GET", one, 400, None, False, False),  # for any path
+        ("update_product", "PUT", one, 200, product_id, False, False),
+        ("delete_product", "DELETE", one, 204, product_id, False, False),
+        ("update_product", "PUT", one, 200, product_id, False, True),
+        ("list_products", "GET", "/products", 200, None, False, False),
     ]
     lines = caplog.records
     assert [record.message for record in lines] == ["request completed"] * len(expected)
@@ -484,7 +486,7 @@ def test_request_log_line_has_documented_fields(
     durations = [extra(record)["duration_ms"] for record in lines]
     assert all(0 <= duration < 10_000 for duration in durations)
     assert durations[0] > 0.5  # a transaction takes longer
-    names = ("operation", "method", "route", "status", "product_id", "replayed")
+    names = ("operation", "method", "route", "status", "product_id", "replayed", "restored")
     assert [extra(record) for record in lines] == [
         {
             **dict(zip(names, row, strict=True)),

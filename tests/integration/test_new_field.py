@@ -19,6 +19,7 @@ from tests.support.product_api import ProductApi
 
 GUIDE = 'the section "Add a field" of CONTRIBUTING.md lists every file that must know a field'
 FIXED_FIELDS = {"productId"}  # a change never contains them
+STATE_FIELDS = {"active"}  # a restoration, which is no value of a catalogue
 # For each field, by its JSON name: the value that creates the product, and the changed value.
 VALUES: Mapping[str, tuple[object, object]] = {
     "productId": ("PROD-EVERY-FIELD", "PROD-EVERY-FIELD"),
@@ -50,7 +51,8 @@ def destination(tmp_path: Path) -> Iterator[ProductApi]:
 
 def writable_fields(model: type[BaseModel]) -> dict[str, object]:
     """Return the default of each field that a request body may contain, by its JSON name."""
-    return {str(field.alias): field.default for field in model.model_fields.values()}
+    fields = {str(field.alias): field.default for field in model.model_fields.values()}
+    return {name: default for name, default in fields.items() if name not in STATE_FIELDS}
 
 
 def body_of(model: type[BaseModel], position: int) -> dict[str, Any]:

@@ -464,6 +464,75 @@ def test_setup_fee_can_be_added(store: ProductStore) -> None:
     assert changed.setup_fee == Decimal("1.1")
 
 
+@pytest.mark.parametrize("expected", [None, revisions(1), revisions(9, 1)])
+@pytest.mark.parametrize("before", [product(), product(active=False)])
+def test_update_with_active_restores(
+    probe: StoreProbe, expected: frozenset[Revision] | None, before: Product
+) -> None:
+    probe.store.insert(before, "key-of-ann")
+    restored = probe.store.update("PROD-001", {"active": True}, expected, "key-of-bob", later)
+    assert restored == product(version=2, updated_at=LATER)
+    assert probe.stored("PROD-001") == restored
+    assert probe.author_of("PROD-001") == "key-of-bob"
+    assert probe.store.page(SortOrder.OLDEST_FIRST, None, 9) == [restored]
+
+
+def test_restoration_changes_other_fields_too(probe: StoreProbe) -> None:
+    probe.store.insert(product(active=False), "author")
+    changes = {"active": True, "name": "New", "setupFee": None}
+    restored = probe.store.update("PROD-001", changes, None, "author", later)
+    assert restored == product(name="New", setup_fee=None, version=2, updated_at=LATER)
+    assert probe.store.get("PROD-001") == restored
+
+
+@pytest.mark.parametrize("expected", [revisions(), revisions(0), revisions(2)])
+def test_restoration_with_other_version_fails_precondition(
+    probe: StoreProbe, expected: frozenset[Revision]
+) -> None:
+    probe.store.insert(product(active=False), "author")
+    with pytest.raises(PreconditionFailedException):
+        probe.store.update("PROD-001", {"active": True}, expected, "author", later)
+    assert probe.stored("PROD-001") == product(active=False)
+
+
+WHOLE = {
+    "name": "New",
+    "description": "New",
+    "price": Decimal(1),
+    "setupFee": None,
+    "currency": "EUR",
+    "period": "monthly",
+    "features": ["New"],
+    "active": True,
+}
+
+
+@pytest.mark.parametrize("changes", [{"active": True}, WHOLE])
+def test_restoration_of_missing_product_raises_not_found(
+    store: ProductStore, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(ProductNotFoundException):
+        store.update("PROD-001", changes, None, "author", later)
+    assert store.page(SortOrder.OLDEST_FIRST, None, 9) == []
+
+
+def test_one_of_concurrent_restorations_of_a_version_succeeds(store: ProductStore) -> None:
+    store.insert(product(active=False), "author")
+    start = Barrier(4)
+
+    def restore(_: int) -> bool:
+        start.wait()
+        try:
+            store.update("PROD-001", {"active": True}, revisions(1), "author", later)
+        except PreconditionFailedException:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(restore, range(4))).count(True) == 1
+    assert store.get("PROD-001") == product(version=2, updated_at=LATER)
+
+
 def test_update_stores_author(probe: StoreProbe) -> None:
     probe.store.insert(product(), "key-of-ann")
     probe.store.update("PROD-001", {"name": "New"}, None, "key-of-bob", later)

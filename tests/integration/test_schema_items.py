@@ -33,6 +33,7 @@ ITEM = {
     "period": {"S": "yearly"},
     "features": {"L": [{"S": "Five pages"}, {"S": "Contact form"}]},
     "active": {"S": "true"},
+    "nameKey": {"S": "basic"},
     "version": {"N": "1"},
     "createdAt": {"S": "2026-01-31T09:30:00.123456Z"},
     "updatedAt": {"S": "2026-01-31T09:30:00.123456Z"},
@@ -89,6 +90,23 @@ def test_deactivated_product_fits_schema(
     VALIDATOR.validate(item)
     assert item == ITEM | {
         "active": {"S": "false"},
+        "version": {"N": "2"},
+        "updatedAt": {"S": LATER},
+        "updatedBy": {"S": "key-of-bob"},
+    }
+
+
+def test_restored_and_renamed_product_fits_schema(
+    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+) -> None:
+    repository.insert(product(active=False), "key-of-ann")
+    changes = {"active": True, "name": "ÉLITE"}
+    repository.update("PROD-001", changes, None, "key-of-bob", lambda: LATER)
+    item = raw_item(table, "PRODUCT#PROD-001")
+    VALIDATOR.validate(item)
+    assert item == ITEM | {
+        "name": {"S": "ÉLITE"},
+        "nameKey": {"S": "élite"},
         "version": {"N": "2"},
         "updatedAt": {"S": LATER},
         "updatedBy": {"S": "key-of-bob"},

@@ -37,6 +37,7 @@ WHOLE = {
 }
 """A change of everything that a client may change."""
 SUPPLIED = set(WHOLE) | {"updatedAt"}
+RESTORATION = {"active": True}
 # A flaw that no condition of DynamoDB sees: the change is stored, and the response is 500.
 UNSEEN = {
     "name of spaces",
@@ -177,15 +178,54 @@ def test_other_change_of_unreadable_item_returns_500(store: Store, flaw: str) ->
 
 
 @pytest.mark.parametrize("flaw", FLAWED_ATTRIBUTES)
-def test_change_that_supplies_what_is_missing_repairs(store: Store, flaw: str) -> None:
-    store.put(raw_product("PROD-001", **FLAWED_ATTRIBUTES[flaw]))
-    response = store.functions.update("PROD-001", WHOLE)
+@pytest.mark.parametrize(("state", "changes"), [("true", WHOLE), ("false", WHOLE | RESTORATION)])
+def test_change_that_supplies_what_is_missing_repairs(
+    store: Store, flaw: str, state: str, changes: dict[str, Any]
+) -> None:
+    store.put(raw_product("PROD-001", active={"S": state}, **FLAWED_ATTRIBUTES[flaw]))
+    response = store.functions.update("PROD-001", changes)
     if set(FLAWED_ATTRIBUTES[flaw]) <= SUPPLIED:
         assert response.status == 200
         assert listed(store.functions) == ["PROD-001"]
     else:
         assert (response.status, response.problem()) == (500, "internal-error")
         assert listed(store.functions) == []
+
+
+# `active` is an index key, so it is text or missing.
+NO_STATE: dict[str, dict[str, Any]] = {
+    "missing active": {"active": None},
+    "active of another word": {"active": {"S": "yes"}},
+}
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        flaw
+        for flaw, changes in FLAWED_ATTRIBUTES.items()
+        if "updatedAt" not in changes and flaw not in UNSEEN | ROUNDED
+    ],
+)
+def test_other_restoration_of_unreadable_item_changes_nothing(
+    store: Store, unreadable: Callable[[], list[tuple[str, str]]], flaw: str
+) -> None:
+    item = raw_product("PROD-001", active={"S": "false"}, **FLAWED_ATTRIBUTES[flaw])
+    store.put(item)
+    response = store.functions.update("PROD-001", RESTORATION)
+    assert (response.status, response.problem()) == (500, "internal-error")
+    assert store.item("PROD-001")["active"] == {"S": "false"}
+    assert store.item("PROD-001").keys() == item.keys()
+    assert len(unreadable()) == 1
+
+
+@pytest.mark.parametrize("flaw", NO_STATE)
+def test_restoration_repairs_missing_state(store: Store, flaw: str) -> None:
+    store.put(raw_product("PROD-001", **NO_STATE[flaw]))
+    assert store.functions.get("PROD-001").status == 500
+    assert store.functions.update("PROD-001", {"name": "New"}).status == 500
+    assert store.functions.update("PROD-001", RESTORATION).status == 200
+    assert listed(store.functions) == ["PROD-001"]
 
 
 @pytest.mark.parametrize("flaw", [*FLAWED_ATTRIBUTES, "missing active"])

@@ -44,11 +44,15 @@ CHANGES = st.fixed_dictionaries(
         "price": st.sampled_from([Decimal("0.01"), Decimal("99999999.99")]),
         "setupFee": st.sampled_from([None, Decimal(5), Decimal("0.3")]),
         "features": st.lists(st.sampled_from(["a", "b"]), min_size=1, max_size=3),
+        "active": st.sampled_from([True]),
     },
 ).filter(len)
 EXPECTED = st.none() | st.frozensets(st.integers(0, 4), max_size=3)
 KEYS = st.none() | st.sampled_from(["key-1", "key-2"])
-NAMES = {"name": "name", "price": "price", "setupFee": "setup_fee", "features": "features"}
+NAMES = {
+    **{name: name for name in ("name", "price", "features", "active")},
+    "setupFee": "setup_fee",
+}
 
 
 @dataclass
@@ -134,7 +138,7 @@ class CatalogueMachine(RuleBasedStateMachine):
             lambda: self.service.update_product(product_id, changes, revisions, "author")
         )
         product = self.products.get(product_id)
-        if product is None or not product.active:
+        if product is None or not (product.active or "active" in changes):
             assert response is ProductNotFoundException
         elif expected is not None and product.version not in expected:
             assert response is PreconditionFailedException

@@ -157,7 +157,8 @@ class FakeProductApi:
 
     def _one(self, request: Request, product_id: str) -> FakeResponse:
         product = self.products.get(product_id)
-        if product is None or not (product["active"] or request.method == "DELETE"):
+        restores = request.method == "PUT" and "active" in request.body
+        if product is None or not (product["active"] or restores or request.method == "DELETE"):
             return problem(404, "product-not-found", f"There is no product {product_id}.")
         etag = f'"{product["version"]}"'
         if request.method == "DELETE":

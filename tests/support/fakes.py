@@ -99,7 +99,7 @@ class FakeProductStore:
     ) -> Product:
         with self._lock:
             product = self.products.get(product_id)
-            if product is None or not product.active:
+            if product is None or not (product.active or "active" in changes):
                 raise ProductNotFoundException(product_id)
             _require_revision(product, expected)
             written = {"version": product.version + 1, "updatedAt": now()}

@@ -29,7 +29,7 @@ INVALID_IDS: Final[Sequence[object]] = [
 ]
 
 READ_ONLY_OR_UNKNOWN_FIELDS: Final[Sequence[tuple[str, object]]] = [
-    ("active", True),
+    ("active", False),
     ("version", 1),
     ("createdAt", "2026-01-31T09:30:00.123456Z"),
     ("updatedAt", "2026-01-31T09:30:00.123456Z"),

@@ -34,9 +34,9 @@ READ_ONLY = "is set by the service; leave it out"
 NOT_JSON = [("body", "send one JSON object in UTF-8 (RFC 8259)")]
 NO_OBJECT = [("body", "send a JSON object")]
 ONCE = "send it once"
-NO_FIELD = [
-    ("body", "send at least one of name, description, price, setupFee, currency, period, features")
-]
+FIELDS = "name, description, price, setupFee, currency, period, features, active"
+NO_FIELD = [("body", f"send at least one of {FIELDS}")]
+ACTIVE = "send true to restore a deleted product, or leave it out; to delete a product, use DELETE"
 
 
 def raw(body: object) -> bytes:
@@ -153,7 +153,18 @@ def test_all_body_errors_are_reported_at_once() -> None:
 @pytest.mark.parametrize("name", ["active", "version", "createdAt", "updatedAt"])
 def test_read_only_fields_are_rejected(name: str) -> None:
     assert create_errors(product_body(**{name: 1})) == [(name, READ_ONLY)]
-    assert update_errors({"name": "New", name: 1}) == [(name, READ_ONLY)]
+    if name != "active":
+        assert update_errors({"name": "New", name: 1}) == [(name, READ_ONLY)]
+
+
+def test_update_accepts_active_true() -> None:
+    assert changes_of({"active": True}) == {"active": True}
+
+
+@pytest.mark.parametrize("value", [False, None, 1, 0, "true", "", [], {}, Decimal(1)])
+def test_update_rejects_other_active_and_names_delete(value: object) -> None:
+    assert update_errors({"name": "New", "active": value}) == [("active", ACTIVE)]
+    assert "DELETE" in ACTIVE
 
 
 def test_update_of_product_id_is_rejected() -> None:

@@ -2,12 +2,19 @@
 
 from dataclasses import FrozenInstanceError, fields
 from decimal import Decimal
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product_lambda.models.product import Product, plain_decimal, product_from
+from product_lambda.models.product import (
+    Product,
+    comparable,
+    name_key,
+    plain_decimal,
+    product_from,
+)
 from tests.support.products import CREATED_AT, amounts, lines, periods, product
 
 SHOWN = {
@@ -111,3 +118,64 @@ def test_plain_decimal_keeps_value(amount: Decimal) -> None:
 )
 def test_any_product_survives_its_representation(whole: Product) -> None:
     assert product_from(whole.representation()) == whole
+
+
+# Names for sorting and searching
+
+EXPANDING = "\ufdfa"  # NFKC makes 18 characters of it, of 33 bytes in UTF-8
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Basic", "basic"),
+        ("STRASSE", "strasse"),
+        ("Straße", "strasse"),
+        ("Café", "café"),
+        ("Cafe\u0301", "café"),
+        ("\uff37\uff30", "wp"),
+        ("\u2163 \ufb01le \u2460", "iv file 1"),
+        ("ДОМЕН", "домен"),
+        ("🚀", "🚀"),
+    ],
+)
+def test_comparable_name_has_no_case_or_variants(name: str, expected: str) -> None:
+    assert comparable(name) == name_key(name) == expected
+
+
+@given(lines())
+def test_comparable_name_is_the_same_in_other_forms(name: str) -> None:
+    for form in ("NFC", "NFD"):
+        assert comparable(normalize(form, name)) == comparable(name)
+    if name.isascii():
+        assert comparable(name.upper()) == comparable(name.lower()) == comparable(name)
+
+
+def test_comparable_name_is_the_same_in_both_cases() -> None:
+    # U+0390 has a composed lower case and a decomposed upper case.
+    assert comparable("\u0390") == comparable("\u0390".upper())
+
+
+@given(lines() | st.text(st.sampled_from([EXPANDING, "a", "é", "🚀"]), min_size=1, max_size=200))
+def test_name_key_is_longest_beginning_that_fits(name: str) -> None:
+    key, whole = name_key(name), comparable(name)
+    assert whole.startswith(key)
+    assert 1 <= len(key.encode()) <= 1024
+    following = whole[len(key) : len(key) + 1]
+    assert not following or len((key + following).encode()) > 1024
+
+
+@given(st.lists(st.text(st.sampled_from([EXPANDING, "b", "🚀"]), min_size=1, max_size=200)))
+def test_name_keys_have_the_order_of_comparable_names(names: list[str]) -> None:
+    """Cut names never change their order: at most they become equal."""
+    by_name = sorted(names, key=comparable)
+    keys = [name_key(name) for name in by_name]
+    assert keys == sorted(keys) == sorted(keys, key=str.encode)
+
+
+@given(lines(), st.integers(0, 200))
+def test_key_of_beginning_begins_key_of_name(name: str, length: int) -> None:
+    """So an index by keys finds every name that has a beginning."""
+    beginning = name[:length]
+    if comparable(name).startswith(comparable(beginning)):
+        assert name_key(name).startswith(name_key(beginning))

@@ -74,6 +74,7 @@ def endpoint(
                     "product_id": response.product_id or _product_id(request),
                     "request_id": request.request_id,
                     "replayed": response.replayed,
+                    "restored": response.restored,
                 },
             )
             return gateway_response(

@@ -1,4 +1,4 @@
-"""PUT /products/{productId}: change a product."""
+"""PUT /products/{productId}: change or restore a product."""
 
 from product_lambda.handlers.entry import endpoint, product_service, reject_when_read_only
 from product_lambda.models.requests import UpdateProductRequest
@@ -12,7 +12,7 @@ from product_lambda.validators.path import parse_product_id
 
 @endpoint("update_product", "PUT", "/products/{productId}")
 def handler(request: HttpRequest) -> Response:
-    """Change the fields in the body and keep the others."""
+    """Change the fields in the body and keep the others; `active` restores a deleted product."""
     reject_when_read_only()
     require_json(request)
     product_id, expected, body = validate_all(
@@ -20,9 +20,9 @@ def handler(request: HttpRequest) -> Response:
         lambda: parse_precondition(request),
         lambda: parse_body(request, UpdateProductRequest),
     )
-    product = product_service().update_product(
-        product_id, body.changes(), expected, request.api_key_id
-    )
-    return json_response(
+    changes = body.changes()
+    product = product_service().update_product(product_id, changes, expected, request.api_key_id)
+    response = json_response(
         200, to_json(product.representation()), {"ETag": entity_tag(*product.revision)}
     )
+    return response._replace(restored="active" in changes)

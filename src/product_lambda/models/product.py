@@ -13,6 +13,7 @@ MAX_AMOUNT: Final = Decimal("99999999.99")
 MAX_LINE: Final = 200  # characters of a name or a feature
 MAX_DESCRIPTION: Final = 4000  # characters
 MAX_FEATURES: Final = 50
+MAX_NAME_KEY: Final = 1024  # bytes; the limit of DynamoDB for a sort key
 Period = Literal["monthly", "yearly", "once-off"]
 PERIODS: Final = frozenset(get_args(Period))
 
@@ -28,6 +29,27 @@ def is_product_id(text: str) -> bool:
 def is_timestamp(text: str) -> bool:
     """Return whether `text` has the form of a timestamp such as 2026-01-31T09:30:00.123456Z."""
     return _TIMESTAMP.fullmatch(text) is not None
+
+
+def comparable(name: str) -> str:
+    """Return a name without differences of case and of compatible characters.
+
+    Sorting and searching compare names in this form. Source: The Unicode Standard, section 3.13,
+    "Default Caseless Matching"; the second normalization composes what case folding took apart.
+    """
+    # Imported here because only writes and searches of names need it.
+    from unicodedata import normalize  # noqa: PLC0415
+
+    return normalize("NFKC", normalize("NFKC", name).casefold())
+
+
+def name_key(name: str) -> str:
+    """Return the beginning of the comparable form that fits in a sort key of DynamoDB.
+
+    NFKC makes up to 18 characters of one, so 200 characters can exceed the limit
+    (docs/adr/0015-name-keys.md).
+    """
+    return comparable(name).encode()[:MAX_NAME_KEY].decode(errors="ignore")
 
 
 class Revision(NamedTuple):

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from decimal import Decimal
 from functools import partial
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -78,6 +78,12 @@ def _not_negative(value: Decimal) -> Decimal:
     return abs(value)  # -0 is a valid JSON number; it is stored and shown as 0
 
 
+def _true(value: object) -> bool:
+    if value is not True:
+        raise ValueError
+    return True
+
+
 def _readable(value: str, *, allowed: str = "") -> str:
     """Reject control characters, direction controls, and text without a visible character."""
     if any(unicodedata.category(c) == "Cc" and c not in allowed for c in value):
@@ -114,6 +120,11 @@ Text = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_DESCRIPTION),
     AfterValidator(partial(_readable, allowed="\n\t")),
 ]
+Restoration = Annotated[
+    Literal[True],
+    BeforeValidator(_true),
+    WithJsonSchema({"type": "boolean", "enum": [True]}),
+]
 Features = Annotated[list[Line], Field(min_length=1, max_length=MAX_FEATURES)]
 ProductId = Annotated[
     str, StringConstraints(pattern=PRODUCT_ID_PATTERN, max_length=MAX_PRODUCT_ID)
@@ -133,6 +144,9 @@ SETUP_FEE_RULE: Final = (
 CURRENCY_RULE: Final = "an ISO 4217 currency code in upper case, such as ZAR"
 PERIOD_RULE: Final = "monthly, yearly or once-off"
 FEATURES_RULE: Final = "a list of 1 to 50 texts, each of 1 to 200 characters"
+ACTIVE_RULE: Final = (
+    "true to restore a deleted product, or leave it out; to delete a product, use DELETE"
+)
 PRODUCT_ID_RULE: Final = (
     "PROD- and up to 32 upper-case letters, digits and inner hyphens, such as PROD-001"
 )
@@ -182,6 +196,7 @@ class UpdateProductRequest(_RequestBody):
     currency: CurrencyCode = Field(default=DEFAULT_CURRENCY, description=CURRENCY_RULE)
     period: Period = Field(default="monthly", description=PERIOD_RULE)
     features: Features = Field(default=[], description=FEATURES_RULE)
+    active: Restoration = Field(default=True, description=ACTIVE_RULE)
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
@@ -190,5 +205,8 @@ class UpdateProductRequest(_RequestBody):
         return self
 
     def changes(self) -> dict[str, Any]:
-        """Return the body's fields by their JSON names; a `setupFee` of None removes the fee."""
+        """Return the body's fields by their JSON names.
+
+        A `setupFee` of None removes the fee; `active` restores the product.
+        """
         return self.model_dump(by_alias=True, exclude_unset=True)

@@ -24,6 +24,7 @@ from product_lambda.models.product import (
     Revision,
     is_product_id,
     is_timestamp,
+    name_key,
     product_from,
 )
 from product_lambda.utils.response_builder import to_json
@@ -60,8 +61,19 @@ def product_item(product: Product, author: str) -> dict[str, Any]:
         **product_key(product.product_id),
         **product.representation(),
         "active": ACTIVE if product.active else INACTIVE,
+        "nameKey": name_key(product.name),
         "updatedBy": author,
     }
+
+
+def changed_attributes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of changed fields, which may restore a product; None removes one."""
+    attributes = dict(changes)
+    if "name" in changes:
+        attributes["nameKey"] = name_key(changes["name"])
+    if "active" in changes:
+        attributes["active"] = ACTIVE
+    return attributes
 
 
 def product_in(item: Item) -> Product:

@@ -46,6 +46,7 @@ from product_lambda.repositories.items import (
     INACTIVE,
     MAX_VERSION,
     Item,
+    changed_attributes,
     flaws_in,
     product_in,
     product_item,
@@ -144,8 +145,10 @@ class _Update:
     def require_intact(self) -> None:
         """Add conditions that see missing attributes, wrong types and prices out of range.
 
-        They leave out what `changes` repair.
+        They leave out what `changes` repair. The product must be active, unless they restore it.
         """
+        if "active" not in self.changes:
+            self._require("#active = :is_active", "active", is_active=ACTIVE)
         for name in _TEXTS:
             if name not in self.changes:
                 self._require(f"attribute_type(#{name}, :text)", name, text="S")
@@ -369,20 +372,22 @@ class ProductRepository:
         author: str,
         now: Callable[[], str],
     ) -> Product:
-        """Change an active product in one conditional request and return the result.
+        """Change a product in one conditional request and return the result.
 
-        `changes` holds fields by their names in the API; None removes a field. `expected` holds
-        the revisions that the product may have; None allows any. `now` returns the current time.
+        `changes` holds fields by their names in the API; None removes a field, and `active`
+        restores a deleted product. `expected` holds the revisions that the product may have; None
+        allows any. `now` returns the current time.
 
         Raises:
-            ProductNotFoundException: no active product has this id.
+            ProductNotFoundException: no active product has this id, and for a restoration: no
+                product ever had it.
             PreconditionFailedException: the product has another revision.
             InternalException: the item is unreadable. Nothing has changed if a condition of
                 DynamoDB can see why.
         """
 
         def check(item: Item) -> None:
-            if item.get("active") == INACTIVE:
+            if item.get("active") == INACTIVE and "active" not in changes:
                 raise ProductNotFoundException(product_id)
             flaws = flaws_in(item)
             for repaired in (*changes, "updatedAt"):
@@ -392,7 +397,7 @@ class ProductRepository:
                 raise InternalException
             _check_revision(product_id, item, expected)
 
-        update = _Update(changes, ["#active = :is_active"], {"is_active": ACTIVE})
+        update = _Update(changed_attributes(changes), ["attribute_exists(PK)"], {})
         update.require_intact()
         update.require_revision(expected)
         return _readable(self._write(product_id, update, author, now, check))

@@ -158,10 +158,11 @@ class ProductService:
         expected: frozenset[Revision] | None,
         author: str,
     ) -> Product:
-        """Change fields of an active product and return it; `expected` as in `If-Match`.
+        """Change fields of a product and return it; `expected` as in `If-Match`.
 
         Raises:
-            ProductNotFoundException: no active product has this id.
+            ProductNotFoundException: no product has this id, or it is deleted and `changes` do not
+                restore it.
             PreconditionFailedException: the product has none of the expected revisions.
         """
         return self._products.update(product_id, changes, expected, author, self._timestamp)

@@ -28,6 +28,7 @@ class Response(NamedTuple):
         body: the text of the body; empty for no body.
         product_id: the product of the request, for the log.
         replayed: whether it repeats an earlier response, for the log.
+        restored: whether the request restored a product, for the log.
     """
 
     status: int
@@ -35,6 +36,7 @@ class Response(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
     product_id: str | None = None
     replayed: bool = False
+    restored: bool = False
 
 
 def to_json(document: object) -> str:
