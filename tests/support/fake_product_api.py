@@ -73,6 +73,7 @@ class FakeProductApi:
     def __init__(self) -> None:
         self.products: dict[str, dict[str, Any]] = {}
         self.requests: list[Request] = []
+        self.statuses: list[int] = []  # of the responses sent
         self.faults: deque[tuple[str, FakeResponse | Fault]] = deque()
         self.release = threading.Event()
         self.hanging = threading.Semaphore(0)
@@ -212,6 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
             api.done.release()
 
     def _send(self, response: FakeResponse) -> None:
+        self.server.api.statuses.append(response.status)
         body = response.body
         payload = body.encode() if isinstance(body, str) else simplejson.dumps(body).encode()
         self.send_response(response.status)
