@@ -27,6 +27,7 @@ from product_tools.aliases import (
     routing,
 )
 from product_tools.functions import function_names
+from product_tools.wait_display import shown_wait
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
@@ -284,22 +285,33 @@ def carry_out(shift: Shift, alarms: Alarms, schedule: Schedule, stop: StopReques
 
 
 def _watch(alarms: Alarms, seconds: float, stop: StopRequest) -> None:
-    """Check the alarms for `seconds`, and at least once.
+    """Check the alarms now, and for `seconds` more.
 
     Raises:
         ShiftError: an alarm fires that is not tolerated, or a stop signal arrives.
     """
+    stop.check()
+    _check(alarms)
+    if seconds == 0:
+        return
     deadline = time.monotonic() + seconds
-    while True:
-        if firing := alarms.firing_untolerated():
-            raise ShiftError(
-                "The new version must not take over: these alarms are firing:"
-                f" {', '.join(firing)}."
-            )
-        left = deadline - time.monotonic()
-        stop.wait(max(0.0, min(left, SECONDS_BETWEEN_ALARM_CHECKS)))
-        if left <= 0:
-            return
+    with shown_wait(f"Watching {len(alarms)} alarms", seconds) as show:
+        while (left := deadline - time.monotonic()) > 0:
+            stop.wait(min(left, SECONDS_BETWEEN_ALARM_CHECKS))
+            _check(alarms)
+            show()
+
+
+def _check(alarms: Alarms) -> None:
+    """Check the alarms once.
+
+    Raises:
+        ShiftError: an alarm fires that is not tolerated.
+    """
+    if firing := alarms.firing_untolerated():
+        raise ShiftError(
+            f"The new version must not take over: these alarms are firing: {', '.join(firing)}."
+        )
 
 
 def _run_validation(command: str, stop: StopRequest) -> None:
