@@ -202,19 +202,21 @@ class Aliases:
             raise AliasError(aws_error_message(error)) from error
         return Alias(current.function, version, dict(weights), record, response["RevisionId"])
 
-    def newest_version(self, function: str) -> str:
-        """Return the highest published version of a function, after waiting until it is active."""
+    def published_versions(self, function: str) -> list[str]:
+        """Return the published versions of a function, oldest first."""
         try:
             pages = self._client.get_paginator("list_versions_by_function").paginate(
                 FunctionName=function
             )
-            numbers = [
-                int(published["Version"])
-                for page in pages
-                for published in page["Versions"]
-                if published["Version"] != "$LATEST"
-            ]
-            newest = str(max(numbers, default=0))
+            versions = [item["Version"] for page in pages for item in page["Versions"]]
+        except (BotoCoreError, ClientError) as error:
+            raise AliasError(aws_error_message(error)) from error
+        return sorted((version for version in versions if version != "$LATEST"), key=int)
+
+    def newest_version(self, function: str) -> str:
+        """Return the highest published version of a function, after waiting until it is active."""
+        newest = (self.published_versions(function) or ["0"])[-1]
+        try:
             # A version with a SnapStart snapshot needs a minute or two to become active.
             self._client.get_waiter("published_version_active").wait(
                 FunctionName=function,
@@ -222,9 +224,10 @@ class Aliases:
                 WaiterConfig={"Delay": 1, "MaxAttempts": 300},
             )
         except WaiterError as error:
+            reason = str(error.last_response.get("StateReason", error)).rstrip(".")
             raise AliasError(
-                f"The newest version of {function} does not become ready ({error}): look at its"
-                " state in the Lambda console, then deploy again."
+                f"Version {newest} of {function} is not ready ({reason}): see 'A version that has"
+                " failed' in the deployment runbook; deploying the same code again changes nothing."
             ) from error
         except (BotoCoreError, ClientError) as error:
             raise AliasError(aws_error_message(error)) from error

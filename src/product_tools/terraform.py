@@ -266,7 +266,8 @@ class RemoteRoot:
     """The service's root module on the remote state of an environment.
 
     Its commands write to the terminal. They take credentials, a profile and TF_VAR_* from the
-    caller's environment variables.
+    caller's environment variables. An empty TF_VAR_* counts as unset, since GitHub passes a
+    variable that nobody has set as an empty text.
 
     Args:
         environment: the name of the environment, as in the files of terraform/environments.
@@ -286,8 +287,11 @@ class RemoteRoot:
         self.plan_file = PLAN_FOLDER / f"{environment}.tfplan"
         self.text_file = PLAN_FOLDER / "plan.txt"
         self.checksum_file = PLAN_FOLDER / "plan.sha256"
+        given = {
+            name: value for name, value in os.environ.items() if value or name[:7] != "TF_VAR_"
+        }
         self._program = _Program(
-            TERRAFORM_FOLDER, {**os.environ, "TF_DATA_DIR": str(PLAN_FOLDER / "terraform")}
+            TERRAFORM_FOLDER, {**given, "TF_DATA_DIR": str(PLAN_FOLDER / "terraform")}
         )
 
     def init(self) -> None:

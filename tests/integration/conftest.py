@@ -19,6 +19,7 @@ from product_lambda.repositories.product_repository import ProductTable, open_ta
 from product_tools.functions import ROUTES
 from tests.support.events import Functions
 from tests.support.fake_product_api import FakeProductApi, Target, serving_fake_api
+from tests.support.function_stack import FunctionStack
 
 ORIGIN = "https://portal.example"
 DEADLINE = "product_lambda.handlers.entry._DEADLINE_SECONDS"
@@ -160,3 +161,17 @@ def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     seconds: list[float] = []
     monkeypatch.setattr("time.sleep", seconds.append)
     return seconds
+
+
+@pytest.fixture
+def stack(engine: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FunctionStack]:
+    """The functions of DEV, each with version 1 behind its alias, and their alarms."""
+    settings = {**CREDENTIALS, "AWS_ENDPOINT_URL": engine, "AWS_REGION": REGION}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    stack = FunctionStack(
+        boto3.client("lambda", region_name=REGION), boto3.client("cloudwatch", region_name=REGION)
+    )
+    stack.create()
+    yield stack
+    stack.delete()

@@ -34,6 +34,7 @@ BUCKET = "bbws-terraform-state-dev"
 ENVIRONMENT = ["--environment", "dev"]
 TERRAFORM = """#!/bin/bash
 echo "$*" >> {folder}/calls
+env >> {folder}/environment
 all=" $* "
 case "$all" in
     " version"*) echo '{{"terraform_version": "1.11.4"}}' ;;
@@ -121,6 +122,19 @@ def test_plan_uses_state_and_values_of_environment(job: Job) -> None:
     assert validate == "validate"
     assert "-var-file=environments/dev.tfvars" in plan
     assert "-lock=false" in plan
+
+
+@pytest.mark.parametrize("address", ["", "alerts@example.com"])
+def test_plan_gets_variables_that_are_not_empty(
+    job: Job, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("TF_VAR_alert_email", address)
+
+    assert plan_deployment.main(ENVIRONMENT) == 0
+
+    variables = set((job.folder / "environment").read_text().splitlines())
+    passed = {variable for variable in variables if variable.startswith("TF_VAR_")}
+    assert passed == ({f"TF_VAR_alert_email={address}"} if address else set())
 
 
 def test_plan_uses_mirror_of_provider(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,119 +1,25 @@
 """Traffic shifts and rollbacks on functions, aliases and alarms of the engine."""
 
-import io
 import os
 import shlex
 import signal
 import subprocess
 import sys
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
 import pytest
 
 import rollback
 import shift_traffic
-from local.engine import CREDENTIALS, REGION
 from product_tools.aliases import ALIAS, Alias, Aliases, AliasMovedError
-from product_tools.functions import function_names
-from product_tools.traffic import Shift, alarm_prefixes
-
-if TYPE_CHECKING:
-    from types_boto3_cloudwatch import CloudWatchClient
-    from types_boto3_lambda import LambdaClient
+from product_tools.traffic import Shift
+from tests.support.faulty_lambda import LambdaResponse, faulty_lambda
+from tests.support.function_stack import ALARM, FIRST, FUNCTIONS, OTHERS, FunctionStack
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = function_names("dev")
-FIRST, *OTHERS = FUNCTIONS
-ALARM = "bbws-product-api-dev-5xx"
 ENVIRONMENT = ["--environment", "dev"]
 ROLLBACK_COMMAND = [sys.executable, str(ROOT / "scripts" / "rollback.py"), "--environment", "dev"]
-
-
-class Stack:
-    """The five functions, each with version 1 behind its alias, and the alarms."""
-
-    def __init__(self, functions: "LambdaClient", alarms: "CloudWatchClient") -> None:
-        self.functions = functions
-        self._alarms = alarms
-        self._aliases = Aliases(functions)
-
-    def create(self) -> None:
-        for function in FUNCTIONS:
-            self.functions.create_function(
-                FunctionName=function,
-                Runtime="python3.12",
-                Role="arn:aws:iam::000000000000:role/none",
-                Handler="function.handler",
-                Code={"ZipFile": _zipped("1")},
-                Publish=True,
-            )
-            self.functions.create_alias(FunctionName=function, Name=ALIAS, FunctionVersion="1")
-        for prefix in alarm_prefixes("dev"):
-            self._alarms.put_metric_alarm(
-                AlarmName=f"{prefix}5xx",
-                Namespace="AWS/Lambda",
-                MetricName="Errors",
-                Statistic="Sum",
-                Period=60,
-                EvaluationPeriods=1,
-                ComparisonOperator="GreaterThanThreshold",
-                Threshold=1,
-                TreatMissingData="ignore",
-            )
-
-    def delete(self) -> None:
-        for function in FUNCTIONS:
-            self.functions.delete_function(FunctionName=function)
-        names = [alarm["AlarmName"] for alarm in self._alarms.describe_alarms()["MetricAlarms"]]
-        self._alarms.delete_alarms(AlarmNames=names)
-
-    def publish(self, *functions: str) -> None:
-        """Publish a new version of the given functions, or of all."""
-        for function in functions or FUNCTIONS:
-            content = os.urandom(8).hex()
-            self.functions.update_function_code(
-                FunctionName=function, ZipFile=_zipped(content), Publish=True
-            )
-
-    def alias(self, function: str = FIRST) -> Alias:
-        return self._aliases.read(function)
-
-    def versions(self) -> list[str]:
-        """Return the version that gets all requests, for each function."""
-        aliases = [self.alias(function) for function in FUNCTIONS]
-        assert [dict(alias.weights) for alias in aliases] == [{}] * len(aliases)
-        return [alias.version for alias in aliases]
-
-    def set_alarm(self, state: str) -> None:
-        self._alarms.set_alarm_state(
-            AlarmName=ALARM,
-            StateValue=state,  # type: ignore[arg-type]
-            StateReason="a test",
-        )
-
-
-def _zipped(content: str) -> bytes:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as opened:
-        opened.writestr("function.py", f"VERSION = {content!r}\ndef handler(*_): return VERSION\n")
-    return archive.getvalue()
-
-
-@pytest.fixture
-def stack(engine: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    settings = {**CREDENTIALS, "AWS_ENDPOINT_URL": engine, "AWS_REGION": REGION}
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    stack = Stack(
-        boto3.client("lambda", region_name=REGION), boto3.client("cloudwatch", region_name=REGION)
-    )
-    stack.create()
-    yield stack
-    stack.delete()
 
 
 def shell_command(text: str, *paths: Path) -> str:
@@ -139,7 +45,7 @@ def shift_in_other_process(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_shift_moves_every_function_to_newest_version(stack: Stack) -> None:
+def test_shift_moves_every_function_to_newest_version(stack: FunctionStack) -> None:
     stack.publish()
 
     assert shift_traffic.main(ENVIRONMENT) == 0
@@ -148,7 +54,7 @@ def test_shift_moves_every_function_to_newest_version(stack: Stack) -> None:
 
 
 def test_each_step_sets_its_share_of_requests(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.publish()
 
@@ -163,7 +69,27 @@ def test_each_step_sets_its_share_of_requests(
     assert stack.versions() == ["2"] * 5
 
 
-def test_validation_runs_after_each_step(stack: Stack, tmp_path: Path) -> None:
+def test_wait_shows_that_and_how_long_it_watches(
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.publish()
+
+    assert shift_traffic.main([*ENVIRONMENT, "--wait", "1"]) == 0
+
+    assert "Watching 7 alarms, for up to 0:00:01." in capsys.readouterr().out
+
+
+def test_shift_without_wait_shows_no_wait(
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.publish()
+
+    assert shift_traffic.main(ENVIRONMENT) == 0
+
+    assert "for up to" not in capsys.readouterr().out
+
+
+def test_validation_runs_after_each_step(stack: FunctionStack, tmp_path: Path) -> None:
     stack.publish()
     runs = tmp_path / "runs"
 
@@ -174,7 +100,7 @@ def test_validation_runs_after_each_step(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_failed_validation_rolls_every_function_back(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.publish()
 
@@ -186,7 +112,7 @@ def test_failed_validation_rolls_every_function_back(
     assert output.out.count("rolled back from version 2 to 1") == 5
 
 
-def test_missing_validation_command_rolls_back(stack: Stack) -> None:
+def test_missing_validation_command_rolls_back(stack: FunctionStack) -> None:
     stack.publish()
 
     assert shift_traffic.main([*ENVIRONMENT, "--validate", "no-such-program"]) == 1
@@ -195,7 +121,7 @@ def test_missing_validation_command_rolls_back(stack: Stack) -> None:
 
 
 def test_firing_alarm_rolls_every_function_back(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.publish()
 
@@ -207,7 +133,7 @@ def test_firing_alarm_rolls_every_function_back(
 
 
 def test_shift_while_alarm_fires_is_rejected(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.publish()
     stack.set_alarm("ALARM")
@@ -218,7 +144,7 @@ def test_shift_while_alarm_fires_is_rejected(
     assert "--despite-alarms" in capsys.readouterr().err
 
 
-def test_despite_alarms_shifts_while_alarm_fires(stack: Stack) -> None:
+def test_despite_alarms_shifts_while_alarm_fires(stack: FunctionStack) -> None:
     stack.publish()
     stack.set_alarm("ALARM")
 
@@ -227,7 +153,7 @@ def test_despite_alarms_shifts_while_alarm_fires(stack: Stack) -> None:
     assert stack.versions() == ["2"] * 5
 
 
-def test_tolerated_alarm_that_fires_again_rolls_back(stack: Stack, tmp_path: Path) -> None:
+def test_tolerated_alarm_that_fires_again_rolls_back(stack: FunctionStack, tmp_path: Path) -> None:
     stack.publish()
     stack.set_alarm("ALARM")
     script = tmp_path / "validate.sh"
@@ -251,7 +177,9 @@ def test_environment_without_alarms_is_rejected(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stop_signal_rolls_every_function_back(stack: Stack, number: signal.Signals) -> None:
+def test_stop_signal_rolls_every_function_back(
+    stack: FunctionStack, number: signal.Signals
+) -> None:
     stack.publish()
 
     interrupt = shell_command(f"kill -{number.value} $PPID; exec sleep 60")
@@ -262,7 +190,7 @@ def test_stop_signal_rolls_every_function_back(stack: Stack, number: signal.Sign
     assert stack.versions() == ["1"] * 5
 
 
-def test_stop_signal_ends_wait_and_rolls_back(stack: Stack) -> None:
+def test_stop_signal_ends_wait_and_rolls_back(stack: FunctionStack) -> None:
     stack.publish()
 
     interrupt = shell_command("kill -TERM $PPID")
@@ -273,7 +201,7 @@ def test_stop_signal_ends_wait_and_rolls_back(stack: Stack) -> None:
     assert stack.versions() == ["1"] * 5
 
 
-def kill_shift_at_first_step(stack: Stack, steps: str = "10,100") -> None:
+def kill_shift_at_first_step(stack: FunctionStack, steps: str = "10,100") -> None:
     result = shift_in_other_process(
         "--steps", steps, "--validate", shell_command("kill -KILL $PPID")
     )
@@ -281,7 +209,7 @@ def kill_shift_at_first_step(stack: Stack, steps: str = "10,100") -> None:
     assert stack.alias().shares == {"1": 0.9, "2": 0.1}
 
 
-def test_rollback_after_kill_restores_old_versions(stack: Stack) -> None:
+def test_rollback_after_kill_restores_old_versions(stack: FunctionStack) -> None:
     stack.publish()
     kill_shift_at_first_step(stack)
 
@@ -291,7 +219,7 @@ def test_rollback_after_kill_restores_old_versions(stack: Stack) -> None:
 
 
 def test_killed_shift_continues_when_run_again(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.publish()
     kill_shift_at_first_step(stack)
@@ -303,7 +231,7 @@ def test_killed_shift_continues_when_run_again(
 
 
 def test_rollback_after_partial_step_restores_all(
-    stack: Stack,
+    stack: FunctionStack,
 ) -> None:
     stack.publish(FIRST)
     assert shift_traffic.main(ENVIRONMENT) == 0
@@ -317,7 +245,7 @@ def test_rollback_after_partial_step_restores_all(
 
 
 def test_newer_version_after_kill_needs_rollback_first(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.publish()
     kill_shift_at_first_step(stack)
@@ -332,7 +260,7 @@ def test_newer_version_after_kill_needs_rollback_first(
 
 
 def test_weights_of_unknown_origin_are_rejected(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.publish()
     stack.functions.update_alias(
@@ -348,7 +276,7 @@ def test_weights_of_unknown_origin_are_rejected(
 
 
 def test_rollback_restores_previous_versions(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.publish()
     assert shift_traffic.main(ENVIRONMENT) == 0
@@ -361,7 +289,9 @@ def test_rollback_restores_previous_versions(
         assert f"{function}: rolled back from version 2 to 1" in printed
 
 
-def test_second_rollback_changes_nothing(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+def test_second_rollback_changes_nothing(
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
+) -> None:
     stack.publish()
     assert shift_traffic.main(ENVIRONMENT) == 0
     stack.publish()
@@ -375,7 +305,7 @@ def test_second_rollback_changes_nothing(stack: Stack, capsys: pytest.CaptureFix
     assert capsys.readouterr().out.count("is on version 2; shift 2 is already rolled back") == 5
 
 
-def test_rollback_skips_version_rolled_back_earlier(stack: Stack) -> None:
+def test_rollback_skips_version_rolled_back_earlier(stack: FunctionStack) -> None:
     stack.publish()
     assert shift_traffic.main([*ENVIRONMENT, "--validate", "false"]) == 1
     stack.publish()
@@ -387,7 +317,7 @@ def test_rollback_skips_version_rolled_back_earlier(stack: Stack) -> None:
     assert stack.versions() == ["1"] * 5
 
 
-def test_rollback_leaves_functions_outside_last_shift(stack: Stack) -> None:
+def test_rollback_leaves_functions_outside_last_shift(stack: FunctionStack) -> None:
     stack.publish()
     assert shift_traffic.main(ENVIRONMENT) == 0
     stack.publish(FIRST)
@@ -399,7 +329,7 @@ def test_rollback_leaves_functions_outside_last_shift(stack: Stack) -> None:
     assert stack.versions() == ["2"] * 5
 
 
-def test_empty_shift_keeps_rollback_possible(stack: Stack) -> None:
+def test_empty_shift_keeps_rollback_possible(stack: FunctionStack) -> None:
     stack.publish()
     assert shift_traffic.main(ENVIRONMENT) == 0
     assert shift_traffic.main(ENVIRONMENT) == 0
@@ -409,7 +339,7 @@ def test_empty_shift_keeps_rollback_possible(stack: Stack) -> None:
     assert stack.versions() == ["1"] * 5
 
 
-def test_empty_shift_is_validated_without_rollback(stack: Stack) -> None:
+def test_empty_shift_is_validated_without_rollback(stack: FunctionStack) -> None:
     stack.publish()
     assert shift_traffic.main(ENVIRONMENT) == 0
 
@@ -420,7 +350,7 @@ def test_empty_shift_is_validated_without_rollback(stack: Stack) -> None:
 
 
 def test_rollback_after_retried_shift_restores_version(
-    stack: Stack,
+    stack: FunctionStack,
 ) -> None:
     stack.publish()
     assert shift_traffic.main(ENVIRONMENT) == 0
@@ -433,7 +363,7 @@ def test_rollback_after_retried_shift_restores_version(
     assert stack.versions() == ["1"] * 5
 
 
-def test_manual_rollback_ends_running_shift(stack: Stack) -> None:
+def test_manual_rollback_ends_running_shift(stack: FunctionStack) -> None:
     stack.publish()
 
     arguments = ["--steps", "10,50,100", "--validate", shlex.join(ROLLBACK_COMMAND)]
@@ -444,7 +374,7 @@ def test_manual_rollback_ends_running_shift(stack: Stack) -> None:
 
 @pytest.mark.parametrize(("collisions", "exit_code", "version"), [(2, 0, "1"), (99, 1, "2")])
 def test_rollback_retries_against_running_shift(
-    stack: Stack,
+    stack: FunctionStack,
     monkeypatch: pytest.MonkeyPatch,
     collisions: int,
     exit_code: int,
@@ -467,7 +397,7 @@ def test_rollback_retries_against_running_shift(
 
 
 def test_unfinished_only_skips_completed_shift(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.publish()
     assert shift_traffic.main(ENVIRONMENT) == 0
@@ -493,7 +423,7 @@ def test_rollback_without_record_names_next_step(
 
 
 def test_rollback_skips_alias_moved_by_hand(
-    stack: Stack, capsys: pytest.CaptureFixture[str]
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.publish()
     assert shift_traffic.main(ENVIRONMENT) == 0
@@ -508,7 +438,7 @@ def test_rollback_skips_alias_moved_by_hand(
 
 @pytest.mark.parametrize("command", [shift_traffic.main, rollback.main])
 def test_missing_function_is_one_sentence(
-    stack: Stack, capsys: pytest.CaptureFixture[str], command: object
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str], command: object
 ) -> None:
     stack.functions.delete_alias(FunctionName=OTHERS[-1], Name=ALIAS)
 
@@ -518,6 +448,27 @@ def test_missing_function_is_one_sentence(
     sentences = capsys.readouterr().err.splitlines()
     assert len(sentences) == 1
     assert sentences[0].startswith(f"{OTHERS[-1]} has no alias live: check the environment")
+
+
+def test_failed_version_names_reason_and_next_step(
+    stack: FunctionStack,
+    engine: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stack.publish()
+    failed = {"State": "Failed", "StateReason": "The start of the function failed."}
+    with faulty_lambda(engine) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
+        server.respond_next("GET .*/configuration.*Qualifier=2", LambdaResponse(200, body=failed))
+
+        assert shift_traffic.main(ENVIRONMENT) == 1
+
+    [sentence] = capsys.readouterr().err.splitlines()
+    assert sentence.startswith(
+        f"Version 2 of {FIRST} is not ready (The start of the function failed): see"
+    )
+    assert stack.versions() == ["1"] * 5
 
 
 @pytest.mark.parametrize("command", [shift_traffic.main, rollback.main])

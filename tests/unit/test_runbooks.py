@@ -36,6 +36,8 @@ SAMPLES = {
     "ENVIRONMENT": "dev",
     "BASE_URL": "https://api.example/v1.0",
     "API_KEY": "a-key",
+    "FUNCTION": "bbws-get-product-dev",
+    "FAILED_VERSION": "42",
     "BACKUP_ARN": "arn:aws:dynamodb:eu-west-1:536580886816:table/products-dev/backup/1",
     "version": "1.2.0",
 }
@@ -306,12 +308,12 @@ def test_example_output_is_possible(line: str) -> None:
     assert any(prints_line(message) for message in TEXTS)
 
 
-def test_named_jobs_are_in_the_workflows() -> None:
+def test_named_jobs_and_steps_are_in_the_workflows() -> None:
     workflows = (ROOT / ".github" / "workflows").iterdir()
     names = {
         name
         for workflow in workflows
-        for name in re.findall(r"^(?:    )?name: (.+)$", workflow.read_text(), re.MULTILINE)
+        for name in re.findall(r"^ *(?:- )?name: (.+)$", workflow.read_text(), re.MULTILINE)
     }
     named = re.findall(r"\*\*([A-Z][^*:]+)\*\*", RUNBOOKS["deployment"] + GUIDE)
     assert set(named) - names == set()
@@ -334,11 +336,11 @@ def test_guide_names_every_workflow_and_environment() -> None:
     workflows = {path.name for path in (ROOT / ".github" / "workflows").iterdir()}
     assert set(re.findall(r"^\| `([\w-]+\.yml)`", GUIDE, re.MULTILINE)) == workflows
 
-    environments = {f"{name}-plan" for name in ENVIRONMENTS}
+    environments = {f"{name}-{task}" for name in ENVIRONMENTS for task in ("plan", "rollback")}
     for name in ENVIRONMENTS:
         caller = ROOT / ".github" / "workflows" / f"deploy-{name}.yml"
         environments.add(yaml.safe_load(caller.read_text())["jobs"]["deploy"]["with"]["approval"])
-    named = re.findall(r"^\| `([\w-]+)` \| (?:plans|deploys)", GUIDE, re.MULTILINE)
+    named = re.findall(r"^\| `([\w-]+)` \| (?:plans|deploys|rolls back)", GUIDE, re.MULTILINE)
     assert set(named) == environments
 
 

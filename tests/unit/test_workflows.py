@@ -147,10 +147,18 @@ def test_artifacts_contain_no_plan_and_no_state(job: Mapping[str, Any]) -> None:
 
 
 def test_push_to_main_and_manual_run_deploy_to_dev() -> None:
-    assert triggers(WORKFLOWS["deploy-dev"]) == {
-        "push": {"branches": ["main"]},
-        "workflow_dispatch": None,
-    }
+    starts = triggers(WORKFLOWS["deploy-dev"])
+
+    assert set(starts) == {"push", "workflow_dispatch"}
+    assert starts["push"] == {"branches": ["main"]}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_manual_run_can_deploy_despite_alarms(environment: str) -> None:
+    inputs = triggers(WORKFLOWS[f"deploy-{environment}"])["workflow_dispatch"]["inputs"]
+
+    assert inputs["despite_alarms"]["default"] is False
+    assert "inputs.despite_alarms" in INPUTS[environment]["despite_alarms"]
 
 
 @pytest.mark.parametrize("name", ["deploy-sit", "deploy-prod", "rollback"])
@@ -185,12 +193,17 @@ def test_deployment_has_region_and_approvers_of_environment(environment: str) ->
     assert inputs["approval"] == ("dev" if environment == "dev" else f"{environment}-approval")
 
 
-def test_rollback_needs_approval_of_environment() -> None:
+def test_rollback_has_its_own_environment() -> None:
     job = WORKFLOWS["rollback"]["jobs"]["rollback"]
 
-    assert job["environment"] == (
-        "${{ inputs.environment == 'dev' && 'dev' || format('{0}-approval', inputs.environment) }}"
-    )
+    assert job["environment"] == "${{ inputs.environment }}-rollback"
+    assert [options["options"] for options in rollback_inputs().values()] == [list(ENVIRONMENTS)]
+    assert commands(job)[-1] == '.venv/bin/python scripts/rollback.py --environment "$ENVIRONMENT"'
+
+
+def rollback_inputs() -> Mapping[str, Any]:
+    inputs: Mapping[str, Any] = triggers(WORKFLOWS["rollback"])["workflow_dispatch"]["inputs"]
+    return inputs
 
 
 def test_deployment_applies_saved_plan_after_approval() -> None:
@@ -227,9 +240,36 @@ def test_prod_shifts_in_steps_and_waits_for_alarms() -> None:
     assert INPUTS["prod"]["wait"] >= 300  # seconds, the longest alarm period in cloudwatch.tf
 
 
-def test_dev_and_sit_shift_in_one_step() -> None:
+def test_dev_and_sit_shift_in_one_step_and_wait_for_alarms() -> None:
     for environment in ("dev", "sit"):
-        assert (INPUTS[environment]["steps"], INPUTS[environment]["wait"]) == ("100", 0)
+        assert INPUTS[environment]["steps"] == "100"
+        # A metric needs up to a minute, and an alarm is evaluated once a minute: Lambda Developer
+        # Guide, "Using CloudWatch metrics with Lambda"; CloudWatch User Guide, "Limits".
+        assert INPUTS[environment]["wait"] >= 120  # seconds
+
+
+def test_old_versions_are_deleted_after_complete_shift() -> None:
+    names = [step["name"] for step in DEPLOY["deploy"]["steps"]]
+
+    assert names[-3:] == [
+        "Shift traffic, and validate",
+        "Delete old versions",
+        "Undo an unfinished shift",
+    ]
+
+
+def test_every_plan_gets_address_for_alarms() -> None:
+    plans = [
+        step
+        for workflow in WORKFLOWS.values()
+        for job in workflow["jobs"].values()
+        for step in job.get("steps", ())
+        if "plan_deployment.py" in step.get("run", "")
+    ]
+
+    assert len(plans) == 2
+    for step in plans:
+        assert step["env"] == {"TF_VAR_alert_email": "${{ vars.ALERT_EMAIL }}"}
 
 
 # --- Commands ---
@@ -242,6 +282,8 @@ def possible_values(expression: str) -> Iterator[str]:
         yield "DEPLOY-TO-PROD"
     elif name:
         yield from sorted({str(inputs[name[1]]) for inputs in INPUTS.values()})
+    elif expression == "${{ vars.ALERT_EMAIL }}":
+        yield from ("", "alerts@example.com")
     else:
         choice = re.fullmatch(r"\$\{\{ inputs\.\w+ && '(\w+)' \|\| '(\w*)' \}\}", expression)
         assert choice, f"add the values of {expression} to this test"

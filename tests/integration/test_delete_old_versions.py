@@ -1,0 +1,193 @@
+"""Deletion of old versions: on functions of the engine, and with errors of Lambda."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+import delete_old_versions
+import rollback
+import shift_traffic
+from tests.support.faulty_lambda import (
+    CONFLICT,
+    DENIED,
+    GONE,
+    THROTTLED,
+    FaultyLambda,
+    LambdaResponse,
+    faulty_lambda,
+)
+from tests.support.function_stack import FIRST, FUNCTIONS, OTHERS, FunctionStack
+
+ENVIRONMENT = ["--environment", "dev"]
+DELETION = f"DELETE .*{FIRST}.*Qualifier=1"
+
+
+def publish_and_shift(stack: FunctionStack, times: int) -> None:
+    for _ in range(times):
+        stack.publish()
+        assert shift_traffic.main(ENVIRONMENT) == 0
+
+
+def test_versions_before_newest_and_previous_are_deleted(
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_and_shift(stack, 4)
+    capsys.readouterr()
+
+    assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 0
+
+    assert [stack.published(function) for function in FUNCTIONS] == [["4", "5"]] * 5
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith(FIRST)] == [
+        f"{FIRST}: version 1 is deleted.",
+        f"{FIRST}: version 2 is deleted.",
+        f"{FIRST}: version 3 is deleted.",
+        f"{FIRST}: keeps version 4, 5.",
+    ]
+
+
+def test_five_newest_and_previous_stay_by_default(stack: FunctionStack) -> None:
+    for _ in range(6):
+        stack.publish(FIRST)
+    assert shift_traffic.main(ENVIRONMENT) == 0
+
+    assert delete_old_versions.main(ENVIRONMENT) == 0
+
+    assert stack.published() == ["1", "3", "4", "5", "6", "7"]
+
+
+def test_roll_back_works_after_deletion(stack: FunctionStack) -> None:
+    publish_and_shift(stack, 3)
+    assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 0
+
+    assert rollback.main(ENVIRONMENT) == 0
+
+    assert stack.versions() == ["3"] * 5
+
+
+def test_versions_of_rolled_back_shift_stay(stack: FunctionStack) -> None:
+    publish_and_shift(stack, 2)
+    assert rollback.main(ENVIRONMENT) == 0
+    stack.publish()
+
+    assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 0
+
+    assert stack.published() == ["2", "3", "4"]
+
+
+def test_versions_behind_any_alias_stay(stack: FunctionStack) -> None:
+    publish_and_shift(stack, 4)
+    stack.functions.create_alias(
+        FunctionName=FIRST,
+        Name="other",
+        FunctionVersion="1",
+        RoutingConfig={"AdditionalVersionWeights": {"2": 0.5}},
+    )
+
+    assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 0
+
+    assert stack.published() == ["1", "2", "4", "5"]
+    assert stack.published(OTHERS[0]) == ["4", "5"]
+
+
+def test_unfinished_shift_stops_every_deletion(
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_and_shift(stack, 2)
+    stack.start_shift(OTHERS[-1])
+
+    assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 1
+
+    assert stack.published() == ["1", "2", "3"]
+    assert f"A shift of {OTHERS[-1]} is not finished" in capsys.readouterr().err
+
+
+def test_dry_run_prints_and_deletes_nothing(
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_and_shift(stack, 2)
+    capsys.readouterr()
+
+    assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1", "--dry-run"]) == 0
+
+    assert stack.published() == ["1", "2", "3"]
+    assert capsys.readouterr().out.count("version 1 would be deleted.") == 5
+
+
+@pytest.fixture
+def lambda_api(
+    stack: FunctionStack, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FaultyLambda]:
+    """Lambda after two shifts, with other responses on demand for the deletion."""
+    publish_and_shift(stack, 2)
+    with faulty_lambda(engine) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
+        yield server
+
+
+@pytest.mark.usefixtures("sleeps")
+def test_throttled_deletion_is_retried(stack: FunctionStack, lambda_api: FaultyLambda) -> None:
+    lambda_api.respond_next(DELETION, THROTTLED, times=2)
+
+    assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 0
+
+    assert len([True for sent in lambda_api.requests if re.fullmatch(DELETION, sent)]) == 3
+    assert stack.published() == ["2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("response", "times", "reason"),
+    [
+        (THROTTLED, 7, "since Lambda throttles: try again in a minute."),
+        (CONFLICT, 1, "since an alias points to it now or Lambda is changing it: try again later."),
+    ],
+    ids=["throttled", "conflict"],
+)
+@pytest.mark.usefixtures("sleeps", "stack")
+def test_version_that_lambda_keeps_is_named(
+    lambda_api: FaultyLambda,
+    capsys: pytest.CaptureFixture[str],
+    response: LambdaResponse,
+    times: int,
+    reason: str,
+) -> None:
+    lambda_api.respond_next(DELETION, response, times=times)
+    capsys.readouterr()
+
+    assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 1
+
+    output = capsys.readouterr()
+    assert output.err == f"{FIRST}: version 1 stays, {reason}\n"
+    assert output.out.count("version 1 is deleted.") == len(OTHERS)
+
+
+def test_version_that_is_already_gone_is_no_error(lambda_api: FaultyLambda) -> None:
+    lambda_api.respond_next(DELETION, GONE)
+
+    assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 0
+
+
+@pytest.mark.parametrize("request_pattern", ["GET .*/versions.*", "GET .*/aliases.*", DELETION])
+def test_other_error_of_lambda_is_one_sentence(
+    lambda_api: FaultyLambda, capsys: pytest.CaptureFixture[str], request_pattern: str
+) -> None:
+    lambda_api.respond_next(request_pattern, DENIED)
+    capsys.readouterr()
+
+    assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 1
+
+    [sentence] = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("The call to AWS failed (An error occurred (AccessDenied")
+
+
+def test_missing_region_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+
+    assert delete_old_versions.main(ENVIRONMENT) == 1
+
+    assert "region" in capsys.readouterr().err
