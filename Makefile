@@ -31,8 +31,8 @@ test: ## Run the unit, integration and contract tests with branch coverage
 	@scripts/bootstrap.sh dev engine
 	@$(if $(DYNAMODB_LOCAL),scripts/bootstrap.sh dynamodb-local || [ "$$CI" != true ])
 	@$(PYTHON_IN_VENV) -m pytest $(wildcard tests/unit tests/integration tests/contract) \
-		--numprocesses $(WORKERS) --dist loadscope --junit-xml .local/reports/tests.xml \
-		--cov --cov-report term --cov-report xml
+		--numprocesses $(WORKERS) --dist loadscope --max-worker-restart 0 \
+		--junit-xml .local/reports/tests.xml --cov --cov-report term --cov-report xml
 
 lint: ## Check format, style, types, layers, shell scripts, Terraform files and workflows
 	@scripts/bootstrap.sh dev

@@ -53,6 +53,7 @@ def _run_tests(stack: LocalStack) -> int:
             [
                 *(sys.executable, "-m", "pytest", "tests/e2e", "tests/contract"),
                 *("--numprocesses", WORKERS, "--dist", "loadscope", "--no-loadscope-reorder"),
+                *("--max-worker-restart", "0"),
                 *("--junit-xml", ".local/reports/e2e.xml"),
             ],
             cwd=REPOSITORY,
