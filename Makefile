@@ -3,8 +3,9 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format audit sbom package requirements credentials \
-	deploy-local destroy-local fuzz e2e bench growth load soak fuzz-events memory mutants clean
+.PHONY: help setup run test lint format audit sbom package requirements preflight \
+	credentials deploy-local destroy-local fuzz e2e bench growth load soak fuzz-events memory \
+	mutants clean
 
 PYTHON_IN_VENV := .venv/bin/python
 PYTHON_FOR_BENCH := .local/bench/bin/python
@@ -66,6 +67,11 @@ package: ## Build the zips of the functions in dist/: ARCH=arm64 or x86_64
 requirements: ## Write the requirements files from pyproject.toml: UPGRADE=1
 	@scripts/bootstrap.sh lock
 	@scripts/lock_requirements.sh $(if $(UPGRADE),--upgrade)
+
+preflight: ## Show what an account and the repository lack for a deployment: ENVIRONMENT=dev
+	@scripts/bootstrap.sh dev
+	@$(PYTHON_IN_VENV) scripts/preflight.py $(call option,--environment,ENVIRONMENT) \
+		$(call option,--bucket,STATE_BUCKET) $(call option,--region,STATE_REGION)
 
 credentials: ## Print a shell command that sets BASE_URL and API_KEY: ENVIRONMENT=dev
 	@scripts/bootstrap.sh dev >&2

@@ -5,6 +5,7 @@ It knows the folder terraform/ and the HCL format. It makes no call to AWS.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,5 +59,10 @@ def _environment_file(environment: str, ending: str) -> Path:
     return TERRAFORM_FOLDER / "environments" / f"{environment}.{ending}"
 
 
-def _parse(file: Path) -> dict[str, Any]:
-    return hcl2.loads(file.read_text("utf-8"), serialization_options=_OPTIONS)
+def _parse(file: Path) -> Mapping[str, Any]:
+    return _parse_text(file.read_text("utf-8"))
+
+
+@cache
+def _parse_text(text: str) -> Mapping[str, Any]:
+    return hcl2.loads(text, serialization_options=_OPTIONS)

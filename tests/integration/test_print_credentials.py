@@ -13,7 +13,7 @@ import pytest
 import print_credentials
 from product_tools import environment_files
 from tests.support.stub_server import stub_server
-from tests.support.terraform_files import STATE_KEY, TerraformFiles, state
+from tests.support.terraform_files import STATE_KEY, TerraformFiles, state, without_credentials
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -160,11 +160,7 @@ def test_missing_credentials_are_one_sentence(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    without_credentials(monkeypatch, tmp_path)
 
     assert print_credentials.main(DEV) == 1
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2] / "terraform"
 STATE_KEY = "2_bbws_product_lambda/terraform.tfstate"
 
@@ -43,11 +45,20 @@ class TerraformFiles:
         self.set("aws_account_id", self.account)
         self._replace("s3.tfbackend", "bucket", self.bucket)
 
-    def set(self, name: str, value: Any) -> None:
+    def set(self, name: str, value: object) -> None:
         """Give a variable of the environment another value."""
         self._replace("tfvars", name, value)
 
-    def _replace(self, ending: str, name: str, value: Any) -> None:
+    def _replace(self, ending: str, name: str, value: object) -> None:
         file = self.folder / "environments" / f"{self.environment}.{ending}"
         others = re.sub(rf"^{name} .*\n", "", file.read_text(), flags=re.MULTILINE)
         file.write_text(f"{others}{name} = {json.dumps(value)}\n")
+
+
+def without_credentials(environment: pytest.MonkeyPatch, folder: Path) -> None:
+    """Remove AWS credentials from the environment, and hide those of the user."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        environment.delenv(name, raising=False)
+    environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "none"))
+    environment.setenv("AWS_CONFIG_FILE", str(folder / "none"))
+    environment.setenv("AWS_EC2_METADATA_DISABLED", "true")

@@ -1,0 +1,488 @@
+"""The preflight on an account of the local AWS: each part found, and missing.
+
+A server in front of the local AWS refuses a call, or has the responses of services that the local
+AWS lacks.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import preflight
+from product_tools import environment_files
+from product_tools.preflight import state_bucket, table
+from product_tools.preflight.checks import Check, Finding, Outcome, Row, found, results
+from product_tools.preflight.target import Target
+from tests.support.prepared_account import (
+    REGION,
+    PreparedAccount,
+    attributes,
+    index,
+    key_schema,
+)
+from tests.support.stub_server import StubServer, stub_server
+from tests.support.terraform_files import STATE_KEY, TerraformFiles, without_credentials
+
+FOUND, MISSING, UNCHECKED = Outcome
+
+
+@pytest.fixture
+def stub(engine: str) -> Iterator[StubServer]:
+    """The server in front of the local AWS."""
+    with stub_server(engine) as stub:
+        yield stub
+
+
+@pytest.fixture
+def account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, stub: StubServer
+) -> PreparedAccount:
+    """An empty account of DEV."""
+    files = TerraformFiles(tmp_path / "terraform")
+    monkeypatch.setattr(environment_files, "TERRAFORM_FOLDER", files.folder)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", files.account)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", stub.endpoint_url)
+    return PreparedAccount(files, engine)
+
+
+def rows(topic: ModuleType) -> dict[str, Row]:
+    """Return the results of a topic by their names."""
+    return {row.what: row for row in results(topic.checks(Target.of("dev")), 60)}
+
+
+def is_complete(topic: ModuleType) -> bool:
+    """Return whether a topic finds everything, and says of nothing how to mend it."""
+    return {(row.outcome, row.mend) for row in rows(topic).values()} == {(FOUND, "")}
+
+
+# --- The bucket of the state ---
+
+
+def test_bucket_as_needed_is_found(account: PreparedAccount) -> None:
+    account.make_bucket()
+
+    assert is_complete(state_bucket)
+
+
+@pytest.mark.usefixtures("account")
+def test_missing_bucket_leaves_rest_unchecked() -> None:
+    first, *others = rows(state_bucket).values()
+
+    assert (first.outcome, first.found) == (MISSING, "no such bucket")
+    assert "CI/CD guide" in first.mend
+    assert {(row.outcome, row.mend) for row in others} == {(UNCHECKED, "mend the rows above first")}
+
+
+def test_bucket_in_other_region_is_missing(account: PreparedAccount) -> None:
+    client = account.client("s3", "eu-central-1")
+    place = {"LocationConstraint": "eu-central-1"}
+    client.create_bucket(Bucket=account.files.bucket, CreateBucketConfiguration=place)
+
+    assert rows(state_bucket)["State bucket"].outcome is MISSING
+
+
+def test_bucket_without_versions_is_missing(account: PreparedAccount) -> None:
+    account.make_bucket()
+    account.client("s3").put_bucket_versioning(
+        Bucket=account.files.bucket, VersioningConfiguration={"Status": "Suspended"}
+    )
+
+    row = rows(state_bucket)["State bucket: versions"]
+
+    assert (row.outcome, row.found) == (MISSING, "versioning suspended")
+
+
+def test_public_bucket_is_missing(account: PreparedAccount) -> None:
+    account.make_bucket()
+    account.client("s3").put_public_access_block(
+        Bucket=account.files.bucket, PublicAccessBlockConfiguration={"BlockPublicAcls": True}
+    )
+
+    row = rows(state_bucket)["State bucket: private"]
+
+    assert row.outcome is MISSING
+    assert row.found == "not set: BlockPublicPolicy, IgnorePublicAcls, RestrictPublicBuckets"
+
+
+def test_bucket_without_access_block_is_missing(account: PreparedAccount) -> None:
+    account.make_bucket()
+    account.client("s3").delete_public_access_block(Bucket=account.files.bucket)
+
+    assert rows(state_bucket)["State bucket: private"].outcome is MISSING
+
+
+def test_bucket_without_encryption_is_missing(account: PreparedAccount, stub: StubServer) -> None:
+    account.make_bucket()
+    code = "ServerSideEncryptionConfigurationNotFoundError"
+    stub.respond("GET /*encryption*", f"<Error><Code>{code}</Code></Error>", status=404)
+
+    assert rows(state_bucket)["State bucket: encrypted"].outcome is MISSING
+
+
+def test_locked_state_is_missing(account: PreparedAccount) -> None:
+    account.make_bucket()
+    account.client("s3").put_object(Bucket=account.files.bucket, Key=f"{STATE_KEY}.tflock")
+
+    row = rows(state_bucket)["State: lock"]
+
+    assert row.outcome is MISSING
+    assert row.found.startswith("locked since 20")
+
+
+# --- The table ---
+
+
+def test_table_as_in_schema_is_found(account: PreparedAccount) -> None:
+    account.make_table()
+
+    assert is_complete(table)
+
+
+@pytest.mark.usefixtures("account")
+def test_missing_table_leaves_rest_unchecked() -> None:
+    first, *others = rows(table).values()
+
+    assert (first.outcome, first.found) == (MISSING, "no such table")
+    assert {row.outcome for row in others} == {UNCHECKED}
+
+
+def test_table_of_other_name_is_looked_at(account: PreparedAccount) -> None:
+    account.files.set("table_name", "products-dev-restored")
+    account.table_name = "products-dev-restored"
+    account.make_table()
+
+    assert is_complete(table)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "seen"),
+    [
+        pytest.param(
+            {
+                "KeySchema": key_schema("id", "SK"),
+                "AttributeDefinitions": attributes(id="N", SK="S", active="S", createdAt="S"),
+            },
+            "Table: keys",
+            "id (N), SK (S)",
+            id="keys",
+        ),
+        pytest.param(
+            {"GlobalSecondaryIndexes": [index("AnotherIndex", "active", "createdAt")]},
+            "Table: ActiveProductsIndex",
+            "no such index",
+            id="index",
+        ),
+        pytest.param(
+            {"GlobalSecondaryIndexes": [index("ActiveProductsIndex", "createdAt", "active")]},
+            "Table: ActiveProductsIndex",
+            "keys createdAt and active, ALL attributes",
+            id="keys of index",
+        ),
+        pytest.param(
+            {
+                "GlobalSecondaryIndexes": [
+                    index("ActiveProductsIndex", "active", "createdAt", "KEYS_ONLY")
+                ]
+            },
+            "Table: ActiveProductsIndex",
+            "keys active and createdAt, KEYS_ONLY attributes",
+            id="projection",
+        ),
+    ],
+)
+def test_other_table_than_in_schema_is_missing(
+    account: PreparedAccount, changes: dict[str, object], what: str, seen: str
+) -> None:
+    account.make_table(**changes)
+
+    row = rows(table)[what]
+
+    assert (row.outcome, row.found) == (MISSING, seen)
+    assert "schema repository" in row.mend
+
+
+def test_provisioned_table_is_missing(account: PreparedAccount) -> None:
+    throughput = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
+    indexes = [index("ActiveProductsIndex", "active", "createdAt")]
+    account.make_table(
+        BillingMode="PROVISIONED",
+        ProvisionedThroughput=throughput,
+        GlobalSecondaryIndexes=[{**each, "ProvisionedThroughput": throughput} for each in indexes],
+    )
+
+    assert rows(table)["Table: billing"].found == "PROVISIONED"
+    assert rows(table)["Table: billing"].outcome is MISSING
+
+
+def test_index_in_creation_is_missing(account: PreparedAccount, stub: StubServer) -> None:
+    account.make_table()
+    description = account.client("dynamodb").describe_table(TableName=account.table_name)["Table"]
+    description["GlobalSecondaryIndexes"][0]["IndexStatus"] = "CREATING"
+    stub.respond("DescribeTable", {"Table": {**description, "CreationDateTime": 0}})
+
+    row = rows(table)["Table: ActiveProductsIndex"]
+
+    assert (row.outcome, row.found) == (MISSING, "it is CREATING")
+    assert row.mend == "wait until it is ACTIVE"
+
+
+@pytest.mark.parametrize("attribute", [None, "another"])
+def test_other_time_to_live_is_missing(account: PreparedAccount, attribute: str | None) -> None:
+    account.make_table()
+    client = account.client("dynamodb")
+    off = {"Enabled": False, "AttributeName": "expiresAt"}
+    client.update_time_to_live(TableName=account.table_name, TimeToLiveSpecification=off)
+    if attribute:
+        other = {"Enabled": True, "AttributeName": attribute}
+        client.update_time_to_live(TableName=account.table_name, TimeToLiveSpecification=other)
+
+    row = rows(table)["Table: time to live"]
+
+    assert (row.outcome, row.found) == (MISSING, f"by {attribute}" if attribute else "off")
+
+
+def test_table_without_backups_is_missing(account: PreparedAccount) -> None:
+    account.make_table()
+    account.set_backups(enabled=False)
+
+    assert rows(table)["Table: backups"].outcome is MISSING
+
+
+@pytest.mark.parametrize(
+    ("stream", "outcome", "seen"),
+    [
+        ({"StreamEnabled": False}, MISSING, "no stream"),
+        (
+            {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
+            MISSING,
+            "a stream with KEYS_ONLY",
+        ),
+        (
+            {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+            FOUND,
+            "a stream with NEW_AND_OLD_IMAGES",
+        ),
+    ],
+)
+@pytest.mark.parametrize("switch", table.STREAM_SWITCHES)
+def test_switch_needs_stream_with_images(
+    account: PreparedAccount, switch: str, stream: dict[str, object], outcome: Outcome, seen: str
+) -> None:
+    account.files.set(switch, value=True)
+    account.make_table(StreamSpecification=stream)
+
+    row = rows(table)["Table: stream"]
+
+    assert (row.outcome, row.found) == (outcome, seen)
+    assert switch in row.needed
+
+
+# --- Failed looks ---
+
+
+@pytest.mark.parametrize(
+    ("refused", "call"),
+    [
+        ("GET /*versioning*", "GetBucketVersioning"),
+        ("HEAD *", "HeadBucket"),
+        ("DescribeTable", "DescribeTable"),
+        ("DescribeTimeToLive", "DescribeTimeToLive"),
+    ],
+)
+def test_refused_look_is_unchecked(
+    account: PreparedAccount, stub: StubServer, refused: str, call: str
+) -> None:
+    account.prepare()
+    stub.deny(refused)
+
+    all_rows = [*rows(state_bucket).values(), *rows(table).values()]
+    others = [row for row in all_rows if row.outcome is not FOUND]
+
+    assert others
+    assert {(row.outcome, row.found) for row in others} == {
+        (UNCHECKED, f"not allowed to look: {call}")
+    }
+    assert all("read rights" in row.mend for row in others)
+
+
+def test_failed_look_is_unchecked(account: PreparedAccount, stub: StubServer) -> None:
+    account.make_table()
+    stub.respond("DescribeTable", {"__type": "InternalServerError"}, status=500)
+
+    row = rows(table)["Table"]
+
+    assert row.outcome is UNCHECKED
+    assert row.found.startswith("the call failed: An error occurred (InternalServerError)")
+
+
+def test_unreachable_service_is_unchecked(
+    account: PreparedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.make_bucket()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1")
+
+    assert {row.outcome for row in rows(table).values()} == {UNCHECKED}
+    assert is_complete(state_bucket)
+
+
+def test_looks_after_deadline_are_unchecked() -> None:
+    calls: list[str] = []
+
+    def look() -> Finding:
+        calls.append("look")
+        return found("it")
+
+    [row] = results([Check("a thing", "it", "make it", look)], seconds=0)
+
+    assert row.outcome is UNCHECKED
+    assert "the 0 s of this run were over" in row.found
+    assert calls == []
+
+
+# --- The command ---
+
+
+@pytest.fixture
+def only_bucket_and_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command with few topics; the table on a wide terminal."""
+    monkeypatch.setattr(preflight, "TOPICS", (state_bucket, table))
+    monkeypatch.setenv("COLUMNS", "300")
+
+
+@pytest.mark.usefixtures("only_bucket_and_table")
+def test_complete_account_exits_with_0(
+    account: PreparedAccount, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.prepare()
+
+    assert preflight.main(["--environment", "dev"]) == 0
+
+    last_line = capsys.readouterr().out.splitlines()[-1]
+    assert last_line == f"dev, {account.files.account}, {REGION}: 11 found, 0 missing, 0 unchecked."
+
+
+@pytest.mark.usefixtures("only_bucket_and_table")
+def test_missing_part_exits_with_1(
+    account: PreparedAccount, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.make_bucket()
+
+    assert preflight.main(["--environment", "dev"]) == 1
+
+    printed = capsys.readouterr().out
+    [row] = [line for line in printed.splitlines() if "no such table" in line]
+    cells = [cell.strip() for cell in row.split("│")[1:-1]]
+    assert cells == [
+        "Table",
+        "missing",
+        "no such table",
+        "products-dev, active",
+        "let the schema repository create the table",
+    ]
+    assert "5 found, 1 missing, 5 unchecked." in printed
+
+
+@pytest.mark.usefixtures("only_bucket_and_table")
+def test_unchecked_rows_alone_exit_with_0(
+    account: PreparedAccount, stub: StubServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.prepare()
+    stub.deny("DescribeContinuousBackups")
+
+    assert preflight.main(["--environment", "dev"]) == 0
+
+    assert "10 found, 0 missing, 1 unchecked." in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("only_bucket_and_table")
+def test_recovery_has_its_region_and_bucket(
+    account: PreparedAccount, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.prepare()
+    arguments = ["--region", "eu-central-1", "--bucket", "state-of-recovery"]
+
+    assert preflight.main(["--environment", "dev", *arguments]) == 1
+
+    printed = capsys.readouterr().out
+    assert "state-of-recovery in eu-central-1" in printed
+    assert printed.count("no such") == 2
+
+
+def test_other_account_is_one_sentence(
+    account: PreparedAccount, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111111111111")
+
+    assert preflight.main(["--environment", "dev"]) == 1
+
+    assert one_sentence(capsys) == (
+        f"The credentials are of the account 111111111111, but dev is in {account.files.account}:"
+        " sign in to that account, then try again."
+    )
+
+
+def test_missing_credentials_are_one_sentence(
+    account: PreparedAccount,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    without_credentials(monkeypatch, tmp_path)
+
+    assert preflight.main(["--environment", "dev"]) == 1
+
+    assert one_sentence(capsys) == (
+        f"There are no AWS credentials: sign in to the account {account.files.account}, then try"
+        " again."
+    )
+
+
+@pytest.mark.usefixtures("account")
+def test_unknown_profile_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+
+    assert preflight.main(["--environment", "dev"]) == 1
+
+    assert "The config profile (nobody) could not be found" in one_sentence(capsys)
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("ExpiredToken", "AWS rejects the credentials (ExpiredToken): sign in again"),
+        ("Throttling", "The call to AWS failed"),
+    ],
+)
+@pytest.mark.usefixtures("account")
+def test_rejected_credentials_are_one_sentence(
+    stub: StubServer, capsys: pytest.CaptureFixture[str], code: str, sentence: str
+) -> None:
+    error = f"<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>"
+    stub.respond("GetCallerIdentity", error, status=403)
+
+    assert preflight.main(["--environment", "dev"]) == 1
+
+    assert one_sentence(capsys).startswith(sentence)
+
+
+@pytest.mark.usefixtures("account")
+def test_unreachable_aws_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+
+    assert preflight.main(["--environment", "dev"]) == 1
+
+    assert one_sentence(capsys).startswith("The call to AWS failed")
+
+
+def one_sentence(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what the command printed: one line on stderr, and nothing on stdout."""
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    [line] = printed.err.splitlines()
+    return line
