@@ -3,7 +3,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format audit sbom package requirements preflight \
+.PHONY: help setup run reset test lint format audit sbom package requirements preflight \
 	credentials deploy-local destroy-local fuzz e2e bench growth load soak fuzz-events memory \
 	mutants clean
 
@@ -27,6 +27,10 @@ setup: ## Create the Python environments for development
 run: ## Serve the API on this machine: PORT=8000 API_KEY=... DATA_DIR=... SEED=1
 	@scripts/bootstrap.sh local engine
 	@$(call settings,PORT API_KEY DATA_DIR SEED) exec $(PYTHON_IN_VENV) -m local
+
+reset: ## Remove the products of make run: DATA_DIR=...
+	@scripts/bootstrap.sh local
+	@$(call settings,DATA_DIR) $(PYTHON_IN_VENV) -m local.reset
 
 test: ## Run the unit, integration and contract tests with branch coverage
 	@scripts/bootstrap.sh dev engine

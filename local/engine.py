@@ -135,7 +135,7 @@ class Engine:
         """
         if not ENGINE_PYTHON.exists():
             raise LocalError("The local AWS engine is not installed: run make setup.")
-        with _locked(self.state_dir) as lock, listen(self._port) as listener:
+        with locked_folder(self.state_dir) as lock, listen(self._port) as listener:
             port = listener.getsockname()[1]
             self.endpoint_url = f"http://{HOST}:{port}"
             self.has_lost_changes = self._state.has_unsaved_changes
@@ -307,7 +307,7 @@ def stop_engine(state_dir: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(state_dir: Path) -> Iterator[IO[str]]:
+def locked_folder(state_dir: Path) -> Iterator[IO[str]]:
     """Lock the folder's lock file; the engine inherits it, and keeps it locked while it runs."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True)

@@ -212,9 +212,9 @@ def _stop_after(engine: Engine, server: uvicorn.Server) -> None:
 
 @contextlib.contextmanager
 def _seeding(address: str, api_key: str) -> Iterator[None]:
-    """Load the five plans through the API, while the server also serves other requests."""
+    """Add those of the five plans that never existed, while the server serves other requests."""
     seeding = subprocess.Popen(
-        [sys.executable, _SEED_PROGRAM, "--base-url", f"{address}/{BASE_PATH}"],
+        [sys.executable, _SEED_PROGRAM, "--base-url", f"{address}/{BASE_PATH}", "--only-missing"],
         env={**os.environ, "API_KEY": api_key},
     )
     try:

@@ -20,7 +20,7 @@ class Settings:
         port: 0 selects a free port.
         api_key: None where the server creates the key.
         data_dir: the folder that keeps products and the key between runs.
-        seed: whether to load the five plans.
+        seed: whether to add those of the five plans that never existed.
     """
 
     port: int

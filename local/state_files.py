@@ -136,6 +136,17 @@ class StateFolder:
             file.replace(self.file_of(service))
         _sync_folder(self.folder)
 
+    def clear(self) -> None:
+        """Remove all states; the folder keeps files that are not states.
+
+        Raises:
+            OSError: a file cannot be removed.
+        """
+        # An older state goes before the current one, so that a stop in between leaves the latter.
+        for file in sorted(self.folder.glob("*.json*"), reverse=True):
+            file.unlink()
+        self.end()
+
     def last_good(self) -> str:
         """Return which state a restart would read, as the end of a sentence."""
         saved = max(self.folder.glob("*.json"), key=_time_of, default=None)

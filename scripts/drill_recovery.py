@@ -68,8 +68,8 @@ def rehearse(stack: LocalStack, deployment: Deployment) -> float:
     """
     table_name = f"products-{stack.environment}"
     backup, compared = FOLDER / "backup.yaml", FOLDER / "compared.yaml"
-    _seed(deployment, "the catalogue could not be loaded")
-    _seed(deployment, "the catalogue could not be exported", "--export", str(backup))
+    _run(deployment, "seed_products.py", "the catalogue could not be loaded")
+    _run(deployment, "catalogue.py", "the catalogue could not be exported", "export", str(backup))
     print(f"Backup: {len(read(backup))} products in {backup.relative_to(REPOSITORY)}.")
 
     stack.client("dynamodb").delete_table(TableName=table_name)
@@ -83,10 +83,10 @@ def rehearse(stack: LocalStack, deployment: Deployment) -> float:
     table.init()
     table.plan()
     table.apply(lambda address: print(f"Rebuilt: {address}."))
-    _seed(deployment, "the export could not be loaded", "--file", str(backup))
+    _run(deployment, "catalogue.py", "the export could not be loaded", "load", str(backup))
     seconds = time.monotonic() - noticed
 
-    _seed(deployment, "the catalogue could not be exported", "--export", str(compared))
+    _run(deployment, "catalogue.py", "the catalogue could not be exported", "export", str(compared))
     if compared.read_bytes() != backup.read_bytes():
         raise DrillError(f"The catalogue differs from {backup}: compare it with {compared}.")
     if seconds > RECOVERY_SECONDS:
@@ -94,13 +94,13 @@ def rehearse(stack: LocalStack, deployment: Deployment) -> float:
     return seconds
 
 
-def _seed(deployment: Deployment, failure: str, *arguments: str) -> None:
-    """Run seed_products.py, as the runbook does."""
-    program = REPOSITORY / "scripts" / "seed_products.py"
+def _run(deployment: Deployment, command: str, failure: str, *arguments: str) -> None:
+    """Run a command of this folder on the API, as the runbook does."""
+    program = REPOSITORY / "scripts" / command
     sys.stdout.flush()  # the program prints after these lines
     completed = subprocess.run(
-        [sys.executable, program, "--base-url", deployment.base_url, *arguments],
-        env={**os.environ, "API_KEY": deployment.api_key},
+        [sys.executable, program, *arguments],
+        env={**os.environ, "BASE_URL": deployment.base_url, "API_KEY": deployment.api_key},
         check=False,
     )
     if completed.returncode:

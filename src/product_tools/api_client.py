@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from http import HTTPStatus
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import simplejson
@@ -25,8 +26,10 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 15
 
 DUPLICATE_PRODUCT = "tag:kimmyai.io,2026:duplicate-product"
+FORBIDDEN = "tag:kimmyai.io,2026:forbidden"
 KEY_IN_FLIGHT = "tag:kimmyai.io,2026:idempotency-key-in-flight"
 PRODUCT_NOT_FOUND = "tag:kimmyai.io,2026:product-not-found"
+READ_ONLY = "tag:kimmyai.io,2026:read-only"
 
 
 class ApiUnavailableError(Exception):
@@ -65,6 +68,21 @@ class ApiResponse:
         return f"HTTP {self.status}: {text}" + (f" (request {request_id})" if request_id else "")
 
 
+class _Retry(urllib3.Retry):
+    """Retries, unless operators have made the API read-only, which lasts longer than any wait."""
+
+    def increment(self, *arguments: Any, **named: Any) -> Self:  # noqa: ANN401 - the superclass's
+        """Return the retries that are left.
+
+        Raises:
+            MaxRetryError: None are left, or a retry makes no sense.
+        """
+        response = named.get("response")
+        if response is not None and READ_ONLY.encode() in response.data:
+            raise exceptions.MaxRetryError(named["_pool"], "")
+        return super().increment(*arguments, **named)
+
+
 class ApiClient:
     """Sends requests to one product API.
 
@@ -72,6 +90,10 @@ class ApiClient:
         base_url: The API's address, up to just before ``/products``.
         api_key: The value of ``x-api-key``; empty for a client that only reads.
         attempts: How often a request is sent in total when the response is 429 or 503, or missing.
+
+    Attributes:
+        base_url: The API's address.
+        has_key: Whether it sends a key.
 
     Raises:
         ValueError: The URL or the key is invalid; the text is a sentence for the user.
@@ -92,11 +114,12 @@ class ApiClient:
         key = api_key.strip()
         if not (key.isascii() and key.isprintable()):
             raise ValueError("The API key contains invalid characters: copy it again.")
+        self.has_key = bool(key)
         self._headers = {"accept": "application/json"} | ({"x-api-key": key} if key else {})
         self._attempts = attempts
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-            retries=urllib3.Retry(
+            retries=_Retry(
                 total=attempts - 1,
                 connect=1,  # a wrong address should fail at once
                 status_forcelist=RETRIED_STATUSES,
@@ -125,7 +148,7 @@ class ApiClient:
             method: The HTTP method.
             path: The part after the base URL, such as ``/products``.
             query: Query parameters.
-            body: A JSON object to send; its ``Decimal`` values keep every digit.
+            body: A JSON object to send, as ``encoded`` describes it.
             headers: Headers besides those of the client.
 
         Raises:
@@ -136,7 +159,7 @@ class ApiClient:
             raw = self._pool.request(
                 method,
                 self.base_url + path + (f"?{urlencode(query)}" if query else ""),
-                body=None if body is None else simplejson.dumps(body, use_decimal=True).encode(),
+                body=None if body is None else encoded(body),
                 headers=self._headers
                 | ({} if body is None else {"content-type": "application/json"})
                 | dict(headers or {}),
@@ -150,6 +173,10 @@ class ApiClient:
             body=_decoded(raw.data),
             milliseconds=(time.perf_counter() - started) * 1000,
         )
+        if response.field("type") == READ_ONLY:
+            raise ApiUnavailableError(
+                f"{self.base_url} is read-only ({response.reason()}): try again later."
+            )
         if response.status in RETRIED_STATUSES:
             raise ApiUnavailableError(
                 f"{method} {path} failed {self._attempts} times"
@@ -178,6 +205,11 @@ class ApiClient:
                 return f"No secure connection to {self.base_url}: check the address ({cause})."
             case _:
                 return f"The connection to {self.base_url} broke: try again ({cause})."
+
+
+def encoded(body: Mapping[str, object]) -> bytes:
+    """Return a body as JSON; its ``Decimal`` values keep every digit."""
+    return simplejson.dumps(body, use_decimal=True).encode()
 
 
 def _decoded(payload: bytes) -> object:

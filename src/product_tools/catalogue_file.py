@@ -1,4 +1,4 @@
-"""Reads and writes catalogue files, YAML or JSON by file extension, with exact numbers.
+"""Reads and writes catalogue files, YAML, JSON or CSV by file extension, with exact numbers.
 
 It checks only the structure of a file. The API validates the values, such as prices and names.
 """
@@ -7,10 +7,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import simplejson
 import yaml
+
+from product_tools import catalogue_csv
 
 type Product = Mapping[str, Any]
 """The writable fields of a product by JSON name; amounts are Decimal, setupFee may be None."""
@@ -31,18 +33,20 @@ def read(path: Path) -> list[Product]:
     Strings are trimmed, and a missing currency or set-up fee gets its default, as in the API.
 
     Raises:
-        CatalogueFileError: The file is missing, is neither YAML nor JSON, or does not have the
-            structure ``{"products": [...]}``.
+        CatalogueFileError: The file is missing, has none of the formats, or does not have the
+            structure ``{"products": [...]}`` or the columns of a CSV file.
     """
     load = _format_of(path).load
     try:
-        document: Any = load(path.read_text(encoding="utf-8"))
+        document: Any = load(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise CatalogueFileError(
             f"{path} cannot be read ({error.strerror}): check the path."
         ) from error
     except UnicodeDecodeError as error:
-        raise CatalogueFileError(f"{path} is not UTF-8: save it as UTF-8.") from error
+        raise CatalogueFileError(
+            f"{path} is not UTF-8: save it as UTF-8 (in a spreadsheet, as CSV UTF-8)."
+        ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise CatalogueFileError(
@@ -89,14 +93,19 @@ def writable_fields(entry: Mapping[str, Any]) -> Product:
     """Return the writable fields of a file's entry or of a response, in their usual order."""
     fields = {field: entry.get(field) for field in FIELDS}
     fields["currency"] = entry.get("currency", DEFAULT_CURRENCY)
-    return {
-        field: (
-            value.strip()
-            if isinstance(value, str)
-            else [item.strip() for item in value] if isinstance(value, list) else value
-        )
-        for field, value in fields.items()
-    }
+    return {field: _normalized(value) for field, value in fields.items()}
+
+
+def _normalized(value: object) -> object:
+    match value:
+        case str():
+            return value.strip()
+        case list():
+            return [item.strip() for item in value]
+        case int():
+            return Decimal(value)
+        case _:
+            return value
 
 
 def _is_string(value: object) -> bool:
@@ -115,17 +124,27 @@ def _is_list_of_strings(value: object) -> bool:
     return isinstance(value, list) and all(map(_is_string, value))
 
 
-STRING = (_is_string, "a text, in quotes if it looks like a number, a date, yes or no")
-NUMBER = (_is_number, "a number such as 1500 or 19.99, without quotes")
-FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+class _Kind(NamedTuple):
+    """A kind of values: which ones are valid, in code and in words, and how a CSV cell has them."""
+
+    is_valid: Callable[[object], bool]
+    expected: str
+    from_cell: Callable[[str], object]
+
+
+STRING = _Kind(_is_string, "a text, in quotes if it looks like a number, a date, yes or no", str)
+NUMBER = _Kind(
+    _is_number, "a number such as 1500 or 19.99, without quotes", catalogue_csv.number_in
+)
+FIELDS: Mapping[str, _Kind] = {
     "productId": STRING,
     "name": STRING,
     "description": STRING,
     "price": NUMBER,
-    "setupFee": (_is_number_or_none, NUMBER[1]),
+    "setupFee": NUMBER._replace(is_valid=_is_number_or_none),
     "currency": STRING,
     "period": STRING,
-    "features": (_is_list_of_strings, "a list of texts"),
+    "features": _Kind(_is_list_of_strings, "a list of texts", catalogue_csv.list_in),
 }
 OPTIONAL_FIELDS = frozenset({"setupFee", "currency"})
 
@@ -144,7 +163,9 @@ def _document_errors(document: object) -> Iterable[str]:
             continue
         product_id = entry.get("productId")
         has_id = _is_string(product_id)
-        label = f"product {number} ({product_id})" if has_id else f"product {number}"
+        label = entry.label or f"product {number}"
+        if has_id:
+            label += f" ({product_id})"
         yield from (f"{label}: {error}" for error in _entry_errors(entry))
         if has_id:
             first = first_labels.setdefault(str(product_id).strip(), label)
@@ -154,21 +175,25 @@ def _document_errors(document: object) -> Iterable[str]:
 
 def _entry_errors(entry: "_Mapping") -> Iterable[str]:
     yield from (f"{field} is given twice" for field in entry.repeated)
-    for field, (is_valid, expected) in FIELDS.items():
+    for field, kind in FIELDS.items():
         if field not in entry:
             if field not in OPTIONAL_FIELDS:
                 yield f"{field} is missing"
-        elif not is_valid(entry[field]):
-            yield f"{field} must be {expected}"
+        elif not kind.is_valid(entry[field]):
+            yield f"{field} must be {kind.expected}"
     known = ", ".join(FIELDS)
     yield from (f"unknown field {key} (known: {known})" for key in entry if key not in FIELDS)
 
 
 class _Mapping(dict[str, Any]):
-    """A mapping that also lists the repeated keys of its file; a dict would drop them."""
+    """A mapping that also lists the repeated keys of its file; a dict would drop them.
 
-    def __init__(self, pairs: Iterable[tuple[object, Any]]) -> None:
+    `label` says where in the file it is, if the format can tell.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[object, Any]], label: str = "") -> None:
         super().__init__()
+        self.label = label
         self.repeated: list[str] = []
         for key, value in pairs:
             if str(key) in self:
@@ -243,11 +268,30 @@ class _Json:
         return simplejson.dumps(document, use_decimal=True, ensure_ascii=False, indent=2) + "\n"
 
 
-def _format_of(path: Path) -> type[_Yaml] | type[_Json]:
+class _Csv:
+    @staticmethod
+    def load(text: str) -> object:
+        rows = [
+            _Mapping(
+                ((column, FIELDS[column].from_cell(cell)) for column, cell in row.cells.items()),
+                label=f"line {row.line}",
+            )
+            for row in catalogue_csv.rows_of(text, FIELDS)
+        ]
+        return _Mapping([("products", rows)])
+
+    @staticmethod
+    def dump(document: Mapping[str, Any]) -> str:
+        return catalogue_csv.text_of(list(FIELDS), document["products"])
+
+
+def _format_of(path: Path) -> type[_Yaml] | type[_Json] | type[_Csv]:
     match path.suffix.lower():
         case ".yaml" | ".yml":
             return _Yaml
         case ".json":
             return _Json
+        case ".csv":
+            return _Csv
         case _:
-            raise CatalogueFileError(f"{path} must end in .yaml, .yml or .json: rename it.")
+            raise CatalogueFileError(f"{path} must end in .yaml, .yml, .json or .csv: rename it.")

@@ -150,8 +150,9 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 @pytest.fixture
 def script_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove the API key from the environment, and make the terminal wide enough for sentences."""
-    monkeypatch.delenv("API_KEY", raising=False)
+    """Remove the API from the environment, and make the terminal wide enough for tables."""
+    for name in ("API_KEY", "BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "300")
 
 

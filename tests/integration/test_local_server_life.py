@@ -21,6 +21,7 @@ from tests.support.local_process import (
     has_ended,
     local_server,
 )
+from tests.support.product_api import ProductApi
 from tests.support.waiting import eventually
 
 _STOP_SECONDS = 2.0
@@ -177,6 +178,22 @@ def test_seed_loads_five_plans(tmp_path: Path) -> None:
         eventually(lambda: len(_listed(server)) == 5 or None, "five plans")
 
         assert sorted(_listed(server)) == [f"PROD-00{number}" for number in range(1, 6)]
+
+
+def test_seed_adds_only_plans_that_never_existed(tmp_path: Path) -> None:
+    with local_server(tmp_path / "products") as server:
+        api = ProductApi(f"{server.address}/v1.0", KEY)
+        for product_id in ("PROD-001", "PROD-002"):
+            api.create_product(product_body(productId=product_id, name="Edited"))
+        api.delete_product("PROD-002")
+    with local_server(tmp_path / "products", SEED="1") as server:
+        summary = "3 created, 1 already active, 1 stays retired."
+        eventually(lambda: summary in server.output or None, "the missing plans")
+
+        api = ProductApi(f"{server.address}/v1.0", KEY)
+        assert api.get_product("PROD-001").json()["name"] == "Edited"
+        assert api.get_product("PROD-002").status == 404
+        assert api.create_product(product_body()).json()["productId"] == "PROD-006"
 
 
 def test_port_in_use_is_one_sentence(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-import seed_products
+import catalogue
 from product_lambda.models.requests import CreateProductRequest, UpdateProductRequest
 from tests.support.factory import unused_key
 from tests.support.local_process import KEY, local_server
 from tests.support.product_api import ProductApi
 
 GUIDE = 'the section "Add a field" of CONTRIBUTING.md lists every file that must know a field'
+FORMATS = (".yaml", ".json", ".csv")  # of the files that export writes and load reads
 FIXED_FIELDS = {"productId"}  # a change never contains them
 STATE_FIELDS = {"active"}  # a restoration, which is no value of a catalogue
 # For each field, by its JSON name: the value that creates the product, and the changed value.
@@ -29,7 +30,7 @@ VALUES: Mapping[str, tuple[object, object]] = {
     "setupFee": (Decimal("1500.5"), Decimal("0.1")),
     "currency": ("NAD", "EUR"),
     "period": ("once-off", "yearly"),
-    "features": (["One domain"], ["Two domains", "Five mailboxes"]),
+    "features": (["One domain"], ["Two | domains", "Five mailboxes"]),
 }
 
 pytestmark = pytest.mark.usefixtures("script_environment")
@@ -76,9 +77,9 @@ def check(step: str, product: Mapping[str, Any], expected: Mapping[str, Any]) ->
         pytest.fail(f"{step} lost {', '.join(lost)} or gave another value: {GUIDE}.")
 
 
-def seed(api: ProductApi, *arguments: str | Path) -> None:
+def run(api: ProductApi, command: str, path: Path) -> None:
     access = ["--base-url", api.base_url, "--api-key", api.api_key]
-    assert seed_products.main([*access, *map(str, arguments)]) == 0
+    assert catalogue.main([command, *access, str(path)]) == 0
 
 
 def test_change_takes_every_field_of_creation_but_the_id() -> None:
@@ -94,7 +95,6 @@ def test_every_field_survives_change_export_and_load(
     changes = body_of(UpdateProductRequest, 1)
     changed = created | changes
     product_id = created["productId"]
-    export, second_export = tmp_path / "first.yaml", tmp_path / "second.yaml"
 
     headers = {"Idempotency-Key": unused_key()}
     for step in ("The creation", "The repeated creation"):
@@ -110,8 +110,13 @@ def test_every_field_survives_change_export_and_load(
     [listed] = source.list_products().json()["products"]
     check("The list", listed, changed)
 
-    seed(source, "--export", export)
-    seed(destination, "--file", export)
-    check("Export and load", destination.get_product(product_id).json(), changed)
-    seed(destination, "--export", second_export)
-    assert second_export.read_bytes() == export.read_bytes()
+    for ending in FORMATS:
+        export, second_export = tmp_path / f"first{ending}", tmp_path / f"second{ending}"
+        run(source, "export", export)
+        run(destination, "load", export)
+        step = f"Export and load of {ending}"
+        check(step, destination.get_product(product_id).json(), changed)
+        run(destination, "export", second_export)
+        assert second_export.read_bytes() == export.read_bytes()
+        # The load of the next format must change every field.
+        destination.update_product(product_id, body_of(UpdateProductRequest, 0))

@@ -118,15 +118,23 @@ class FakeProductApi:
         """Return the active products by id."""
         return {key: product for key, product in self.products.items() if product["active"]}
 
+    def deleted(self) -> dict[str, dict[str, Any]]:
+        """Return the deleted products by id."""
+        return {key: product for key, product in self.products.items() if not product["active"]}
+
     def respond(self, request: Request) -> FakeResponse:
         """Execute a request as the real API does, and return the response."""
         with self._lock:
-            if request.method != "GET" and request.headers.get("x-api-key") != API_KEY:
-                return problem(403, "forbidden", "A valid API key is needed to write.")
             url = urlsplit(request.path)
-            match url.path.removeprefix("/v1.0/").split("/"):
+            parts = url.path.removeprefix("/v1.0/").split("/")
+            needs_key = request.method != "GET" or parts == ["deleted-products"]
+            if needs_key and request.headers.get("x-api-key") != API_KEY:
+                return problem(403, "forbidden", "A valid API key is needed.")
+            match parts:
                 case ["products"] if request.method == "GET":
-                    return self._list(parse_qs(url.query))
+                    return self._list(self.active(), parse_qs(url.query))
+                case ["deleted-products"]:
+                    return self._list(self.deleted(), parse_qs(url.query))
                 case ["products"]:
                     return self._create(request)
                 case ["products", product_id]:
@@ -134,10 +142,12 @@ class FakeProductApi:
                 case _:
                     return problem(404, "route-not-found", "There is no such route.")
 
-    def _list(self, query: dict[str, list[str]]) -> FakeResponse:
+    def _list(
+        self, products: dict[str, dict[str, Any]], query: dict[str, list[str]]
+    ) -> FakeResponse:
         start = int(query.get("nextToken", ["0"])[0])
         end = start + int(query.get("limit", ["50"])[0])
-        newest_first = list(reversed(self.active().values()))
+        newest_first = list(reversed(products.values()))
         token = str(end) if end < len(newest_first) else None
         return FakeResponse(200, {"products": newest_first[start:end], "nextToken": token})
 
@@ -158,7 +168,7 @@ class FakeProductApi:
 
     def _one(self, request: Request, product_id: str) -> FakeResponse:
         product = self.products.get(product_id)
-        restores = request.method == "PUT" and "active" in request.body
+        restores = request.method == "PUT" and request.body.get("active") is True
         if product is None or not (product["active"] or restores or request.method == "DELETE"):
             return problem(404, "product-not-found", f"There is no product {product_id}.")
         etag = f'"{product["version"]}"'

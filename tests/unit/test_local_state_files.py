@@ -52,6 +52,19 @@ def test_first_write_on_full_disk_leaves_no_file(tmp_path: Path) -> None:
     assert _names(tmp_path) == []
 
 
+def test_clear_removes_states_and_no_other_file(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path / "state")
+    state.begin()
+    for content in (b"1", b"2"):
+        state.write({"tables": content})
+    (state.folder / "notes.txt").touch()
+    state.clear()
+
+    assert _names(state.folder) == ["notes.txt"]
+    assert not state.has_unsaved_changes
+    assert state.read("tables", int) is None
+
+
 def test_state_is_read_as_written(tmp_path: Path) -> None:
     state = StateFolder(tmp_path / "state")
     assert state.read("tables", str) is None

@@ -35,5 +35,11 @@ def test_run_passes_settings_to_server() -> None:
     assert "PORT='8123' API_KEY='a key' DATA_DIR='a folder' SEED='1' exec" in commands
 
 
+def test_reset_passes_folder() -> None:
+    assert "DATA_DIR='a folder' .venv/bin/python -m local.reset" in make(
+        "--dry-run", "reset", "DATA_DIR=a folder"
+    )
+
+
 def test_run_omits_empty_settings() -> None:
     assert "PORT=" not in make("--dry-run", "run", "PORT=")

@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 import simplejson
@@ -11,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from product_tools import catalogue_file
-from product_tools.catalogue_file import CatalogueFileError
+from product_tools.catalogue_file import CatalogueFileError, Product
 
 PLANS = Path(__file__).parents[2] / "catalogue" / "plans.yaml"
 
@@ -30,23 +29,31 @@ LIKE_SYNTAX = [
     "é\u2028b",
     "a\x85b",
 ]
-TEXTS = st.sampled_from(LIKE_NUMBERS + LIKE_KEYWORDS + LIKE_SYNTAX) | st.text(
-    st.characters(exclude_categories=["Cs"])
-).filter(str.strip)
+LIKE_FORMULAS = ["=1+1", "+27 11", "-20 %", "@home", "'=1", "''=1", "'n Webwerf", "\uff1d1"]
+LIKE_CELLS = ["a|b", "|", "a\\", "\\|", "\\\\", "a,b", "a;b\tc", 'say "hi", "twice"', "a\n\n,b"]
+SAMPLES = LIKE_NUMBERS + LIKE_KEYWORDS + LIKE_SYNTAX + LIKE_FORMULAS + LIKE_CELLS
+TEXTS = st.sampled_from(SAMPLES) | st.text(st.characters(exclude_categories=["Cs"])).filter(
+    str.strip
+)
 AMOUNTS = st.decimals(min_value=0, max_value=Decimal("99999999.99"), places=2).map(
     Decimal.normalize
 )
-PRODUCTS = st.builds(
-    lambda **fields: catalogue_file.writable_fields(fields),
-    productId=st.integers(1, 10**6).map("PROD-{}".format),
-    name=TEXTS,
-    description=TEXTS,
-    price=AMOUNTS,
-    setupFee=st.none() | AMOUNTS,
-    currency=st.sampled_from(["ZAR", "NOK"]),
-    period=st.sampled_from(["monthly", "yearly", "once-off"]),
-    features=st.lists(TEXTS, min_size=1, max_size=3),
-)
+
+
+def catalogues(texts: st.SearchStrategy[str]) -> st.SearchStrategy[list[Product]]:
+    """Catalogues of up to four products, whose texts are of this kind."""
+    product = st.builds(
+        lambda **fields: catalogue_file.writable_fields(fields),
+        productId=st.integers(1, 10**6).map("PROD-{}".format),
+        name=texts,
+        description=texts,
+        price=AMOUNTS,
+        setupFee=st.none() | AMOUNTS,
+        currency=st.sampled_from(["ZAR", "NOK"]),
+        period=st.sampled_from(["monthly", "yearly", "once-off"]),
+        features=st.lists(texts, min_size=1, max_size=3),
+    )
+    return st.lists(product, unique_by=lambda entry: str(entry["productId"]), max_size=4)
 
 
 def product_entry(**fields: object) -> dict[str, object]:
@@ -74,11 +81,22 @@ def error_of(path: Path) -> str:
 
 @pytest.mark.parametrize("ending", [".yaml", ".yml", ".json"])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-@given(products=st.lists(PRODUCTS, unique_by=lambda product: str(product["productId"]), max_size=4))
+@given(products=catalogues(TEXTS))
 def test_write_and_read_keep_products_and_bytes(
-    tmp_path: Path, ending: str, products: list[dict[str, Any]]
+    tmp_path: Path, ending: str, products: list[Product]
 ) -> None:
-    first, second = tmp_path / f"first{ending}", tmp_path / f"second{ending}"
+    check_round_trip(tmp_path, ending, products)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+# The API rejects texts with a carriage return, the line end of some spreadsheets.
+@given(products=catalogues(TEXTS.filter(lambda text: "\r" not in text)))
+def test_spreadsheet_keeps_products_and_bytes(tmp_path: Path, products: list[Product]) -> None:
+    check_round_trip(tmp_path, ".csv", products)
+
+
+def check_round_trip(folder: Path, ending: str, products: list[Product]) -> None:
+    first, second = folder / f"first{ending}", folder / f"second{ending}"
     catalogue_file.write(first, products)
     products_read = catalogue_file.read(first)
     assert products_read == sorted(products, key=lambda product: str(product["productId"]))
@@ -87,8 +105,8 @@ def test_write_and_read_keep_products_and_bytes(
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-@given(products=st.lists(PRODUCTS, unique_by=lambda product: str(product["productId"]), max_size=4))
-def test_other_yaml_reader_gets_same_types(tmp_path: Path, products: list[dict[str, Any]]) -> None:
+@given(products=catalogues(TEXTS))
+def test_other_yaml_reader_gets_same_types(tmp_path: Path, products: list[Product]) -> None:
     path = tmp_path / "catalogue.yaml"
     catalogue_file.write(path, products)
     for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["products"]:
@@ -186,7 +204,14 @@ def test_read_repeated_key_is_rejected(tmp_path: Path, name: str, text: str) -> 
         ("a.json", b"", "cannot be parsed"),
         ("a.json", b'{"products": [{"price": NaN}]}', "cannot be parsed"),
         ("a.json", b"[" * 200_000, "cannot be parsed"),
-        ("a.txt", b"products: []", "must end in .yaml, .yml or .json"),
+        ("a.csv", b"", "line 1 must have the columns productId, name, description, price"),
+        ("a.csv", b"name;colour\n", "line 1 has the unknown column 'colour' (known: productId,"),
+        ("a.csv", b"name,price,name\n", "line 1 has the column name twice"),
+        ("a.csv", b"name,price\nBasic,1,2\n", "line 2 has more cells than the header"),
+        ("a.csv", b'name,price\nBasic,1\n"Pro,2\n', "line 3: unexpected end of data"),
+        ("a.csv", b'name,price\n"Pro"x,2\n', "line 2: ',' expected after '\"'"),
+        ("a.csv", b"name\n\xe9\n", "save it as UTF-8 (in a spreadsheet, as CSV UTF-8)"),
+        ("a.txt", b"products: []", "must end in .yaml, .yml, .json or .csv"),
     ],
 )
 def test_read_invalid_file_is_rejected_with_its_path(
@@ -238,3 +263,75 @@ def test_plans_are_complete_and_equal_an_export(tmp_path: Path) -> None:
     export = tmp_path / "plans.yaml"
     catalogue_file.write(export, plans)
     assert PLANS.read_text(encoding="utf-8").endswith(export.read_text(encoding="utf-8"))
+
+
+# --- spreadsheets
+
+HEADER = "productId,name,description,price,setupFee,currency,period,features"
+
+
+def csv_file(folder: Path, *lines: str) -> Path:
+    path = folder / "catalogue.csv"
+    path.write_text("\n".join((HEADER, *lines)), encoding="utf-8")
+    return path
+
+
+def test_spreadsheet_has_one_row_for_each_product(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.csv"
+    features = ["Five pages", "Contact | form", "C:\\sites"]
+    product = product_entry(price=Decimal("1E+3"), currency="ZAR", features=features)
+    catalogue_file.write(path, [product, product | {"productId": "PROD-002", "name": 'A "b"'}])
+    assert path.read_bytes().decode("utf-8") == (
+        f"\ufeff{HEADER}\r\n"
+        r"PROD-001,Basic,A plan.,1000,,ZAR,yearly,Five pages|Contact \| form|C:\\sites"
+        "\r\n"
+        r'PROD-002,"A ""b""",A plan.,1000,,ZAR,yearly,Five pages|Contact \| form|C:\\sites'
+        "\r\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "'=1", "\uff1d1"])
+def test_spreadsheet_has_no_formula(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "catalogue.csv"
+    catalogue_file.write(path, [product_entry(name=text, features=[text, "b"])])
+    assert f",'{text},A plan.," in path.read_text()
+    assert f",'{text}|b" in path.read_text()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_spreadsheet_is_read_as_others_save_it(tmp_path: Path, delimiter: str) -> None:
+    path = tmp_path / "catalogue.csv"
+    cells = ["features", "price", "name", "productId", "description", "period", "setupFee", ""]
+    row = ["One site| Two|", '"19,9"', "'n Plan", " PROD-001 ", '"A\r\n""b"""', "yearly", ""]
+    lines = [cells, row, [""] * 9, []]
+    path.write_bytes("\r\n".join(map(delimiter.join, lines)).encode("utf-8-sig"))
+    assert catalogue_file.read(path) == [
+        product_entry(
+            name="'n Plan",
+            description='A\n"b"',
+            price=Decimal("19.9"),
+            setupFee=None,
+            currency="ZAR",
+            features=["One site", "Two"],
+        )
+    ]
+
+
+def test_spreadsheet_errors_name_line_and_product(tmp_path: Path) -> None:
+    path = csv_file(
+        tmp_path,
+        '"PROD-001",Basic,"Two',
+        'lines",1 000,free,,yearly,a',
+        'PROD-001,,b,"1,000",,,yearly,',
+        ",Basic,b,1,,,yearly,a",
+    )
+    number = "a number such as 1500 or 19.99, without quotes"
+    assert error_of(path).splitlines()[1:] == [
+        f"  - line 2 (PROD-001): price must be {number}",
+        f"  - line 2 (PROD-001): setupFee must be {number}",
+        "  - line 4 (PROD-001): name is missing",
+        f"  - line 4 (PROD-001): price must be {number}",
+        "  - line 4 (PROD-001): features is missing",
+        "  - line 4 (PROD-001): productId is already used by line 2 (PROD-001)",
+        "  - line 5: productId is missing",
+    ]

@@ -126,9 +126,7 @@ Restoration = Annotated[
     WithJsonSchema({"type": "boolean", "enum": [True]}),
 ]
 Features = Annotated[list[Line], Field(min_length=1, max_length=MAX_FEATURES)]
-ProductId = Annotated[
-    str, StringConstraints(pattern=PRODUCT_ID_PATTERN, max_length=MAX_PRODUCT_ID)
-]
+ProductId = Annotated[str, StringConstraints(pattern=PRODUCT_ID_PATTERN, max_length=MAX_PRODUCT_ID)]
 
 LINE_RULE: Final = (
     "visible text of 1 to 200 characters without control or text-direction characters"
