@@ -21,7 +21,7 @@ echo "terraform fmt"
 terraform fmt -check -diff -recursive terraform
 
 mkdir -p .local
-for root in terraform terraform/table; do
+for root in terraform terraform/pipelines terraform/region terraform/table; do
     echo "terraform validate in $root"
     # Not the folder's own .terraform, which a deployment uses.
     export TF_DATA_DIR=$PWD/.local/validate/$root

@@ -267,8 +267,6 @@ resource "aws_api_gateway_stage" "live" {
   }
 
   tags = local.component.api
-
-  depends_on = [aws_api_gateway_account.this]
 }
 
 resource "aws_api_gateway_method_settings" "all" {
@@ -316,47 +314,6 @@ resource "aws_api_gateway_usage_plan_key" "writer" {
   key_id        = aws_api_gateway_api_key.writer.id
   key_type      = "API_KEY"
   usage_plan_id = aws_api_gateway_usage_plan.writes.id
-}
-
-# --- API Gateway's role for CloudWatch: one for each account and region, so optional ---
-
-data "aws_iam_policy_document" "assume_by_api_gateway" {
-  statement {
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["apigateway.amazonaws.com"]
-    }
-  }
-}
-
-resource "aws_iam_role" "api_gateway_logs" {
-  count = var.manage_api_gateway_account ? 1 : 0
-
-  name               = "bbws-api-gateway-logs-${var.environment}-${var.aws_region}"
-  description        = "Lets API Gateway write logs in this account and region"
-  assume_role_policy = data.aws_iam_policy_document.assume_by_api_gateway.json
-  tags               = local.component.monitoring
-}
-
-resource "aws_iam_role_policy_attachment" "api_gateway_logs" {
-  count = var.manage_api_gateway_account ? 1 : 0
-
-  role = aws_iam_role.api_gateway_logs[0].name
-  policy_arn = join("/", [
-    "arn:${data.aws_partition.current.partition}:iam::aws:policy",
-    "service-role",
-    "AmazonAPIGatewayPushToCloudWatchLogs",
-  ])
-}
-
-resource "aws_api_gateway_account" "this" {
-  count = var.manage_api_gateway_account ? 1 : 0
-
-  cloudwatch_role_arn = aws_iam_role.api_gateway_logs[0].arn
-
-  depends_on = [aws_iam_role_policy_attachment.api_gateway_logs]
 }
 
 # --- The custom domain, which must exist ---

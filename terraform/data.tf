@@ -3,8 +3,6 @@
 
 data "aws_caller_identity" "current" {}
 
-data "aws_partition" "current" {}
-
 locals {
   schema_file = coalesce(var.schema_file, "${path.module}/../schemas/products.schema.json")
   expected    = jsondecode(file(local.schema_file)).table

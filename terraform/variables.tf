@@ -264,12 +264,6 @@ variable "custom_domain_base_path" {
   }
 }
 
-variable "manage_api_gateway_account" {
-  description = "True sets API Gateway's CloudWatch role, one for each account and region."
-  type        = bool
-  default     = false
-}
-
 # --- The firewall ---
 
 variable "waf_enabled" {

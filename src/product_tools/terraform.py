@@ -22,6 +22,7 @@ OLDEST_VERSION = (1, 11)  # the first version whose S3 backend locks without a t
 
 _PLUGIN_CACHE = REPOSITORY / ".local" / "terraform-plugins"
 _INSTALL = "install Terraform 1.11 or newer (developer.hashicorp.com/terraform/install)"
+_TEMPLATE_FOLDERS = ("policies", "templates")
 _LOCAL_BACKEND = 'terraform {\n  backend "local" {\n    path = "terraform.tfstate"\n  }\n}\n'
 # A local run takes only these from its caller. Others, such as AWS_PROFILE, TF_WORKSPACE or
 # TF_VAR_*, could lead it to a real account.
@@ -200,8 +201,9 @@ class LocalRoot:
             old.unlink()
         for entry in (*source.glob("*.tf"), source / ".terraform.lock.hcl"):
             shutil.copyfile(entry, self.folder / entry.name)
-        if (source / "templates").is_dir():
-            shutil.copytree(source / "templates", self.folder / "templates", dirs_exist_ok=True)
+        for folder in _TEMPLATE_FOLDERS:
+            if (source / folder).is_dir():
+                shutil.copytree(source / folder, self.folder / folder, dirs_exist_ok=True)
         (self.folder / "backend_override.tf").write_text(_LOCAL_BACKEND)
         # Terraform reads these files in the order of their names, and the later value wins.
         if var_file is not None:
@@ -214,9 +216,9 @@ class LocalRoot:
         digest = hashlib.sha256()
         files = [path for path in self.folder.glob("*.tf*") if "tfplan" not in path.name]
         files = [path for path in files if "tfstate" not in path.name]
-        for path in sorted(
-            [*files, *self.folder.glob("*.auto.*"), *self.folder.glob("templates/*")]
-        ):
+        for folder in _TEMPLATE_FOLDERS:
+            files += (self.folder / folder).glob("*")
+        for path in sorted([*files, *self.folder.glob("*.auto.*")]):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
         return digest.hexdigest()
 

@@ -81,7 +81,6 @@ def full_plan(empty_stack: LocalStack, domains: None) -> Planned:
     return _plan(
         empty_stack,
         {
-            "manage_api_gateway_account": True,
             "alert_email": "team@example.com",
             "waf_enabled": True,
             "custom_domain_name": "new.example.com",
@@ -203,10 +202,7 @@ def test_custom_domain_disables_default_endpoint(full_plan: Planned) -> None:
 
 def test_optional_resources_need_their_variables(default_plan: Planned, full_plan: Planned) -> None:
     assert full_plan.resources.keys() - default_plan.resources.keys() == {
-        "aws_api_gateway_account.this[0]",
         "aws_api_gateway_base_path_mapping.custom[0]",
-        "aws_iam_role.api_gateway_logs[0]",
-        "aws_iam_role_policy_attachment.api_gateway_logs[0]",
         "aws_sns_topic_subscription.email[0]",
         "aws_wafv2_web_acl.api[0]",
         "aws_wafv2_web_acl_association.api[0]",

@@ -368,7 +368,10 @@ def test_dependabot_updates_all_pinned_versions() -> None:
     node = {
         ("npm", str(path.parent.relative_to(ROOT))) for path in ROOT.glob("tools/*/package.json")
     }
-    terraform = {("terraform", "terraform"), ("terraform", "terraform/table")}
+    terraform = {
+        ("terraform", str(path.parent.relative_to(ROOT)))
+        for path in ROOT.glob("terraform/**/.terraform.lock.hcl")
+    }
     assert updated == {
         ("pip", ""),
         ("pip", "tools/requirements"),

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Sets the lifecycle rules of this service in the bucket of the state, and keeps all other rules.
+
+A second run changes nothing.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import environment_check
+
+import boto3
+from botocore.exceptions import BotoCoreError
+
+from product_tools.aliases import aws_error_message
+from product_tools.environment_files import state_location
+from product_tools.functions import ENVIRONMENTS
+from product_tools.state_lifecycle import RULES, LifecycleError, set_rules
+
+RECOVERY_REGION = "eu-west-1"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Set the rules, and return the exit code."""
+    options = _parser().parse_args(arguments)
+    location = state_location(options.environment)
+    bucket, region = location.bucket, location.region
+    if options.recovery:
+        bucket, region = f"{bucket}-recovery", RECOVERY_REGION
+    try:
+        kept = set_rules(boto3.client("s3", region_name=region), bucket)
+    except LifecycleError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BotoCoreError as error:
+        print(aws_error_message(error), file=sys.stderr)
+        return 1
+    for rule in RULES:
+        print(f"{bucket}: set the rule {rule['ID']!r}")
+    for name in kept:
+        print(f"{bucket}: kept the rule {name!r}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Sets this service's lifecycle rules in the bucket of the state.",
+        epilog="Rules with other ids stay. A second run changes nothing.",
+    )
+    parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
+    parser.add_argument(
+        "--recovery", action="store_true", help="the bucket of the recovery region instead"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The AWS roles of the GitHub workflows: names, GitHub environments and rights.
+
+terraform/pipelines creates the roles. Their rights are templates in terraform/pipelines/policies,
+which this module fills in for one region, without Terraform.
+"""
+
+import json
+from string import Template
+from typing import Any, Final
+
+from product_tools.terraform import TERRAFORM_FOLDER
+
+POLICY_FOLDER: Final = TERRAFORM_FOLDER / "pipelines" / "policies"
+ROLES: Final = ("plan", "deploy", "rollback")
+
+
+def role_name(role: str, environment: str) -> str:
+    """Return the name of a role in AWS, such as `bbws-product-deploy-dev`."""
+    return f"bbws-product-{role}-{environment}"
+
+
+def github_environment(role: str, environment: str) -> str:
+    """Return the GitHub environment whose jobs may use a role, such as `sit-approval`."""
+    if role == "deploy":
+        return "dev" if environment == "dev" else f"{environment}-approval"
+    return f"{environment}-{role}"
+
+
+def rights(
+    role: str, environment: str, *, account_id: str, region: str, state_bucket: str
+) -> list[dict[str, Any]]:
+    """Return the statements of a role's rights in one region.
+
+    Args:
+        role: one of `ROLES`.
+        environment: dev, sit or prod.
+        account_id: the 12 digits of the account.
+        region: the region of the resources.
+        state_bucket: the bucket of the region's state.
+
+    Returns:
+        Statements of an IAM policy; `Action` and `Resource` are lists.
+    """
+    template = Template((POLICY_FOLDER / f"{role}.json.tftpl").read_text())
+    document = template.substitute(
+        environment=environment, account_id=account_id, region=region, state_bucket=state_bucket
+    )
+    statements: list[dict[str, Any]] = json.loads(document)["Statement"]
+    return statements
