@@ -1,6 +1,5 @@
 """Deletion of old versions: on functions of the engine, and with errors of Lambda."""
 
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -8,19 +7,15 @@ import pytest
 import delete_old_versions
 import rollback
 import shift_traffic
-from tests.support.faulty_lambda import (
-    CONFLICT,
-    DENIED,
-    GONE,
-    THROTTLED,
-    FaultyLambda,
-    LambdaResponse,
-    faulty_lambda,
-)
 from tests.support.function_stack import FIRST, FUNCTIONS, OTHERS, FunctionStack
+from tests.support.stub_server import StubServer, stub_server
 
 ENVIRONMENT = ["--environment", "dev"]
-DELETION = f"DELETE .*{FIRST}.*Qualifier=1"
+DELETION = f"DELETE */{FIRST}?Qualifier=1"
+THROTTLED = ("TooManyRequestsException", 429)
+CONFLICT = ("ResourceConflictException", 409)
+GONE = ("ResourceNotFoundException", 404)
+DENIED = ("AccessDeniedException", 403)
 
 
 def publish_and_shift(stack: FunctionStack, times: int) -> None:
@@ -118,26 +113,26 @@ def test_dry_run_prints_and_deletes_nothing(
 @pytest.fixture
 def lambda_api(
     stack: FunctionStack, engine: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[FaultyLambda]:
+) -> Iterator[StubServer]:
     """Lambda after two shifts, with other responses on demand for the deletion."""
     publish_and_shift(stack, 2)
-    with faulty_lambda(engine) as server:
+    with stub_server(engine) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
         yield server
 
 
 @pytest.mark.usefixtures("sleeps")
-def test_throttled_deletion_is_retried(stack: FunctionStack, lambda_api: FaultyLambda) -> None:
-    lambda_api.respond_next(DELETION, THROTTLED, times=2)
+def test_throttled_deletion_is_retried(stack: FunctionStack, lambda_api: StubServer) -> None:
+    lambda_api.fail_next(DELETION, *THROTTLED, times=2)
 
     assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 0
 
-    assert len([True for sent in lambda_api.requests if re.fullmatch(DELETION, sent)]) == 3
+    assert lambda_api.count(DELETION) == 3
     assert stack.published() == ["2", "3"]
 
 
 @pytest.mark.parametrize(
-    ("response", "times", "reason"),
+    ("error", "times", "reason"),
     [
         (THROTTLED, 7, "since Lambda throttles: try again in a minute."),
         (CONFLICT, 1, "since an alias points to it now or Lambda is changing it: try again later."),
@@ -146,13 +141,13 @@ def test_throttled_deletion_is_retried(stack: FunctionStack, lambda_api: FaultyL
 )
 @pytest.mark.usefixtures("sleeps", "stack")
 def test_version_that_lambda_keeps_is_named(
-    lambda_api: FaultyLambda,
+    lambda_api: StubServer,
     capsys: pytest.CaptureFixture[str],
-    response: LambdaResponse,
+    error: tuple[str, int],
     times: int,
     reason: str,
 ) -> None:
-    lambda_api.respond_next(DELETION, response, times=times)
+    lambda_api.fail_next(DELETION, *error, times=times)
     capsys.readouterr()
 
     assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 1
@@ -162,17 +157,17 @@ def test_version_that_lambda_keeps_is_named(
     assert output.out.count("version 1 is deleted.") == len(OTHERS)
 
 
-def test_version_that_is_already_gone_is_no_error(lambda_api: FaultyLambda) -> None:
-    lambda_api.respond_next(DELETION, GONE)
+def test_version_that_is_already_gone_is_no_error(lambda_api: StubServer) -> None:
+    lambda_api.fail_next(DELETION, *GONE)
 
     assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 0
 
 
-@pytest.mark.parametrize("request_pattern", ["GET .*/versions.*", "GET .*/aliases.*", DELETION])
+@pytest.mark.parametrize("operation", ["GET */versions*", "GET */aliases", DELETION])
 def test_other_error_of_lambda_is_one_sentence(
-    lambda_api: FaultyLambda, capsys: pytest.CaptureFixture[str], request_pattern: str
+    lambda_api: StubServer, capsys: pytest.CaptureFixture[str], operation: str
 ) -> None:
-    lambda_api.respond_next(request_pattern, DENIED)
+    lambda_api.fail_next(operation, *DENIED)
     capsys.readouterr()
 
     assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 1

@@ -14,8 +14,8 @@ import rollback
 import shift_traffic
 from product_tools.aliases import ALIAS, Alias, Aliases, AliasMovedError
 from product_tools.traffic import Shift
-from tests.support.faulty_lambda import LambdaResponse, faulty_lambda
 from tests.support.function_stack import ALARM, FIRST, FUNCTIONS, OTHERS, FunctionStack
+from tests.support.stub_server import stub_server
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = ["--environment", "dev"]
@@ -458,9 +458,9 @@ def test_failed_version_names_reason_and_next_step(
 ) -> None:
     stack.publish()
     failed = {"State": "Failed", "StateReason": "The start of the function failed."}
-    with faulty_lambda(engine) as server:
+    with stub_server(engine) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
-        server.respond_next("GET .*/configuration.*Qualifier=2", LambdaResponse(200, body=failed))
+        server.respond("GET */configuration?Qualifier=2", failed)
 
         assert shift_traffic.main(ENVIRONMENT) == 1
 

@@ -57,6 +57,7 @@ class StubServer:
     upstream: str | None
     requests: list[Request] = field(default_factory=list)
     _responses: dict[str, Response | None] = field(default_factory=dict)
+    _next_responses: list[tuple[str, Response]] = field(default_factory=list)
 
     def respond(self, operation: str, body: Any, status: int = HTTPStatus.OK) -> None:
         """Give an operation, which may have wildcards, a response; text is sent as it is."""
@@ -68,9 +69,23 @@ class StubServer:
         """Refuse an operation as AWS does for a caller without the right."""
         self._responses[operation] = None
 
+    def fail_next(self, operation: str, code: str, status: int, *, times: int = 1) -> None:
+        """Let the next requests of an operation fail, with an error of a REST-JSON service."""
+        body = json.dumps({"Type": "User", "Message": "a test"}).encode()
+        response = Response(status, {"x-amzn-ErrorType": code}, body)
+        self._next_responses += [(operation, response)] * times
+
+    def count(self, operation: str) -> int:
+        """Return how many requests of an operation arrived."""
+        return sum(fnmatch.fnmatchcase(sent.operation, operation) for sent in self.requests)
+
     def response_to(self, request: Request) -> Response:
         """Return the response to a request."""
         self.requests.append(request)
+        for entry in self._next_responses:
+            if fnmatch.fnmatchcase(request.operation, entry[0]):
+                self._next_responses.remove(entry)
+                return entry[1]
         for operation, response in self._responses.items():
             if fnmatch.fnmatchcase(request.operation, operation):
                 return response or _denial(request)
@@ -135,6 +150,12 @@ def stub_server(engine: str | None = None) -> Iterator[StubServer]:
             self._respond()
 
         def do_POST(self) -> None:
+            self._respond()
+
+        def do_PUT(self) -> None:
+            self._respond()
+
+        def do_DELETE(self) -> None:
             self._respond()
 
         def _respond(self) -> None:
