@@ -65,6 +65,10 @@ class StubServer:
         kind = "text/xml" if text.startswith("<") else "application/json"
         self._responses[operation] = Response(status, {"Content-Type": kind}, text.encode())
 
+    def respond_bytes(self, operation: str, content: bytes) -> None:
+        """Give an operation a binary response."""
+        self._responses[operation] = Response(HTTPStatus.OK, {}, content)
+
     def deny(self, operation: str) -> None:
         """Refuse an operation as AWS does for a caller without the right."""
         self._responses[operation] = None
