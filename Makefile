@@ -80,8 +80,7 @@ preflight: ## Show what an account and the repository lack for a deployment: ENV
 credentials: ## Print a shell command that sets BASE_URL and API_KEY: ENVIRONMENT=dev
 	@scripts/bootstrap.sh dev >&2
 	@$(PYTHON_IN_VENV) scripts/print_credentials.py $(call option,--environment,ENVIRONMENT) \
-		$(call option,--writer,WRITER) $(call option,--bucket,STATE_BUCKET) \
-		$(call option,--region,STATE_REGION)
+		$(call option,--writer,WRITER)
 
 deploy-local: ## Deploy the service to a local AWS, and print its URL and API key
 	@scripts/bootstrap.sh dev engine

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import environment_check
 
-from product_tools.functions import ENVIRONMENTS
+from product_tools.environment_files import DEPLOYMENTS
 from product_tools.package_sums import PACKAGES, PackageSumsError, checked_packages
 from product_tools.plan_store import PlanStore, PlanStoreError, read_checksum
 from product_tools.terraform import RemoteRoot, TerraformError
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Applies the plan that plan_deployment.py --store has shown and stored.",
         epilog="It shifts no traffic: run scripts/shift_traffic.py next.",
     )
-    parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
+    parser.add_argument("--environment", choices=DEPLOYMENTS, required=True)
     return parser
 
 

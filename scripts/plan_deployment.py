@@ -12,7 +12,7 @@ from pathlib import Path
 
 import environment_check
 
-from product_tools.functions import ENVIRONMENTS
+from product_tools.environment_files import DEPLOYMENTS
 from product_tools.package_sums import PACKAGES, PackageSumsError, checked_packages
 from product_tools.plan_store import PlanStore, PlanStoreError
 from product_tools.plan_summary import summary
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Plans the changes of Terraform in an environment and shows them.",
         epilog="The plan's text goes to .local/plan/plan.txt; the environment stays unchanged.",
     )
-    parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
+    parser.add_argument("--environment", choices=DEPLOYMENTS, required=True)
     parser.add_argument(
         "--summary", type=Path, metavar="FILE", help="append the summary to FILE, as Markdown"
     )

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 
 import environment_check
 
-from product_tools.functions import ENVIRONMENTS
+from product_tools.environment_files import DEPLOYMENTS
 from product_tools.remote_state import RemoteState, RemoteStateError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the command, and return the exit code."""
     options = _parser().parse_args(arguments)
-    state = RemoteState.of(options.environment, bucket=options.bucket, region=options.region)
+    state = RemoteState.of(options.environment)
     try:
         base_url, api_key = state.credentials(options.writer)
     except RemoteStateError as error:
@@ -33,10 +33,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Prints the URL and API key of a deployed API as a shell command.",
         epilog='Use it as: eval "$(make credentials ENVIRONMENT=dev)"',
     )
-    parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
+    parser.add_argument("--environment", choices=DEPLOYMENTS, required=True)
     parser.add_argument("--writer", help="whose API key (by default the first writer's)")
-    parser.add_argument("--bucket", help="bucket of the state, for a recovery in a second region")
-    parser.add_argument("--region", help="region of that bucket")
     return parser
 
 

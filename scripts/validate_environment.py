@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import environment_check
 
 import validate_deployment
-from product_tools.functions import ENVIRONMENTS
+from product_tools.environment_files import DEPLOYMENTS
 from product_tools.remote_state import RemoteState, RemoteStateError
 
 
@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Validates an environment with the URL and API key of its Terraform state."
     )
-    parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
+    parser.add_argument("--environment", choices=DEPLOYMENTS, required=True)
     parser.add_argument(
         "--budget-ms",
         type=float,

@@ -7,11 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import hcl2
 
+from product_tools.functions import ENVIRONMENTS
 from product_tools.terraform import TERRAFORM_FOLDER
+
+RECOVERY: Final = "prod-recovery"
+"""PROD in the second region, after the loss of the first one."""
+DEPLOYMENTS: Final = (*ENVIRONMENTS, RECOVERY)
+"""What has files in terraform/environments, and so a state of its own."""
 
 _OPTIONS = hcl2.SerializationOptions(
     with_comments=False, explicit_blocks=False, strip_string_quotes=True

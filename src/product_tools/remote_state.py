@@ -6,7 +6,7 @@ The state contains the API key for writes, so only a few people may read it.
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import boto3
@@ -46,13 +46,9 @@ class RemoteState:
     location: StateLocation
 
     @classmethod
-    def of(cls, environment: str, *, bucket: str | None = None, region: str | None = None) -> Self:
-        """Return the state of an environment, in its own bucket or in that of a recovery."""
-        location = state_location(environment)
-        return cls(
-            environment,
-            replace(location, bucket=bucket or location.bucket, region=region or location.region),
-        )
+    def of(cls, environment: str) -> Self:
+        """Return the state of an environment, or of PROD in the second region."""
+        return cls(environment, state_location(environment))
 
     def outputs(self) -> Mapping[str, Any]:
         """Return the outputs by name, including the sensitive ones.
@@ -123,10 +119,7 @@ class RemoteState:
     def _reason(self, error: ClientError) -> str:
         match error.response.get("Error", {}).get("Code"):
             case "NoSuchKey":
-                return (
-                    f"{self._address} does not exist: deploy {self.environment} first, or name the"
-                    " bucket of its state."
-                )
+                return f"{self._address} does not exist: deploy {self.environment} first."
             case "NoSuchBucket":
                 return (
                     f"The bucket {self.location.bucket} does not exist: run make preflight"

@@ -124,6 +124,38 @@ def test_plan_uses_state_and_values_of_environment(job: Job) -> None:
     assert "-lock=false" in plan
 
 
+def test_recovery_has_its_own_state_values_and_plans(job: Job) -> None:
+    recovery = ["--environment", "prod-recovery"]
+    bucket = "bbws-terraform-state-prod-recovery"
+    job.bucket.create_bucket(
+        Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    try:
+        assert plan_deployment.main([*recovery, "--store"]) == 0
+        stored = job.bucket.list_objects_v2(Bucket=bucket)["KeyCount"]
+
+        assert apply_plan.main(recovery) == 0
+    finally:
+        job.bucket.delete_bucket(Bucket=bucket)
+
+    assert stored == 1
+    assert job.stored_keys() == []
+    init, _, plan, *_ = job.terraform_calls
+    assert "-backend-config=environments/prod-recovery.s3.tfbackend" in init
+    assert "-var-file=environments/prod-recovery.tfvars" in plan
+
+
+@pytest.mark.usefixtures("job")
+def test_plan_of_other_region_is_not_applied_in_recovery(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
+
+    assert apply_plan.main(["--environment", "prod-recovery"]) == 1
+
+    assert "is dev.tfplan, not prod-recovery.tfplan" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("address", ["", "alerts@example.com"])
 def test_plan_gets_variables_that_are_not_empty(
     job: Job, monkeypatch: pytest.MonkeyPatch, address: str
@@ -290,7 +322,7 @@ def test_validation_uses_url_and_key_of_environment(
 def test_validation_without_state_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert validate_environment.main(ENVIRONMENT) == 1
 
-    assert capsys.readouterr().err.endswith("deploy dev first, or name the bucket of its state.\n")
+    assert capsys.readouterr().err.endswith("deploy dev first.\n")
 
 
 @pytest.fixture

@@ -110,14 +110,21 @@ def test_url_on_emulator_is_its_endpoint(
 
 
 def test_state_of_recovery_is_read_from_its_bucket(
-    s3: "S3Client", files: TerraformFiles, capsys: pytest.CaptureFixture[str]
+    files: TerraformFiles,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    bucket = f"{files.bucket}-recovery"
-    new_bucket(s3, bucket)
-    s3.put_object(Bucket=bucket, Key=STATE_KEY, Body=state(OUTPUTS))
+    recovery = TerraformFiles(tmp_path / "recovery", "prod-recovery")
+    monkeypatch.setattr(environment_files, "TERRAFORM_FOLDER", recovery.folder)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", recovery.account)
+    client: S3Client = boto3.Session().client("s3", region_name="eu-west-1")
+    new_bucket(client, recovery.bucket)
+    client.put_object(Bucket=recovery.bucket, Key=STATE_KEY, Body=state(OUTPUTS))
 
-    assert print_credentials.main([*DEV, "--bucket", bucket, "--region", "eu-west-1"]) == 0
+    assert print_credentials.main(["--environment", "prod-recovery"]) == 0
 
+    assert files.bucket != recovery.bucket
     assert "BASE_URL=https://api.example/v1_0 " in capsys.readouterr().out
 
 
