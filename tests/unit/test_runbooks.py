@@ -36,6 +36,8 @@ SAMPLES = {
     "API_KEY": "a-key",
     "FUNCTION": "bbws-get-product-dev",
     "FAILED_VERSION": "42",
+    "RELEASE": "v1.2.0",
+    "ALERT_EMAIL": "alerts@example.com",
     "BACKUP_ARN": "arn:aws:dynamodb:eu-west-1:536580886816:table/products-dev/backup/1",
     "version": "1.2.0",
 }
@@ -220,7 +222,16 @@ def test_other_commands_are_known_programs() -> None:
 
     scripts = {name for name in programs if name.startswith("scripts/")}
     assert all((ROOT / name).exists() for name in scripts)
-    assert programs - scripts <= {"curl", "diff", "echo", "export", "gh", "git", "terraform"}
+    assert programs - scripts <= {
+        "curl",
+        "diff",
+        "echo",
+        "export",
+        "gh",
+        "git",
+        "terraform",
+        "unset",
+    }
 
 
 @pytest.mark.parametrize("text", CASES)
