@@ -12,7 +12,7 @@ from typing import Any, Final
 import hcl2
 
 from product_tools.functions import ENVIRONMENTS
-from product_tools.terraform import TERRAFORM_FOLDER
+from product_tools.terraform import TERRAFORM_FOLDER, value_files
 
 RECOVERY: Final = "prod-recovery"
 """PROD in the second region, after the loss of the first one."""
@@ -43,26 +43,24 @@ class StateLocation:
 
 def state_location(environment: str) -> StateLocation:
     """Return where the state of an environment is."""
-    settings = _parse(_environment_file(environment, "s3.tfbackend"))
+    settings = _parse(TERRAFORM_FOLDER / "environments" / f"{environment}.s3.tfbackend")
     [backend] = _parse(TERRAFORM_FOLDER / "backend.tf")["terraform"][0]["backend"]
     account = values(environment)["aws_account_id"]
     return StateLocation(settings["bucket"], settings["region"], backend["s3"]["key"], account)
 
 
 def values(environment: str) -> Mapping[str, Any]:
-    """Return the values of an environment's variables: those of its file, else the defaults."""
+    """Return the values of an environment's variables: those of its files, else the defaults."""
     blocks = _parse(TERRAFORM_FOLDER / "variables.tf")["variable"]
-    defaults = {
+    found = {
         name: variable["default"]
         for block in blocks
         for name, variable in block.items()
         if "default" in variable
     }
-    return {**defaults, **_parse(_environment_file(environment, "tfvars"))}
-
-
-def _environment_file(environment: str, ending: str) -> Path:
-    return TERRAFORM_FOLDER / "environments" / f"{environment}.{ending}"
+    for file in value_files(TERRAFORM_FOLDER, environment):
+        found.update(_parse(file))
+    return found
 
 
 def _parse(file: Path) -> Mapping[str, Any]:

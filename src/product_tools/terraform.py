@@ -311,8 +311,11 @@ class RemoteRoot:
         The state is not locked, since a plan writes nothing to it. Terraform rejects the plan at
         its apply when the state has changed since.
         """
-        values = f"-var-file=environments/{self._environment}.tfvars"
-        self._run("plan", "-input=false", "-lock=false", values, f"-out={self.plan_file}")
+        files = [
+            f"-var-file={file.relative_to(TERRAFORM_FOLDER)}"
+            for file in value_files(TERRAFORM_FOLDER, self._environment)
+        ]
+        self._run("plan", "-input=false", "-lock=false", *files, f"-out={self.plan_file}")
 
     def apply(self) -> None:
         """Apply the plan in `plan_file`."""
@@ -341,6 +344,15 @@ class RemoteRoot:
                 " above names, then try again."
             )
         return output or ""
+
+
+def value_files(folder: Path, environment: str) -> list[Path]:
+    """Return the files with the values of an environment; values of a later file win.
+
+    A recovery, such as `prod-recovery`, has the values of its environment and a few of its own.
+    """
+    names = dict.fromkeys([environment.removesuffix("-recovery"), environment])
+    return [folder / "environments" / f"{name}.tfvars" for name in names]
 
 
 def _init_command(*arguments: str) -> list[str]:

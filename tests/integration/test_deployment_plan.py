@@ -120,6 +120,7 @@ def test_plan_uses_state_and_values_of_environment(job: Job) -> None:
     init, validate, plan, *_ = job.terraform_calls
     assert "-backend-config=environments/dev.s3.tfbackend" in init
     assert validate == "validate"
+    assert plan.count("-var-file=") == 1
     assert "-var-file=environments/dev.tfvars" in plan
     assert "-lock=false" in plan
 
@@ -142,7 +143,8 @@ def test_recovery_has_its_own_state_values_and_plans(job: Job) -> None:
     assert job.stored_keys() == []
     init, _, plan, *_ = job.terraform_calls
     assert "-backend-config=environments/prod-recovery.s3.tfbackend" in init
-    assert "-var-file=environments/prod-recovery.tfvars" in plan
+    own = "-var-file=environments/prod-recovery.tfvars"
+    assert f" -var-file=environments/prod.tfvars {own} " in plan  # the later file wins
 
 
 @pytest.mark.usefixtures("job")
