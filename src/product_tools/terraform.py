@@ -22,6 +22,10 @@ OLDEST_VERSION = (1, 11)  # the first version whose S3 backend locks without a t
 
 _PLUGIN_CACHE = REPOSITORY / ".local" / "terraform-plugins"
 _INSTALL = "install Terraform 1.11 or newer (developer.hashicorp.com/terraform/install)"
+_ADVICE = {
+    "apply": "then plan and apply again; if a version of a function has failed, see 'A version that"
+    " has failed' in the deployment runbook",
+}
 _TEMPLATE_FOLDERS = ("policies", "templates")
 _LOCAL_BACKEND = 'terraform {\n  backend "local" {\n    path = "terraform.tfstate"\n  }\n}\n'
 # A local run takes only these from its caller. Others, such as AWS_PROFILE, TF_WORKSPACE or
@@ -339,9 +343,10 @@ class RemoteRoot:
         with self._program.running(arguments, stdout=stdout, stderr=None) as process:
             output, _ = process.communicate()
         if process.returncode:
+            advice = _ADVICE.get(arguments[0], "then try again")
             raise TerraformError(
                 f"terraform {arguments[0]} failed for {self._environment}: correct what its output"
-                " above names, then try again."
+                f" above names, {advice}."
             )
         return output or ""
 

@@ -231,13 +231,16 @@ def test_apply_twice_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     assert "plan again" in capsys.readouterr().err
 
 
-def test_failed_apply_keeps_plan_for_retry(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_apply_keeps_plan_for_retry(
+    job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert plan_deployment.main([*ENVIRONMENT, "--store"]) == 0
 
     with monkeypatch.context() as failing:
         failing.setenv("FAILING", "apply")
         assert apply_plan.main(ENVIRONMENT) == 1
     assert list(job.work.glob("*.tfplan")) == []
+    assert "if a version of a function has failed, see" in capsys.readouterr().err
 
     assert apply_plan.main(ENVIRONMENT) == 0
 
