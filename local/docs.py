@@ -1,4 +1,4 @@
-"""The OpenAPI page at /docs: the files of Swagger UI and of this repository, all from this machine.
+"""The OpenAPI page at /docs, and the OpenAPI file for generators: all from this machine.
 
 Each visit reads `openapi/product-api.yaml` again; the file never changes here.
 """
@@ -19,6 +19,7 @@ _SWAGGER_UI: Path = swagger_ui_bundle.swagger_ui_path
 
 _FILES = {
     "/docs": (_PAGE / "index.html", "text/html; charset=utf-8"),
+    "/docs/": (_PAGE / "index.html", "text/html; charset=utf-8"),
     "/docs/start.js": (_PAGE / "start.js", "text/javascript; charset=utf-8"),
     "/docs/swagger-ui.css": (_SWAGGER_UI / "swagger-ui.css", "text/css; charset=utf-8"),
     "/docs/swagger-ui-bundle.js": (
@@ -37,6 +38,8 @@ def page_response(path: str) -> HttpResponse | None:
     """Return the page, a file of it, or the redirect from the root; None for any other path."""
     if path == "/":
         return HttpResponse(302, [("Location", "/docs")], b"")
+    if path == "/openapi.yaml":  # media type: RFC 9512
+        return HttpResponse(200, [("Content-Type", "application/yaml")], _OPENAPI_FILE.read_bytes())
     if path == "/openapi.json":
         document = json.dumps(_openapi_document()).encode()
         return HttpResponse(200, [("Content-Type", "application/json")], document)

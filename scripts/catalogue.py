@@ -232,8 +232,8 @@ def _diff(api: ApiClient, options: argparse.Namespace) -> int:
     if is_only_here and api.has_key:
         retired = _by_id(_read("Reading the retired products", retired_products(api)))
     found = list(differences(here, there, retired))
-    print(f"There: {api.base_url}, {len(there)} active products.")
-    print(f"Here: {options.other}, {len(here)} products.")
+    print(f"There: {api.base_url} (products: {len(there)}).")
+    print(f"Here: {options.other} (products: {len(here)}).")
     if not found:
         print("No difference.")
         return EXIT_DONE

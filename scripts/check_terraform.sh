@@ -5,16 +5,11 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-if ! command -v terraform >/dev/null; then
-    message="Terraform was not found, so its files were not checked: install version 1.11 or newer."
-    if [ "${CI:-}" = true ]; then
-        echo "$message" >&2
-        exit 1
-    fi
-    echo "$message"
-    exit 0
-fi
+# shellcheck source=scripts/skip_without.sh
+source scripts/skip_without.sh
 
+skip_without terraform \
+    "Terraform was not found, so its files were not checked: install version 1.11 or newer."
 scripts/bootstrap.sh iac
 
 echo "terraform fmt"

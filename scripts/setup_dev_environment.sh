@@ -53,7 +53,7 @@ check_node() {
     if node=$(node --version 2>&1) && npm=$(npm --version 2>&1); then
         row "Node" "$node with npm $npm"
     else
-        missing "Node" "missing: it installs DynamoDB Local and checks the GitHub workflows" \
+        missing "Node" "missing: it installs DynamoDB Local and checks the workflows and the OpenAPI file" \
             "sudo apt-get install nodejs npm" "brew install node"
     fi
 }

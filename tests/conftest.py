@@ -19,6 +19,7 @@ import urllib3
 from local.dynamodb_local import dynamodb_local as run_dynamodb_local
 from local.dynamodb_local import missing_requirement
 from local.engine import Engine
+from tests.support.optional_tools import skip_test_without
 from tests.support.product_api import ProductApi
 from tests.support.waiting import eventually
 
@@ -67,9 +68,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def dynamodb_local() -> Iterator[str]:
     """The endpoint URL of DynamoDB Local; without Java its tests are skipped, and fail in CI."""
     if missing := missing_requirement():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"These tests need {missing}.")
-        pytest.skip(f"were skipped: they need {missing}")
+        skip_test_without(missing)
     with run_dynamodb_local() as url:
         yield url
 

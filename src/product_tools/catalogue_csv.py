@@ -13,10 +13,9 @@ from typing import NamedTuple
 # Excel takes a file for UTF-8 only when it begins with this mark.
 BYTE_ORDER_MARK = "\ufeff"
 # A spreadsheet takes such a text for a formula (OWASP, "CSV Injection"; the wide forms are those of
-# Asian keyboards). An apostrophe in front prevents it. Reading removes one apostrophe only there,
-# so that other texts, such as 'n Webwerf, stay as they are.
-_FORMULA = re.compile("'*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")
-_GUARDED_FORMULA = re.compile(f"'{_FORMULA.pattern}")
+# Asian keyboards). A backslash in front prevents it. The usual apostrophe would not come back: some
+# spreadsheets remove it, others keep it, so texts with one of their own need the backslash too.
+_SPECIAL = "[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20'\\\\]"
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 # Spreadsheets in South Africa write 19,99. Three digits after a comma could be thousands.
 _DECIMAL_COMMA = re.compile("[0-9]+,[0-9]{1,2}")
@@ -107,11 +106,11 @@ def _cell(value: object) -> str:
 
 
 def _guarded(text: str) -> str:
-    return f"'{text}" if _FORMULA.match(text) else text
+    return f"\\{text}" if re.match(_SPECIAL, text) else text
 
 
 def _unguarded(cell: str) -> str:
-    return cell[1:] if _GUARDED_FORMULA.match(cell) else cell
+    return cell[1:] if re.match(rf"\\{_SPECIAL}", cell) else cell
 
 
 def _checked_header(values: Sequence[str], columns: Sequence[str]) -> list[str]:

@@ -324,8 +324,8 @@ def test_diff_with_other_environment_keeps_key_to_itself(
         assert run(fake, "diff", other.base_url) == 1
         assert "x-api-key" not in other.requests[0].headers
     output = capsys.readouterr().out
-    assert f"There: {fake.base_url}, 0 active products." in output
-    assert f"Here: {other.base_url}, 1 products." in output
+    assert f"There: {fake.base_url} (products: 0)." in output
+    assert f"Here: {other.base_url} (products: 1)." in output
     assert "only here" in output
 
 
@@ -688,12 +688,10 @@ def test_empty_catalogue_changes_nothing(
     assert "Nothing to change" in capsys.readouterr().out
 
 
-def test_interrupted_run_prints_products_not_tried(fake: FakeProductApi, tmp_path: Path) -> None:
-    first, second = entry(), entry()
-    path = write_catalogue(tmp_path / "two.json", first, second)
-    fake.fail_next(Fault.HANG, method="POST")
+def interrupted(fake: FakeProductApi, *arguments: object) -> tuple[int, str, str]:
+    """Run a command and interrupt it in a request that hangs; return its exit code and output."""
     with subprocess.Popen(
-        [sys.executable, SCRIPT, "load", "--base-url", fake.base_url, path],
+        [sys.executable, SCRIPT, *map(str, arguments), "--base-url", fake.base_url],
         env={**os.environ, "API_KEY": fake.api_key},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -702,6 +700,19 @@ def test_interrupted_run_prints_products_not_tried(fake: FakeProductApi, tmp_pat
         fake.wait_for_hanging_request()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-    assert process.returncode == 130
+    return process.returncode, out, err
+
+
+def test_interrupted_run_prints_products_not_tried(fake: FakeProductApi, tmp_path: Path) -> None:
+    path = write_catalogue(tmp_path / "two.json", entry(), entry())
+    fake.fail_next(Fault.HANG, method="POST")
+    exit_code, out, err = interrupted(fake, "load", path)
+    assert exit_code == 130
     assert "2 not tried." in out
     assert err == "Interrupted: run the same command again to do the rest.\n"
+
+
+def test_interrupted_export_writes_no_file(fake: FakeProductApi, tmp_path: Path) -> None:
+    fake.fail_next(Fault.HANG, method="GET")
+    assert interrupted(fake, "export", tmp_path / "export.csv") == (130, "", "Interrupted.\n")
+    assert list(tmp_path.iterdir()) == []

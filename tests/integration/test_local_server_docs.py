@@ -1,7 +1,6 @@
 """The OpenAPI page in a real browser: it loads from this machine only, and its requests work."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,8 @@ from selenium.webdriver.support import expected_conditions as expected
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.support.local_process import KEY, LocalProcess, local_server
+from tests.support.optional_tools import skip_test_without
+from tests.support.response_check import OPENAPI_FILE
 
 _TIMEOUT_SECONDS = 30  # for each step on the page
 
@@ -30,8 +31,7 @@ def browser(tmp_path: Path) -> Iterator[Chrome]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if program is None or driver is None:
-        requirement = "needs Chromium and its driver (Debian: chromium and chromium-driver)"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(requirement)
+        skip_test_without("Chromium and its driver (Debian: chromium and chromium-driver)")
     options = ChromeOptions()
     options.binary_location = program
     options.add_argument("--headless")
@@ -109,9 +109,11 @@ def test_page_loads_only_from_its_server(server: LocalProcess, browser: Chrome) 
     assert _log(browser, "browser") == []  # the content security policy blocked nothing
 
 
-def test_page_has_content_security_policy(server: LocalProcess) -> None:
-    page = urllib3.request("GET", f"{server.address}/docs")
+@pytest.mark.parametrize("path", ["/docs", "/docs/"])
+def test_page_has_content_security_policy(server: LocalProcess, path: str) -> None:
+    page = urllib3.request("GET", f"{server.address}{path}")
 
+    assert page.status == 200
     assert page.headers["Content-Security-Policy"].startswith("default-src 'self'; ")
 
 
@@ -124,9 +126,14 @@ def test_openapi_document_names_only_this_server(server: LocalProcess) -> None:
     assert [entry["url"] for entry in document["servers"]] == ["/v1.0"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/docs/none.js", "/docs/", "/docs/swagger-ui.js", "/openapi.yaml"]
-)
+def test_openapi_file_is_served_unchanged(server: LocalProcess) -> None:
+    response = urllib3.request("GET", f"{server.address}/openapi.yaml")
+
+    assert response.headers["Content-Type"] == "application/yaml"
+    assert response.data == OPENAPI_FILE.read_bytes()
+
+
+@pytest.mark.parametrize("path", ["/docs/none.js", "/docs//", "/docs/swagger-ui.js", "/openapi"])
 def test_unknown_page_file_returns_404(server: LocalProcess, path: str) -> None:
     response = urllib3.request("GET", f"{server.address}{path}", redirect=False)
 
