@@ -17,7 +17,6 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 JSON_BLOCK = re.compile(r"^```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
-API_KEY = "key-of-the-readme-tests"
 FIRST_COMMAND = "make run SEED=1"
 
 
@@ -28,9 +27,14 @@ def commands_of(document: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("products")
+
+
+@pytest.fixture(scope="module")
+def address(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that the README's first command has started and filled."""
-    settings = f" PORT=0 API_KEY={API_KEY} DATA_DIR={tmp_path_factory.mktemp('products')}"
+    settings = f" PORT=0 API_KEY= DATA_DIR={data_dir}"
     log = tmp_path_factory.mktemp("server") / "output.txt"
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -63,8 +67,11 @@ def test_first_request_gets_response_in_readme(address: str) -> None:
     }
 
 
-def test_write_of_readme_changes_product(address: str) -> None:
-    command = next(line for line in commands_of("README.md") if "-X PUT" in line)
+def test_write_of_readme_changes_product(address: str, data_dir: Path) -> None:
+    key, command = (
+        line for line in commands_of("README.md") if "-X PUT" in line or "API_KEY=" in line
+    )
+    command = f"{key}; {command}".replace(".local/data", str(data_dir))
     before = json.loads(run(f"curl -s {address}/v1.0/products/PROD-002", address))
     response = json.loads(run(command.replace("PROD-001", "PROD-002"), address))
     assert response["price"] == 99.5
@@ -73,11 +80,11 @@ def test_write_of_readme_changes_product(address: str) -> None:
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_command_for_developers_is_tested(document: str) -> None:
-    run_by_this_file = (FIRST_COMMAND, "curl ")
+    run_by_tests = (FIRST_COMMAND, "API_KEY=", "curl ", *commands_of("docs/clients.md"))
     untested = [
         command
         for command in commands_of(document)
-        if not command.startswith(run_by_this_file) and f"phase {command}\n" not in CI
+        if not command.startswith(run_by_tests) and f"phase {command}\n" not in CI
     ]
     assert untested == []
 
@@ -85,7 +92,7 @@ def test_command_for_developers_is_tested(document: str) -> None:
 def run(command: str, address: str) -> str:
     return subprocess.run(
         ["bash", "-c", command.replace("http://127.0.0.1:8000", address)],
-        env={**os.environ, "API_KEY": API_KEY},
+        cwd=ROOT,
         check=True,
         capture_output=True,
         text=True,
