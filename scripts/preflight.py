@@ -16,11 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from product_tools.functions import ENVIRONMENTS
-from product_tools.preflight import state_bucket, table
+from product_tools.preflight import api_gateway, quotas, region, state_bucket, table
 from product_tools.preflight.checks import Check, Outcome, Row, results
 from product_tools.preflight.target import PreflightError, Target
 
-TOPICS = (state_bucket, table)
+TOPICS = (region, state_bucket, table, api_gateway, quotas)
 SECONDS = 120.0
 STYLES = {Outcome.FOUND: "green", Outcome.MISSING: "bold red", Outcome.UNCHECKED: "yellow"}
 NARROWEST = 120  # columns of the table where the output is no terminal

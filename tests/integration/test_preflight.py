@@ -12,7 +12,7 @@ import pytest
 
 import preflight
 from product_tools import environment_files
-from product_tools.preflight import state_bucket, table
+from product_tools.preflight import api_gateway, quotas, region, state_bucket, table
 from product_tools.preflight.checks import Check, Finding, Outcome, Row, found, results
 from product_tools.preflight.target import Target
 from tests.support.prepared_account import (
@@ -279,6 +279,202 @@ def test_switch_needs_stream_with_images(
     assert switch in row.needed
 
 
+# --- API Gateway ---
+
+
+def test_own_role_for_logs_is_found(account: PreparedAccount) -> None:
+    arn = account.make_log_role()
+
+    assert is_complete(api_gateway)
+    assert rows(api_gateway)["API Gateway: role for logs"].found == arn
+
+
+def test_role_for_logs_of_other_stack_is_found(account: PreparedAccount) -> None:
+    arn = account.make_log_role("logs-of-another-team")
+
+    row = rows(api_gateway)["API Gateway: role for logs"]
+
+    assert (row.outcome, row.found) == (FOUND, f"{arn}, which another stack manages")
+
+
+@pytest.mark.usefixtures("account")
+def test_settings_without_role_for_logs_are_missing() -> None:
+    row = rows(api_gateway)["API Gateway: role for logs"]
+
+    assert (row.outcome, row.found) == (MISSING, "no role")
+    assert "apply terraform/region" in row.mend
+
+
+def test_deleted_role_for_logs_is_missing(account: PreparedAccount) -> None:
+    arn = account.make_log_role("deleted")
+    account.client("iam").delete_role(RoleName="deleted")
+
+    row = rows(api_gateway)["API Gateway: role for logs"]
+
+    assert (row.outcome, row.found) == (MISSING, f"{arn}, which does not exist")
+
+
+def test_role_for_other_service_is_missing(account: PreparedAccount) -> None:
+    account.make_log_role(service="lambda.amazonaws.com")
+
+    row = rows(api_gateway)["API Gateway: role for logs"]
+
+    assert row.outcome is MISSING
+    assert row.found.endswith("which does not trust apigateway.amazonaws.com")
+
+
+@pytest.mark.parametrize(("name", "value"), [("rate", 10001), ("burst", 5001)])
+def test_limit_above_that_of_account_is_missing(
+    account: PreparedAccount, name: str, value: int
+) -> None:
+    account.files.set(f"stage_throttle_{name}", value)
+
+    row = rows(api_gateway)["API Gateway: limits"]
+
+    assert (row.outcome, row.found) == (MISSING, "10000 requests a second, bursts of 5000")
+
+
+def test_custom_domain_with_tls_1_2_is_found(account: PreparedAccount) -> None:
+    account.make_log_role()
+    account.make_domain("api.example.com")
+
+    assert is_complete(api_gateway)
+
+
+def test_missing_custom_domain_is_missing(account: PreparedAccount) -> None:
+    account.files.set("custom_domain_name", "api.example.com")
+
+    found_rows = rows(api_gateway)
+
+    assert found_rows["Custom domain"].outcome is MISSING
+    assert found_rows["Custom domain: TLS"].outcome is UNCHECKED
+
+
+def test_custom_domain_with_tls_1_0_is_missing(account: PreparedAccount) -> None:
+    account.make_domain("old.example.com", policy="TLS_1_0")
+
+    row = rows(api_gateway)["Custom domain: TLS"]
+
+    assert (row.outcome, row.found) == (MISSING, "TLS_1_0")
+
+
+def test_edge_custom_domain_is_missing(account: PreparedAccount) -> None:
+    account.make_domain("edge.example.com", kind="EDGE")
+
+    row = rows(api_gateway)["Custom domain"]
+
+    assert (row.outcome, row.found) == (MISSING, "edge, available")
+
+
+# --- The region ---
+
+
+@pytest.mark.usefixtures("account")
+def test_enabled_region_is_found() -> None:
+    assert is_complete(region)
+
+
+@pytest.mark.usefixtures("account")
+def test_disabled_region_is_missing(stub: StubServer) -> None:
+    stub.respond("POST /getRegionOptStatus", {"RegionOptStatus": "DISABLED"})
+
+    assert rows(region)["Region"].found == "disabled"
+    assert rows(region)["Region"].outcome is MISSING
+
+
+def test_region_with_snapstart_is_found(account: PreparedAccount) -> None:
+    account.files.set("snapstart", value=True)
+
+    assert is_complete(region)
+
+
+def test_region_without_snapstart_is_missing(account: PreparedAccount) -> None:
+    account.files.set("snapstart", value=True)
+    account.files.set("aws_region", "ap-east-2")
+
+    assert rows(region)["SnapStart"].outcome is MISSING
+
+
+def test_region_without_snapstart_is_enough_without_it(account: PreparedAccount) -> None:
+    account.files.set("snapstart", value=False)
+
+    assert "SnapStart" not in rows(region)
+
+
+# --- Quotas ---
+
+
+@pytest.fixture
+def quota_of_apis(stub: StubServer) -> None:
+    """A quota of two regional APIs; the local AWS has no Service Quotas."""
+    stub.respond("GetServiceQuota", {"Quota": {"Value": 2.0}})
+
+
+@pytest.mark.usefixtures("account", "quota_of_apis")
+def test_quotas_with_room_are_found() -> None:
+    assert is_complete(quotas)
+
+
+@pytest.mark.usefixtures("account", "quota_of_apis")
+def test_concurrency_of_new_account_is_missing(stub: StubServer) -> None:
+    limit = {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 10}
+    stub.respond("GET */account-settings*", {"AccountLimit": limit})
+
+    row = rows(quotas)["Quota: concurrency of Lambda"]
+
+    assert (row.outcome, row.found) == (MISSING, "10 concurrent executions")
+    assert row.needed.startswith("100 concurrent executions")
+
+
+@pytest.mark.usefixtures("quota_of_apis")
+def test_reservations_need_concurrency(account: PreparedAccount) -> None:
+    account.files.set("reserved_concurrency", 200)
+
+    row = rows(quotas)["Quota: concurrency of Lambda"]
+
+    assert row.needed.startswith("1100 concurrent executions")
+    assert row.outcome is MISSING
+
+
+@pytest.mark.usefixtures("quota_of_apis")
+@pytest.mark.parametrize(
+    ("names", "outcome"),
+    [(["a", "b"], MISSING), (["a", "bbws-product-api-dev"], FOUND), (["a"], FOUND)],
+    ids=["full", "deployed", "room"],
+)
+def test_apis_need_room_in_quota(
+    account: PreparedAccount, names: list[str], outcome: Outcome
+) -> None:
+    for name in names:
+        account.client("apigateway").create_rest_api(
+            name=name, endpointConfiguration={"types": ["REGIONAL"]}
+        )
+
+    row = rows(quotas)["Quota: APIs"]
+
+    assert (row.outcome, row.found) == (outcome, f"{len(names)} of 2 are used")
+
+
+@pytest.mark.usefixtures("quota_of_apis")
+def test_roles_need_room_in_quota(account: PreparedAccount, stub: StubServer) -> None:
+    account.make_role(
+        "bbws-get-product-dev-eu-west-1",
+        {"Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    )
+    entries = "".join(
+        f"<entry><key>{name}</key><value>{value}</value></entry>"
+        for name, value in {"Roles": 997, "RolesQuota": 1000}.items()
+    )
+    stub.respond(
+        "GetAccountSummary",
+        f"<R><GetAccountSummaryResult><SummaryMap>{entries}</SummaryMap></GetAccountSummaryResult></R>",
+    )
+
+    row = rows(quotas)["Quota: IAM roles"]
+
+    assert (row.outcome, row.found) == (MISSING, "997 of 1000 are used, 4 are to come")
+
+
 # --- Failed looks ---
 
 
@@ -289,15 +485,20 @@ def test_switch_needs_stream_with_images(
         ("HEAD *", "HeadBucket"),
         ("DescribeTable", "DescribeTable"),
         ("DescribeTimeToLive", "DescribeTimeToLive"),
+        ("GET /account", "GetAccount"),
+        ("POST /getRegionOptStatus", "GetRegionOptStatus"),
+        ("GetServiceQuota", "GetServiceQuota"),
+        ("GetAccountSummary", "GetAccountSummary"),
     ],
 )
 def test_refused_look_is_unchecked(
     account: PreparedAccount, stub: StubServer, refused: str, call: str
 ) -> None:
     account.prepare()
+    stub.respond("GetServiceQuota", {"Quota": {"Value": 2.0}})
     stub.deny(refused)
 
-    all_rows = [*rows(state_bucket).values(), *rows(table).values()]
+    all_rows = [row for topic in preflight.TOPICS for row in rows(topic).values()]
     others = [row for row in all_rows if row.outcome is not FOUND]
 
     assert others

@@ -9,6 +9,7 @@ from product_tools.preflight.table import SCHEMA
 from tests.support.terraform_files import TerraformFiles
 
 REGION = "eu-west-1"
+API_GATEWAY = "apigateway.amazonaws.com"
 
 
 class PreparedAccount:
@@ -38,6 +39,7 @@ class PreparedAccount:
         """Make all parts."""
         self.make_bucket()
         self.make_table()
+        self.make_log_role()
 
     def make_bucket(self) -> None:
         """Make the bucket of the state."""
@@ -87,6 +89,36 @@ class PreparedAccount:
         self.client("dynamodb").update_continuous_backups(
             TableName=self.table_name,
             PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": enabled},
+        )
+
+    def make_role(self, name: str, trust: dict[str, Any]) -> str:
+        """Make a role that this statement lets others use, and return its ARN."""
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **trust}]}
+        created = self.client("iam").create_role(
+            RoleName=name, AssumeRolePolicyDocument=json.dumps(policy)
+        )
+        return str(created["Role"]["Arn"])
+
+    def make_log_role(
+        self, name: str = "bbws-api-gateway-logs-dev-eu-west-1", service: str = API_GATEWAY
+    ) -> str:
+        """Make API Gateway's role for logs, name it in the settings, and return its ARN."""
+        trust = {"Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        arn = self.make_role(name, trust)
+        self.client("apigateway").update_account(
+            patchOperations=[{"op": "replace", "path": "/cloudwatchRoleArn", "value": arn}]
+        )
+        return arn
+
+    def make_domain(self, name: str, policy: str = "TLS_1_2", kind: str = "REGIONAL") -> None:
+        """Make a custom domain of API Gateway, and set it for the environment."""
+        self.files.set("custom_domain_name", name)
+        certificate = f"arn:aws:acm:{REGION}:{self.files.account}:certificate/1"
+        self.client("apigateway").create_domain_name(
+            domainName=name,
+            regionalCertificateArn=certificate,
+            endpointConfiguration={"types": [kind]},
+            securityPolicy=policy,
         )
 
 

@@ -112,7 +112,7 @@ class StubServer:
 
 def _denial(request: Request) -> Response:
     """Return AWS's refusal in the protocol of the request."""
-    if request.operation.startswith(("GET ", "HEAD ")):
+    if request.operation.startswith(("GET ", "HEAD ", "POST ")):
         if "/s3/" not in request.headers.get("Authorization", ""):
             kind = {"x-amzn-ErrorType": "AccessDeniedException"}
             return Response(403, kind, json.dumps({"message": _DENIED}).encode())

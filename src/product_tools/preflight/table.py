@@ -23,7 +23,6 @@ STREAM_SWITCHES = (
     "enable_opensearch",
 )
 _INDEX_SWITCH = "enable_product_indexes"
-_SWITCHED_INDEXES = frozenset({"ProductsByPriceIndex", "ProductsByNameIndex"})
 _STREAM_IMAGES = "NEW_AND_OLD_IMAGES"
 
 
@@ -56,9 +55,10 @@ def checks(target: Target) -> Iterator[Check]:
         partial(_existence, table),
     )
     yield Check("Table: keys", _keys_text(schema), ask, partial(_keys, table, schema))
-    for index, expected in schema["globalSecondaryIndexes"].items():
-        if index in _SWITCHED_INDEXES and not target.values.get(_INDEX_SWITCH):
-            continue
+    indexes = schema["globalSecondaryIndexes"]
+    if target.values.get(_INDEX_SWITCH):
+        indexes = {**indexes, **schema["productIndexes"]["globalSecondaryIndexes"]}
+    for index, expected in indexes.items():
         needed = f"keys {expected['hashKey']} and {expected['rangeKey']}, {expected['projection']}"
         look = partial(_index, table, index, expected)
         yield Check(f"Table: {index}", f"{needed} attributes", ask, look)
