@@ -76,8 +76,7 @@ requirements: ## Write the requirements files from pyproject.toml: UPGRADE=1
 
 preflight: ## Show what an account and the repository lack for a deployment: ENVIRONMENT=dev
 	@scripts/bootstrap.sh dev
-	@$(PYTHON_IN_VENV) scripts/preflight.py $(call option,--environment,ENVIRONMENT) \
-		$(call option,--bucket,STATE_BUCKET) $(call option,--region,STATE_REGION)
+	@$(PYTHON_IN_VENV) scripts/preflight.py $(call option,--environment,ENVIRONMENT)
 
 credentials: ## Print a shell command that sets BASE_URL and API_KEY: ENVIRONMENT=dev
 	@scripts/bootstrap.sh dev >&2

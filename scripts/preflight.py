@@ -15,22 +15,32 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from product_tools.functions import ENVIRONMENTS
-from product_tools.preflight import api_gateway, quotas, region, state_bucket, table
+from product_tools.environment_files import DEPLOYMENTS
+from product_tools.preflight import (
+    alarms,
+    api_gateway,
+    github,
+    quotas,
+    region,
+    rights,
+    sign_in,
+    state_bucket,
+    table,
+)
 from product_tools.preflight.checks import Check, Outcome, Row, results
 from product_tools.preflight.target import PreflightError, Target
 
-TOPICS = (region, state_bucket, table, api_gateway, quotas)
+TOPICS = (region, state_bucket, table, api_gateway, quotas, alarms, github, sign_in, rights)
 SECONDS = 120.0
 STYLES = {Outcome.FOUND: "green", Outcome.MISSING: "bold red", Outcome.UNCHECKED: "yellow"}
-NARROWEST = 120  # columns of the table where the output is no terminal
+NARROWEST = 160  # columns of the table where the output is no terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make all checks, print the table, and return the exit code: 0 if nothing is missing."""
     options = _parser().parse_args(arguments)
     try:
-        target = Target.of(options.environment, region=options.region, bucket=options.bucket)
+        target = Target.of(options.environment)
         target.require_account()
     except PreflightError as error:
         print(error, file=sys.stderr)
@@ -43,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print_table(console, rows)
     counts = Counter(row.outcome for row in rows)
     print(
-        f"{target.environment}, {target.account}, {target.region}: {counts[Outcome.FOUND]} found,"
+        f"{target.deployment}, {target.account}, {target.region}: {counts[Outcome.FOUND]} found,"
         f" {counts[Outcome.MISSING]} missing, {counts[Outcome.UNCHECKED]} unchecked."
     )
     return 1 if counts[Outcome.MISSING] else 0
@@ -62,7 +72,7 @@ def _rows(checks: Sequence[Check], console: Console) -> list[Row]:
 def _print_table(console: Console, rows: Sequence[Row]) -> None:
     table = Table()
     for heading in ("What", "Result", "Found", "Needed", "How to mend it"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "Result")
     for row in rows:
         outcome = Text(row.outcome, STYLES[row.outcome])
         table.add_row(row.what, outcome, Text(row.found), Text(row.needed), Text(row.mend))
@@ -75,9 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit code 0: nothing is missing. Rows that are unchecked are neither found nor"
         " missing.",
     )
-    parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
-    parser.add_argument("--region", help="region, if not the environment's: for a recovery")
-    parser.add_argument("--bucket", help="bucket of the state in that region")
+    parser.add_argument("--environment", choices=DEPLOYMENTS, required=True)
     return parser
 
 

@@ -5,6 +5,7 @@ The functions read their configuration at import, so it is set here and nowhere 
 
 import importlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,10 +17,15 @@ from local.engine import CREDENTIALS, REGION
 from local.table import create_table
 from product_lambda.repositories import product_repository
 from product_lambda.repositories.product_repository import ProductTable, open_table
+from product_tools import environment_files
 from product_tools.functions import ROUTES
 from tests.support.events import Functions
 from tests.support.fake_product_api import FakeProductApi, Target, serving_fake_api
 from tests.support.function_stack import FunctionStack
+from tests.support.github_settings import REPOSITORY, GitHubSettings
+from tests.support.prepared_account import PreparedAccount
+from tests.support.stub_server import StubServer, stub_server
+from tests.support.terraform_files import TerraformFiles
 
 ORIGIN = "https://portal.example"
 DEADLINE = "product_lambda.handlers.entry._DEADLINE_SECONDS"
@@ -176,3 +182,36 @@ def stack(engine: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FunctionStac
     stack.create()
     yield stack
     stack.delete()
+
+
+@pytest.fixture
+def stub(engine: str) -> Iterator[StubServer]:
+    """A server with fixed responses in front of the local AWS."""
+    with stub_server(engine) as stub:
+        yield stub
+
+
+@pytest.fixture
+def account(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+    stub: StubServer,
+    repository: GitHubSettings,  # noqa: ARG001 (no test may ask GitHub itself)
+) -> PreparedAccount:
+    """An empty account of DEV, as the commands see it through `stub`."""
+    files = TerraformFiles(tmp_path / "terraform")
+    monkeypatch.setattr(environment_files, "TERRAFORM_FOLDER", files.folder)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", files.account)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", stub.endpoint_url)
+    return PreparedAccount(files, engine)
+
+
+@pytest.fixture
+def repository(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubSettings]:
+    """A repository on GitHub without environments, and a token for it."""
+    with stub_server() as stub:
+        monkeypatch.setenv("GITHUB_API_URL", stub.endpoint_url)
+        monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
+        monkeypatch.setenv("GH_TOKEN", "a-token")
+        yield GitHubSettings(stub)

@@ -1,14 +1,21 @@
 """An account on the local AWS with all that a deployment needs, for tests that break one part."""
 
 import json
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import boto3
 
+from product_tools.pipeline_roles import ROLES, github_environment, rights, role_name
+from product_tools.preflight.checks import Outcome, Row, results
 from product_tools.preflight.table import SCHEMA
+from product_tools.preflight.target import Target
+from tests.support.github_settings import PREFIX
 from tests.support.terraform_files import TerraformFiles
 
 REGION = "eu-west-1"
+ISSUER = "token.actions.githubusercontent.com"
 API_GATEWAY = "apigateway.amazonaws.com"
 
 
@@ -40,6 +47,8 @@ class PreparedAccount:
         self.make_bucket()
         self.make_table()
         self.make_log_role()
+        self.make_oidc_provider()
+        self.make_workflow_roles()
 
     def make_bucket(self) -> None:
         """Make the bucket of the state."""
@@ -91,13 +100,44 @@ class PreparedAccount:
             PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": enabled},
         )
 
-    def make_role(self, name: str, trust: dict[str, Any]) -> str:
-        """Make a role that this statement lets others use, and return its ARN."""
-        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **trust}]}
+    def make_role(self, name: str, *trusts: dict[str, Any]) -> str:
+        """Make a role that these statements let others use, and return its ARN."""
+        statements = [{"Effect": "Allow", **trust} for trust in trusts]
+        policy = {"Version": "2012-10-17", "Statement": statements}
         created = self.client("iam").create_role(
             RoleName=name, AssumeRolePolicyDocument=json.dumps(policy)
         )
         return str(created["Role"]["Arn"])
+
+    def make_workflow_roles(self, prefix: str = PREFIX, role: str | None = None) -> None:
+        """Make the roles of DEV's workflows, or one of them, with their rights.
+
+        The rights are without conditions, since the simulator of the local AWS evaluates none.
+        """
+        for name in ROLES if role is None else [role]:
+            self.make_role(role_name(name, "dev"), trust_in_jobs(self.files.account, prefix, name))
+            self.set_rights(name, _without_conditions)
+
+    def set_rights(
+        self, role: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+    ) -> list[dict[str, Any]]:
+        """Give a workflow's role of DEV its rights after a change, and return them."""
+        account, bucket = self.files.account, self.files.bucket
+        statements = change(
+            rights(role, "dev", account_id=account, region=REGION, state_bucket=bucket)
+        )
+        self.client("iam").put_role_policy(
+            RoleName=role_name(role, "dev"),
+            PolicyName=role,
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+        )
+        return statements
+
+    def make_oidc_provider(self, audience: str = "sts.amazonaws.com") -> None:
+        """Make the OIDC provider of GitHub."""
+        self.client("iam").create_open_id_connect_provider(
+            Url=f"https://{ISSUER}", ClientIDList=[audience], ThumbprintList=["a" * 40]
+        )
 
     def make_log_role(
         self, name: str = "bbws-api-gateway-logs-dev-eu-west-1", service: str = API_GATEWAY
@@ -120,6 +160,35 @@ class PreparedAccount:
             endpointConfiguration={"types": [kind]},
             securityPolicy=policy,
         )
+
+
+def _without_conditions(statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**statement, "Condition": {}} for statement in statements]
+
+
+def trust_in_jobs(account: str, prefix: str, role: str) -> dict[str, Any]:
+    """Return the statement that lets the jobs of a role's GitHub environment use it."""
+    environment = github_environment(role, "dev")
+    return {
+        "Principal": {"Federated": f"arn:aws:iam::{account}:oidc-provider/{ISSUER}"},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {
+            "StringEquals": {
+                f"{ISSUER}:aud": "sts.amazonaws.com",
+                f"{ISSUER}:sub": f"{prefix}:environment:{environment}",
+            }
+        },
+    }
+
+
+def rows(topic: ModuleType, deployment: str = "dev") -> dict[str, Row]:
+    """Return the results of a topic of the preflight, by what they look at."""
+    return {row.what: row for row in results(topic.checks(Target.of(deployment)), 60)}
+
+
+def is_complete(topic: ModuleType) -> bool:
+    """Return whether a topic finds everything, and says of nothing how to mend it."""
+    return {(row.outcome, row.mend) for row in rows(topic).values()} == {(Outcome.FOUND, "")}
 
 
 def key_schema(partition: str, sort: str) -> list[dict[str, str]]:

@@ -30,7 +30,7 @@ class TerraformFiles:
     To use it, set `product_tools.environment_files.TERRAFORM_FOLDER` to its folder.
 
     Attributes:
-        account: the account of the environment, which is also the access key.
+        account: the account of all environments, which is also the access key.
         bucket: the bucket of the environment's state.
     """
 
@@ -38,19 +38,22 @@ class TerraformFiles:
         self.folder = folder
         self.environment = environment
         self.account = str(secrets.randbelow(9 * 10**11) + 10**11)
-        self.bucket = f"state-{self.account}"
+        self.bucket = f"state-{environment}-{self.account}"
         shutil.copytree(ROOT / "environments", folder / "environments")
         for name in ("backend.tf", "variables.tf"):
             shutil.copyfile(ROOT / name, folder / name)
-        self.set("aws_account_id", self.account)
-        self._replace("s3.tfbackend", "bucket", self.bucket)
+        for file in (folder / "environments").glob("*.tfvars"):
+            self.set("aws_account_id", self.account, file.stem)
+            self._replace(
+                f"{file.stem}.s3.tfbackend", "bucket", f"state-{file.stem}-{self.account}"
+            )
 
-    def set(self, name: str, value: object) -> None:
-        """Give a variable of the environment another value."""
-        self._replace("tfvars", name, value)
+    def set(self, name: str, value: object, environment: str | None = None) -> None:
+        """Give a variable of an environment, by default of the first one, another value."""
+        self._replace(f"{environment or self.environment}.tfvars", name, value)
 
-    def _replace(self, ending: str, name: str, value: object) -> None:
-        file = self.folder / "environments" / f"{self.environment}.{ending}"
+    def _replace(self, file_name: str, name: str, value: object) -> None:
+        file = self.folder / "environments" / file_name
         others = re.sub(rf"^{name} .*\n", "", file.read_text(), flags=re.MULTILINE)
         file.write_text(f"{others}{name} = {json.dumps(value)}\n")
 

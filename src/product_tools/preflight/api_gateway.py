@@ -22,7 +22,7 @@ def checks(target: Target) -> Iterator[Check]:
     yield Check(
         "API Gateway: role for logs",
         f"a role that {_SERVICE} may use, in the settings of {target.region}",
-        "apply terraform/region (deployment runbook), unless another stack manages these settings",
+        "apply terraform/region; CI/CD guide: API Gateway's CloudWatch role",
         partial(_role_for_logs, target),
     )
     yield Check(

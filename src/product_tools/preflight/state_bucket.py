@@ -23,7 +23,7 @@ def checks(target: Target) -> Iterator[Check]:
     yield Check(
         "State bucket",
         f"{bucket} in {target.state.region}, of the account {owner}",
-        "the CI/CD guide, 'The bucket of the state': let its owners create it",
+        "let the owners of the account create it; CI/CD guide: The bucket of the state",
         partial(_existence, client, bucket, owner),
     )
     yield Check(
@@ -47,7 +47,7 @@ def checks(target: Target) -> Iterator[Check]:
     yield Check(
         "State: lock",
         "no lock, so that an apply can take it",
-        "if no apply runs, remove the lock (CI/CD guide, 'State')",
+        "if no apply runs, remove the lock; CI/CD guide: State",
         partial(_lock, client, target),
     )
 

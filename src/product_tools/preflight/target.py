@@ -1,7 +1,7 @@
 """What the checks look at: an environment's files, and its account as the caller may see it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from product_tools.aliases import aws_error_message
 from product_tools.environment_files import StateLocation, state_location, values
 from product_tools.preflight.checks import error_code
+from product_tools.preflight.github_api import GitHub
 
 # A look is repeated once; a run with an unreachable service stays within its time.
 _CLIENT_CONFIG = Config(
@@ -31,38 +32,32 @@ class Target:
     """An environment in one region, and clients for its account.
 
     Attributes:
+        deployment: the environment, or PROD in the second region: the name of the files.
         environment: dev, sit or prod.
         values: the values of Terraform's variables.
         region: the region of the deployment.
         state: where its state is.
+        github: the repository of this clone.
     """
 
+    deployment: str
     environment: str
     values: Mapping[str, Any]
     region: str
     state: StateLocation
+    github: GitHub = field(default_factory=GitHub)
     _session: boto3.Session = field(default_factory=boto3.Session)
 
     @classmethod
-    def of(cls, environment: str, *, region: str | None = None, bucket: str | None = None) -> Self:
-        """Return an environment, in its own region or in that of a recovery.
-
-        Args:
-            environment: the name of the environment.
-            region: the region, if it is not that of the environment's files.
-            bucket: the bucket of the state in that region.
+    def of(cls, deployment: str) -> Self:
+        """Return the target of a deployment.
 
         Raises:
             PreflightError: the credentials are unusable, for example of an unknown profile.
         """
-        known, state = values(environment), state_location(environment)
+        known, state = values(deployment), state_location(deployment)
         try:
-            return cls(
-                environment,
-                known,
-                region or known["aws_region"],
-                replace(state, bucket=bucket or state.bucket, region=region or state.region),
-            )
+            return cls(deployment, known["environment"], known, known["aws_region"], state)
         except BotoCoreError as error:
             raise PreflightError(aws_error_message(error)) from error
 
@@ -99,7 +94,7 @@ class Target:
             raise PreflightError(aws_error_message(error)) from error
         if account != self.account:
             raise PreflightError(
-                f"The credentials are of the account {account}, but {self.environment} is in"
+                f"The credentials are of the account {account}, but {self.deployment} is in"
                 f" {self.account}: sign in to that account, then try again."
             )
 
