@@ -20,6 +20,7 @@ _SWAGGER_UI: Path = swagger_ui_bundle.swagger_ui_path
 _FILES = {
     "/docs": (_PAGE / "index.html", "text/html; charset=utf-8"),
     "/docs/": (_PAGE / "index.html", "text/html; charset=utf-8"),
+    "/docs/phone.css": (_PAGE / "phone.css", "text/css; charset=utf-8"),
     "/docs/start.js": (_PAGE / "start.js", "text/javascript; charset=utf-8"),
     "/docs/swagger-ui.css": (_SWAGGER_UI / "swagger-ui.css", "text/css; charset=utf-8"),
     "/docs/swagger-ui-bundle.js": (
@@ -60,6 +61,7 @@ def _openapi_document() -> dict[str, Any]:
     precondition, would then change the meaning of each request.
     """
     document: dict[str, Any] = yaml.safe_load(_OPENAPI_FILE.read_text())
+    del document["info"]["license"]["identifier"]  # Swagger UI would link it to a page of SPDX
     document["servers"] = [{"url": f"/{BASE_PATH}", "description": "This machine"}]
     for parameter in document["components"]["parameters"].values():
         if not parameter.get("required"):

@@ -98,6 +98,22 @@ def test_page_sends_requests(server: LocalProcess, browser: Chrome, tmp_path: Pa
     ]
 
 
+def test_page_fits_a_phone(server: LocalProcess, browser: Chrome, tmp_path: Path) -> None:
+    screen = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    browser.get(f"{server.address}/docs")
+    _element(browser, "button.authorize")
+
+    assert _try_out(browser, "listProducts") == "200"
+    for summary in browser.find_elements(
+        By.CSS_SELECTOR, ".opblock:not(.is-open) .opblock-summary-control"
+    ):
+        browser.execute_script("arguments[0].click()", summary)
+    _element(browser, "#operations-products-deleteProduct tbody .response-col_links")
+    assert browser.save_screenshot(str(tmp_path / "phone.png"))
+    assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+
+
 def test_page_loads_only_from_its_server(server: LocalProcess, browser: Chrome) -> None:
     browser.get(f"{server.address}/")
     _element(browser, "button.authorize")
