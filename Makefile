@@ -4,8 +4,8 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup run reset test lint format audit sbom package requirements preflight \
-	credentials deploy-local destroy-local fuzz e2e bench growth load soak fuzz-events memory \
-	mutants clean
+	credentials deploy-local credentials-local destroy-local fuzz e2e bench growth load soak \
+	fuzz-events memory mutants clean
 
 PYTHON_IN_VENV := .venv/bin/python
 PYTHON_FOR_BENCH := .local/bench/bin/python
@@ -20,7 +20,7 @@ option = $(if $($(2)),$(1) $($(2)))
 settings = $(foreach name,$(1),$(if $($(name)),$(name)='$($(name))'))
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Create the Python environments for development
 	@scripts/bootstrap.sh dev engine
@@ -57,7 +57,7 @@ format: ## Format the Python code, with safe fixes of style
 	$(PYTHON_IN_VENV) -m black $(CODE)
 
 audit: ## Check licences, and look for known vulnerabilities (needs a network)
-	@scripts/bootstrap.sh dev engine iac audit clients
+	@scripts/bootstrap.sh dev engine awscli iac audit clients
 	@scripts/audit.sh
 
 sbom: ## Write the bill of materials (CycloneDX) to dist/product-lambda.cdx.json
@@ -87,6 +87,10 @@ deploy-local: ## Deploy the service to a local AWS, and print its URL and API ke
 	@scripts/bootstrap.sh dev engine
 	@$(PYTHON_IN_VENV) scripts/deploy_local.py
 
+credentials-local: ## Print shell commands that lead runbooks to the local deployment
+	@scripts/bootstrap.sh dev >&2
+	@$(PYTHON_IN_VENV) scripts/print_local_credentials.py
+
 destroy-local: ## Remove the local deployment and its stored products
 	@scripts/bootstrap.sh dev
 	@$(PYTHON_IN_VENV) scripts/destroy_local.py
@@ -97,7 +101,7 @@ fuzz: ## Send random requests from the OpenAPI file to the local server: FUZZ_SE
 		--junit-xml .local/reports/fuzz.xml
 
 e2e: ## Deploy to a second local AWS, test the deployed API, and remove it
-	@scripts/bootstrap.sh dev engine
+	@scripts/bootstrap.sh dev engine awscli
 	@$(PYTHON_IN_VENV) scripts/run_e2e.py
 
 bench: ## Compare speed with common stacks, and update docs/performance.md: ROUNDS=9

@@ -13,7 +13,7 @@ from product_tools.repository import REPOSITORY
 DEPLOYMENT_FOLDER = REPOSITORY / ".local" / "deployment"
 """The stack of `make deploy-local`."""
 DESCRIPTION_FILE = REPOSITORY / ".local" / "deployment.json"
-"""The URL and API key of that stack."""
+"""How to reach that stack: URLs, API key, region and environment."""
 EXIT_INTERRUPTED = 130
 
 
@@ -36,10 +36,29 @@ def one_run_at_a_time(lock_file: Path) -> Iterator[None]:
 
 
 def write_description(deployment: Deployment, path: Path) -> None:
-    """Write the URL and API key as JSON to a file that only the user can read."""
+    """Write how to reach a stack as JSON to a file that only the user can read."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    description = {"baseUrl": deployment.base_url, "apiKey": deployment.api_key}
+    description = {
+        "baseUrl": deployment.base_url,
+        "apiKey": deployment.api_key,
+        "endpointUrl": deployment.endpoint_url,
+        "region": deployment.region,
+        "environment": deployment.environment,
+    }
     write_file(path, (json.dumps(description, indent=2) + "\n").encode())
+
+
+def read_description(path: Path) -> dict[str, str]:
+    """Read what `write_description` has written.
+
+    Raises:
+        LocalStackError: there is no such file.
+    """
+    try:
+        description: dict[str, str] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise LocalStackError("There is no local deployment: run make deploy-local.") from None
+    return description
 
 
 def one_line_per_step(report: Report) -> Report:

@@ -1,7 +1,9 @@
 """The deployed stack on this machine: a local AWS with the Terraform roots applied to it.
 
-It applies the tracked Terraform files unchanged. Only the location of the state, the folder of the
-packages and the value of the API key are local. It never connects to a real account.
+It applies the tracked Terraform files unchanged, and keeps the state of the service as they say, in
+a bucket. So the commands of the pipelines and runbooks work on this stack, too. Only the state of
+the table, the architecture and the value of the API key are local. It never connects to a real
+account.
 """
 
 import contextlib
@@ -12,20 +14,35 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 
 from local.engine import CREDENTIALS, Engine, running_engine, stop_engine
 from local.errors import LocalError
 from local.state_files import StateFolder, write_file
-from product_tools.environment_files import values
+from product_tools.aliases import AliasError, Aliases
+from product_tools.environment_files import state_location, values
+from product_tools.functions import function_names
 from product_tools.packages import build
 from product_tools.repository import REPOSITORY
-from product_tools.terraform import TERRAFORM_FOLDER, Change, LocalRoot, TerraformError
-
-if TYPE_CHECKING:
-    from types_boto3_lambda import LambdaClient
+from product_tools.terraform import (
+    TERRAFORM_FOLDER,
+    Change,
+    EnvironmentFiles,
+    LocalRoot,
+    TerraformError,
+)
+from product_tools.traffic import (
+    ALL,
+    Alarms,
+    Schedule,
+    Shift,
+    ShiftError,
+    StopRequest,
+    alarm_prefixes,
+    carry_out,
+)
 
 _SCHEMA = {"schema_file": str(REPOSITORY / "schemas" / "products.schema.json")}
 
@@ -54,10 +71,22 @@ class LocalStackError(LocalError):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The URL and API key of a deployed stack, and whether its deployment changed anything."""
+    """How to reach a deployed stack.
+
+    Attributes:
+        base_url: the URL of its API without /products.
+        api_key: the API key for writes.
+        endpoint_url: the URL of its AWS.
+        region: the region of the environment.
+        environment: dev, sit or prod.
+        changed: whether the deployment changed anything.
+    """
 
     base_url: str
     api_key: str
+    endpoint_url: str
+    region: str
+    environment: str
     changed: bool
 
 
@@ -69,6 +98,11 @@ class LocalStack:
         environment: dev, sit or prod; its values are deployed.
         variables: Terraform variables that differ from the environment's file.
         packages: the folder of the functions' zips; by default they are built into `folder`.
+
+    Attributes:
+        engine_folder: the folder of the engine.
+        backend_file: where the state of the service is; None keeps it in `folder`.
+        values: the environment's values that the engine and both roots share.
     """
 
     def __init__(
@@ -83,6 +117,7 @@ class LocalStack:
         self.environment = environment
         self.variables = dict(variables or {})
         self.engine_folder = self.folder / "engine"
+        self.backend_file: Path | None = _environment_file(environment, "s3.tfbackend")
         self.values = _values_of(environment)
         self._packages = packages
         self._unfinished = self.folder / "unfinished"
@@ -111,19 +146,27 @@ class LocalStack:
         """
         if self._packages is None:
             report("Packaging the functions")
-            build(_architecture(), self.folder / "packages")
+            build(architecture(), self.folder / "packages")
         self._reset_after_interruption(report)
         self._start_engine(report)
         changed = self.apply(report)
         moved = self.shift_aliases(report)
         outputs = self.main_root().outputs()
         path = f"/restapis/{outputs['api_id']}/{outputs['stage_name']}/_user_request_"
-        return Deployment(self.endpoint_url + path, outputs["api_key"], changed or moved)
+        return Deployment(
+            self.endpoint_url + path,
+            outputs["api_key"],
+            self.endpoint_url,
+            self.values["aws_region"],
+            self.environment,
+            changed or moved,
+        )
 
     def apply(self, report: Report) -> bool:
         """Apply both roots to the running engine, and return whether there were changes."""
         self._unfinished.touch()
         try:
+            self._create_state_bucket()
             table_changed = self._apply(self.table_root(), "the table", report)
             return self._apply(self.main_root(), "the service", report) or table_changed
         except TerraformError as error:
@@ -139,21 +182,27 @@ class LocalStack:
                 self._unfinished.unlink()
 
     def shift_aliases(self, report: Report) -> bool:
-        """Point each alias at the version last published, which Terraform does not do.
+        """Send all requests to the newest versions, with the records that a roll-back needs.
+
+        An interrupted shift is continued by the next one. Alarms that fire already are ignored.
 
         Returns:
             Whether an alias changed.
+
+        Raises:
+            LocalStackError: the shift has stopped.
         """
-        client: LambdaClient = self.client("lambda")
-        moved = False
-        for function in self.main_root().outputs()["functions"].values():
-            name, alias, version = function["name"], function["alias"], function["version"]
-            current = client.get_alias(FunctionName=name, Name=alias)["FunctionVersion"]
-            if current != version:
-                report(f"Shifting {name} from version {current} to {version}")
-                client.update_alias(FunctionName=name, Name=alias, FunctionVersion=version)
-                moved = True
-        return moved
+        try:
+            shift = Shift(Aliases(self.client("lambda")), function_names(self.environment))
+            if not shift.functions:
+                return False
+            report("Shifting traffic to the new versions")
+            alarms = Alarms(self.client("cloudwatch"), alarm_prefixes(self.environment))
+            alarms.tolerate(alarms.firing())
+            carry_out(shift, alarms, Schedule([ALL]), StopRequest())
+        except (AliasError, ShiftError) as error:
+            raise LocalStackError(str(error)) from error
+        return True
 
     def destroy(self) -> bool:
         """Stop the engine with all its processes and delete the folder.
@@ -187,20 +236,18 @@ class LocalStack:
 
     def main_root(self) -> LocalRoot:
         """Return the root module of the service."""
-        packages = self._packages or self.folder / "packages"
+        self._link_packages()
         return LocalRoot(
             TERRAFORM_FOLDER,
             self.folder / "terraform" / "main",
-            {
-                **_SCHEMA,
-                "package_dir": str(packages),
-                "architecture": _architecture(),
-                "api_key_value": self._api_key(),
-                **self.variables,
-            },
+            {**_SCHEMA, **self.local_values(), **self.variables},
             self._provider_environment(),
-            var_file=_var_file(self.environment),
+            EnvironmentFiles(_environment_file(self.environment, "tfvars"), self.backend_file),
         )
+
+    def local_values(self) -> dict[str, object]:
+        """Return the values that every plan on this stack needs, by the name of the variable."""
+        return {"architecture": architecture(), "api_key_value": self._api_key()}
 
     def _provider_environment(self) -> dict[str, str]:
         # Few attempts, since an engine that does not respond at once has ended.
@@ -258,6 +305,26 @@ class LocalStack:
         )
         return True
 
+    def _create_state_bucket(self) -> None:
+        client = self.client("s3")
+        state = state_location(self.environment)
+        if state.bucket not in {each["Name"] for each in client.list_buckets()["Buckets"]}:
+            client.create_bucket(
+                Bucket=state.bucket,
+                CreateBucketConfiguration={"LocationConstraint": self.values["aws_region"]},
+            )
+            versions = {"Status": "Enabled"}
+            client.put_bucket_versioning(Bucket=state.bucket, VersioningConfiguration=versions)
+
+    def _link_packages(self) -> None:
+        """Make the zips ../dist for the copy of the root, so that its plans agree with others."""
+        packages = (self._packages or self.folder / "packages").resolve()
+        link = self.folder / "terraform" / "dist"
+        if link.resolve() != packages:
+            link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(packages)
+
     def _api_key(self) -> str:
         """Return the stored API key, or create it, since the emulator cannot."""
         file = self.folder / "api_key"
@@ -274,8 +341,8 @@ def _is_misreported(change: Change) -> bool:
     )
 
 
-def _var_file(environment: str) -> Path:
-    return TERRAFORM_FOLDER / "environments" / f"{environment}.tfvars"
+def _environment_file(environment: str, ending: str) -> Path:
+    return TERRAFORM_FOLDER / "environments" / f"{environment}.{ending}"
 
 
 def _values_of(environment: str) -> dict[str, str]:
@@ -284,5 +351,6 @@ def _values_of(environment: str) -> dict[str, str]:
     return {name: shared[name] for name in ("environment", "aws_account_id", "aws_region")}
 
 
-def _architecture() -> str:
+def architecture() -> str:
+    """Return the architecture of this machine, and so of the functions on it."""
     return "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"

@@ -39,7 +39,7 @@ ACCEPTED=(
 )
 
 accepted=$(printf '%s;' "${ACCEPTED[@]}")
-for environment in .venv .local/engine .local/iac .local/audit .local/clients; do
+for environment in .venv .local/engine .local/awscli .local/iac .local/audit .local/clients; do
     echo "Licences of $environment"
     # product-lambda is this repository's own package.
     rejected=$(.local/audit/bin/pip-licenses --python "$environment/bin/python" --from mixed \
@@ -49,7 +49,7 @@ for environment in .venv .local/engine .local/iac .local/audit .local/clients; d
 done
 
 log=.local/pip-audit.log
-for requirements in requirements.txt tools/requirements/{dev,engine,audit,iac,clients}.txt; do
+for requirements in requirements.txt tools/requirements/{dev,engine,audit,awscli,iac,clients}.txt; do
     echo "Vulnerabilities of $requirements"
     if ! .local/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
         --requirement "$requirements" >"$log" 2>&1; then

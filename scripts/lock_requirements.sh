@@ -24,6 +24,6 @@ lock requirements.txt pyproject.toml --constraint "$folder/dev.txt"
 lock "$folder/local.txt" pyproject.toml --group local --constraint "$folder/dev.txt"
 lock "$folder/bench.txt" pyproject.toml --group bench --constraint "$folder/dev.txt" \
     --constraint requirements.txt
-for group in engine audit iac clients lock; do
+for group in engine audit awscli iac clients lock; do
     lock "$folder/$group.txt" --group "$group"
 done

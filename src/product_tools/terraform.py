@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from product_tools.repository import REPOSITORY
 
@@ -126,8 +126,21 @@ class _Program:
                 raise
 
 
+class EnvironmentFiles(NamedTuple):
+    """Files of an environment for a local root.
+
+    Attributes:
+        values: values of variables.
+        backend: settings of the root's own backend in S3, whose bucket must exist on the emulator;
+            without it the state is a file.
+    """
+
+    values: Path | None = None
+    backend: Path | None = None
+
+
 class LocalRoot:
-    """A copy of a root module in a folder, with its own plan and state.
+    """A copy of a root module in a folder, with its own plan, and with its own state by default.
 
     Args:
         source: the tracked folder of the root module; it is only read.
@@ -135,7 +148,7 @@ class LocalRoot:
             since a state holds secrets.
         variables: values by name; they override those of `var_file`.
         environment: environment variables for the provider.
-        var_file: a further file of values.
+        files: further files; by default there are no other values, and the state is in `folder`.
 
     Raises:
         TerraformError: Terraform fails, in any method; `folder/terraform.log` holds its output.
@@ -147,28 +160,36 @@ class LocalRoot:
         folder: Path,
         variables: Mapping[str, object],
         environment: Mapping[str, str],
-        var_file: Path | None = None,
+        files: EnvironmentFiles | None = None,
     ) -> None:
         self.folder = folder
+        self._files = files or EnvironmentFiles()
         self._program = _Program(folder, {**_isolated_environment(), **environment})
         self._log = folder / "terraform.log"
         self._plan = folder / "planned.tfplan"
         self._lock = folder / ".terraform.lock.hcl"
-        self._initialised_lock = folder / "initialised.lock.hcl"
+        self._initialised = folder / "initialised"
         self._applied = folder / "applied.sha256"
-        self._copy_files(source, variables, var_file)
+        self._copy_files(source, variables)
 
     def init(self) -> None:
         """Install the provider once: from TF_PLUGIN_DIR where it is set, else from the registry."""
-        done = self._initialised_lock
-        if done.exists() and done.read_bytes() == self._lock.read_bytes():
+        backend: list[str] = []
+        if self._files.backend is not None:
+            # A state that an earlier version kept in a file moves into the bucket.
+            backend = ["-migrate-state", "-force-copy"]
+            # Few attempts, since an emulator that does not respond at once has ended.
+            settings = (str(self._files.backend), "use_path_style=true", "max_retries=1")
+            backend += [f"-backend-config={setting}" for setting in settings]
+        initialised = "\n".join([self._lock.read_text(), *backend])
+        if self._initialised.exists() and self._initialised.read_text() == initialised:
             return
         failure = (
             "Terraform's AWS provider could not be installed: check the network, or set "
             f"TF_PLUGIN_DIR to a folder that mirrors it (the details are in {self._log})."
         )
-        self._output_of(_init_command("-no-color"), failure)
-        shutil.copyfile(self._lock, done)
+        self._output_of(_init_command("-no-color", *backend), failure)
+        self._initialised.write_text(initialised)
 
     def plan(self) -> list[Change]:
         """Plan, keep the plan for `apply`, and return its changes."""
@@ -197,9 +218,7 @@ class LocalRoot:
         shown = self._output_of(["output", "-json"], failure)
         return {name: output["value"] for name, output in json.loads(shown).items()}
 
-    def _copy_files(
-        self, source: Path, variables: Mapping[str, object], var_file: Path | None
-    ) -> None:
+    def _copy_files(self, source: Path, variables: Mapping[str, object]) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for old in (*self.folder.glob("*.tf"), *self.folder.glob("*.auto.tfvars*")):
             old.unlink()
@@ -208,10 +227,11 @@ class LocalRoot:
         for folder in _TEMPLATE_FOLDERS:
             if (source / folder).is_dir():
                 shutil.copytree(source / folder, self.folder / folder, dirs_exist_ok=True)
-        (self.folder / "backend_override.tf").write_text(_LOCAL_BACKEND)
+        if self._files.backend is None:
+            (self.folder / "backend_override.tf").write_text(_LOCAL_BACKEND)
         # Terraform reads these files in the order of their names, and the later value wins.
-        if var_file is not None:
-            shutil.copyfile(var_file, self.folder / "1.auto.tfvars")
+        if self._files.values is not None:
+            shutil.copyfile(self._files.values, self.folder / "1.auto.tfvars")
         values = self.folder / "2.auto.tfvars.json"
         values.touch(mode=0o600)
         values.write_text(json.dumps(variables))

@@ -15,7 +15,7 @@ from tests.support.product_api import ProductApi
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
 
-pytestmark = pytest.mark.timeout(300)  # seconds; a deployment takes one minute
+pytestmark = pytest.mark.timeout(600)  # seconds; two deployments, each takes one minute
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,7 @@ def empty_stack(stack: LocalStack) -> LocalStack:
     """A stack on DEV's engine with a separate state, for plans that are never applied."""
     empty_stack = LocalStack(stack.folder / "empty", packages=stack.folder / "packages")
     empty_stack.engine_folder = stack.engine_folder
+    empty_stack.backend_file = None
     return empty_stack
 
 

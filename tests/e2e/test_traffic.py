@@ -448,32 +448,3 @@ def test_no_request_fails_when_validation_fails(sit: Job, base_url: str) -> None
     assert load.failures == []
     assert load.releases[-1] == "first"
     assert versions(sit) == first_versions
-
-
-def commands_to_run(runbook: str) -> str:
-    """Return the shell blocks of a runbook that are marked for runs against a local deployment."""
-    text = (RUNBOOKS / f"product_lambda_{runbook}.md").read_text()
-    marked_blocks = re.findall(r"<!-- run -->\n```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    assert marked_blocks
-    return "".join(marked_blocks)
-
-
-@pytest.mark.usefixtures("second_versions")
-@pytest.mark.parametrize("runbook", ["deployment", "operations", "disaster_recovery", "dev_setup"])
-def test_runbook_commands_work_against_deployment(sit: Job, base_url: str, runbook: str) -> None:
-    sit.run_successfully("shift_traffic")  # the runbooks roll it back
-    variables = {"BASE_URL": base_url, "API_KEY": API_KEY, "ENVIRONMENT": "sit"}
-    settings = {**sit.settings, **variables}
-    try:
-        run = subprocess.run(
-            ["bash", "-euxo", "pipefail", "-c", commands_to_run(runbook)],
-            cwd=sit.checkout,
-            env=settings,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    finally:
-        sit.run_successfully("rollback")
-
-    assert run.returncode == 0, run.stdout + run.stderr

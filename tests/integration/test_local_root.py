@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from product_tools.terraform import Change, LocalRoot, TerraformError, find_terraform
+from product_tools.terraform import (
+    Change,
+    EnvironmentFiles,
+    LocalRoot,
+    TerraformError,
+    find_terraform,
+)
 
 VERSION = '{"terraform_version": "1.11.4"}'
 # Prints the file with the name of the command, then fails if a file `fails` names the command.
@@ -126,7 +132,7 @@ def test_folder_is_private_copy_of_source(root: LocalRoot) -> None:
 def test_values_are_written_after_values_of_var_file(source: Path) -> None:
     (source / "dev.tfvars").write_text("timeout = 10\n")
     root = LocalRoot(
-        source, source.parent / "root", {"timeout": 5}, {}, var_file=source / "dev.tfvars"
+        source, source.parent / "root", {"timeout": 5}, {}, EnvironmentFiles(source / "dev.tfvars")
     )
 
     values = sorted(root.folder.glob("*.auto.tfvars*"))
@@ -153,6 +159,21 @@ def test_init_runs_once_for_each_lock_file(
     (source / ".terraform.lock.hcl").write_text("# provider 2\n")
     new_root(source).init()
     assert len(stand_in.calls) == 2
+
+
+def test_root_with_backend_file_keeps_its_backend(stand_in: StandIn, source: Path) -> None:
+    files = EnvironmentFiles(backend=source / "dev.s3.tfbackend")
+    root = LocalRoot(source, source.parent / "root", {}, {}, files)
+    root.init()
+    root.init()
+
+    assert not (root.folder / "backend_override.tf").exists()
+    [call] = stand_in.calls
+    assert call == (
+        "init -input=false -lockfile=readonly -no-color -migrate-state -force-copy"
+        f" -backend-config={files.backend} -backend-config=use_path_style=true"
+        " -backend-config=max_retries=1"
+    )
 
 
 def test_init_uses_mirror(

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from local.deployment import one_line_per_step, one_run_at_a_time, write_description
+from local.deployment import (
+    one_line_per_step,
+    one_run_at_a_time,
+    read_description,
+    write_description,
+)
 from local.stack import Deployment, LocalStackError
 
 
@@ -27,12 +32,36 @@ def test_next_run_is_accepted(tmp_path: Path) -> None:
             pass
 
 
+def deployment(api_key: str) -> Deployment:
+    return Deployment(
+        "http://127.0.0.1:1/v1_0", api_key, "http://127.0.0.1:1", "eu-west-1", "dev", changed=True
+    )
+
+
+def test_description_says_how_to_reach_the_stack(tmp_path: Path) -> None:
+    file = tmp_path / "deployment.json"
+    write_description(deployment("key"), file)
+
+    assert read_description(file) == json.loads(file.read_text())
+    assert read_description(file) == {
+        "baseUrl": "http://127.0.0.1:1/v1_0",
+        "apiKey": "key",
+        "endpointUrl": "http://127.0.0.1:1",
+        "region": "eu-west-1",
+        "environment": "dev",
+    }
+
+
+def test_missing_description_names_next_step(tmp_path: Path) -> None:
+    with pytest.raises(LocalStackError, match="no local deployment: run make deploy-local"):
+        read_description(tmp_path / "deployment.json")
+
+
 def test_description_is_readable_only_for_user(tmp_path: Path) -> None:
     file = tmp_path / "new folder" / "deployment.json"
     for key in ("old", "new"):
-        write_description(Deployment("http://127.0.0.1:1", key, changed=True), file)
+        write_description(deployment(key), file)
 
-    assert json.loads(file.read_text()) == {"baseUrl": "http://127.0.0.1:1", "apiKey": "new"}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 

@@ -1,7 +1,7 @@
 """Checks the runbooks against Terraform, the workflows, the commands and their messages, the logs.
 
-`test_docs.py` checks the links and shell blocks of all documents; the end-to-end tests run the
-blocks that are marked with "run" against a local AWS.
+`test_docs.py` checks the links and shell blocks of all documents; `tests/e2e/test_runbooks.py` runs
+the shell blocks of the runbooks.
 """
 
 import ast
@@ -20,12 +20,10 @@ from botocore.exceptions import UnknownServiceError
 
 from product_tools.functions import ENVIRONMENTS, function_names
 from tests.support.command_lines import check_bootstrap, check_make, check_script
+from tests.support.runbooks import PAGES, shell_blocks
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "docs" / "runbooks"
-RUNBOOKS = {
-    path.stem.removeprefix("product_lambda_"): path.read_text() for path in FOLDER.iterdir()
-}
+RUNBOOKS = PAGES
 OPERATIONS, GUIDE = RUNBOOKS["operations"], RUNBOOKS["cicd_guide"]
 DOCUMENTS = {**RUNBOOKS, "releasing": (ROOT / "docs" / "releasing.md").read_text()}
 CASES = [pytest.param(text, id=name) for name, text in sorted(RUNBOOKS.items())]
@@ -62,7 +60,7 @@ def command_lines() -> Iterator[Any]:
             commands = re.sub(r"^\w+=\$\((.*)\)$", r"\1", commands, flags=re.MULTILINE)
             commands = re.sub(r'^eval "\$\((.*)\)"$', r"\1", commands, flags=re.MULTILINE)
             for line in commands.splitlines():
-                for command in re.split(r" && | \| ", line):
+                for command in re.split(r" && | \|\|? ", line):
                     words = shlex.split(command)
                     while words and re.match(r"^[A-Z_a-z]+=", words[0]):
                         words = words[1:]
@@ -74,13 +72,15 @@ def commands_of(*programs: str) -> list[Any]:
     return [case for case in command_lines() if case.values[0][0] in programs]
 
 
-def test_there_are_five_runbooks() -> None:
+def test_there_are_seven_runbooks() -> None:
     assert sorted(RUNBOOKS) == [
         "cicd_guide",
         "deployment",
         "dev_setup",
         "disaster_recovery",
+        "first_deployment",
         "operations",
+        "rehearsal",
     ]
 
 
@@ -216,6 +216,22 @@ def test_make_target_or_environment_exists(words: list[str]) -> None:
     check(words[1:])
 
 
+@pytest.mark.parametrize("text", CASES)
+def test_every_shell_block_runs_or_says_why_not(text: str) -> None:
+    found = shell_blocks(text)
+
+    assert [block.commands for block in found] == blocks(text, "sh")
+    for block in found:
+        runner = re.fullmatch(r"(\S+) runs it", block.skip_reason)
+        if runner and runner[1] == ".ci/run":
+            phases = (ROOT / ".ci" / "run").read_text()
+            for command in block.commands.splitlines():
+                assert f"\nphase {command}\n" in phases
+        elif runner:
+            [command] = block.commands.splitlines()
+            assert Path(command.split()[-1]).name in (ROOT / runner[1]).read_text()
+
+
 def test_other_commands_are_known_programs() -> None:
     checked = {"aws", ".venv/bin/python", "make", "scripts/bootstrap.sh"}
     programs = {case.values[0][0] for case in command_lines()} - checked
@@ -223,14 +239,7 @@ def test_other_commands_are_known_programs() -> None:
     scripts = {name for name in programs if name.startswith("scripts/")}
     assert all((ROOT / name).exists() for name in scripts)
     assert programs - scripts <= {
-        "curl",
-        "diff",
-        "echo",
-        "export",
-        "gh",
-        "git",
-        "terraform",
-        "unset",
+        *("curl", "diff", "echo", "export", "gh", "git", "sleep", "terraform", "unset"),
     }
 
 

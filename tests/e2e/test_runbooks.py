@@ -1,0 +1,142 @@
+"""Every command of every runbook, in the order of the page, in a fresh clone on a local AWS.
+
+The clone's own `make deploy-local` and `make credentials-local` prepare each page, as in the
+rehearsal. A stand-in for `gh` answers for GitHub.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from local.engine import CREDENTIALS, Engine
+from local.stack import LocalStack
+from local.table import create_table
+from product_tools.environment_files import values
+from tests.support.runbooks import PAGES, Clone, shell_blocks
+
+pytestmark = pytest.mark.timeout(1800)  # seconds; a page deploys several times
+
+SET_UP = [
+    "make deploy-local",
+    'eval "$(make credentials-local)"',
+    '.venv/bin/python scripts/seed_products.py --base-url "$BASE_URL"',
+    "FIRST_REGION=$AWS_ENDPOINT_URL",
+]
+RELEASE = [
+    "make package",
+    "export TF_VAR_memory_size=640",
+    ".venv/bin/python scripts/plan_deployment.py --environment dev --store",
+    ".venv/bin/python scripts/apply_plan.py --environment dev",
+    ".venv/bin/python scripts/shift_traffic.py --environment dev",
+]
+LIKE_FRESH_CLONE = "rm -rf .venv dist"
+STATE = "--bucket bbws-terraform-state-dev --key 2_bbws_product_lambda/terraform.tfstate.tflock"
+# What happens to the reader before a block that contains this text: an accident, or a value to
+# look up.
+EVENTS = {
+    # The page says so in words, with a link.
+    "export TF_VAR_table_name=": "\n".join(
+        block.commands
+        for block in shell_blocks(PAGES["operations"])
+        if block.heading == "The running release"
+    ),
+    "restore-table-from-backup": """
+        BACKUP_ARN=$(aws dynamodb create-backup --table-name products-dev \\
+            --backup-name last --query BackupDetails.BackupArn --output text)
+        aws dynamodb delete-table --table-name products-dev-restored
+        aws dynamodb wait table-not-exists --table-name products-dev-restored
+    """,
+    "-chdir=terraform/table init": """
+        unset TF_VAR_table_name TF_VAR_former_table_name
+        make deploy-local
+        aws dynamodb delete-table --table-name products-dev
+        aws dynamodb wait table-not-exists --table-name products-dev
+    """,
+    'delete-function --function-name "$FUNCTION"': """
+        FUNCTION=bbws-get-product-dev
+        aws lambda update-function-configuration --function-name "$FUNCTION" --memory-size 700
+        FAILED_VERSION=$(aws lambda publish-version --function-name "$FUNCTION" \\
+            --query Version --output text)
+    """,
+    '--api-key "$KEY_ID"': (
+        "KEY_ID=$(aws apigateway create-api-key --name leaked --query id --output text)"
+    ),
+    "force-unlock": f"""
+        LOCK_ID=f2ab6d2c-5a5c-4a4f-8a31-6f4a0d2f9d11
+        echo '{{"ID": "'$LOCK_ID'", "Operation": "OperationTypeApply", "Path": "state"}}' >lock.json
+        aws s3api put-object --body lock.json {STATE}
+    """,
+    "describe-table --table-name products-prod": "export AWS_ENDPOINT_URL=$SECOND_REGION",
+    "-chdir=terraform/region apply -var-file=../environments/prod": (
+        "export AWS_ENDPOINT_URL=$SECOND_REGION"
+    ),
+    "secret set": "export AWS_ENDPOINT_URL=$FIRST_REGION",
+    "QUIET_SECONDS": "QUIET_SECONDS=0",
+}
+
+
+@pytest.fixture(scope="module")
+def clone(stacks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """A clone whose local stack has already shifted traffic once."""
+    folder = tmp_path_factory.mktemp("runbooks")
+    clone = Clone(folder / "clone", folder / "programs")
+    deployment = clone.folder / ".local" / "deployment"
+    shutil.copytree(stacks_folder / "dev" / "packages", deployment / "packages")
+    try:
+        first_release = clone.run([*SET_UP, *RELEASE])
+        assert first_release.returncode == 0, first_release.stdout
+        yield clone
+    finally:
+        LocalStack(deployment).destroy()
+
+
+@pytest.fixture(scope="module")
+def second_region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint URL of PROD's account in eu-west-1, with a table and the bucket of the state."""
+    account = values("prod")["aws_account_id"]
+    folder = tmp_path_factory.mktemp("second-region")
+    with Engine(folder, enforce_iam=True, account_id=account) as engine:
+        create_table(engine.endpoint_url, "products-prod")
+        boto3.client(
+            "s3",
+            region_name="eu-west-1",
+            endpoint_url=engine.endpoint_url,
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        ).create_bucket(
+            Bucket="bbws-terraform-state-prod-recovery",
+            CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
+        )
+        yield engine.endpoint_url
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_of_runbook_work_in_order_of_page(
+    clone: Clone, second_region: str, page: str
+) -> None:
+    for name, content in files_in(PAGES[page]).items():
+        (clone.folder / name).write_text(content)
+
+    steps = [*SET_UP, LIKE_FRESH_CLONE, *commands_of(page)]
+    run = clone.run(steps, {"SECOND_REGION": second_region})
+
+    assert run.returncode == 0, run.stdout[-20_000:]
+
+
+def files_in(text: str) -> dict[str, str]:
+    """Return the JSON files that a page shows, by the name before each of them."""
+    named = r"\bfile ([\w-]+\.json)\b[^`]*```json\n(.*?)^```"
+    return dict(re.findall(named, text, re.DOTALL | re.MULTILINE))
+
+
+def commands_of(page: str) -> Iterator[str]:
+    """Yield the commands of a page, and before some of them what has happened to the reader."""
+    for block in shell_blocks(PAGES[page]):
+        if not block.skip_reason:
+            yield f"echo '== {block.heading.replace(chr(39), '')}'"
+            yield from (event for text, event in EVENTS.items() if text in block.commands)
+            yield block.commands
