@@ -25,9 +25,9 @@ help: ## List the targets
 setup: ## Create the Python environments for development
 	@scripts/bootstrap.sh dev engine
 
-run: ## Serve the API on this machine: PORT=8000 API_KEY=... DATA_DIR=... SEED=1
+run: ## Serve the API on this machine: PORT=8000 API_KEY=... DATA_DIR=... SEED=1 RELOAD=1
 	@scripts/bootstrap.sh local engine
-	@$(call settings,PORT API_KEY DATA_DIR SEED) exec $(PYTHON_IN_VENV) -m local
+	@$(call settings,PORT API_KEY DATA_DIR SEED RELOAD) exec $(PYTHON_IN_VENV) -m local
 
 reset: ## Remove the products of make run: DATA_DIR=...
 	@scripts/bootstrap.sh local

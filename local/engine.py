@@ -319,8 +319,8 @@ def locked_folder(state_dir: Path) -> Iterator[IO[str]]:
         while not _try_lock(lock):
             if time.monotonic() > deadline:
                 raise LocalError(
-                    f"The folder {state_dir} is in use by another engine: "
-                    "stop that engine, or choose another folder."
+                    f"The folder {state_dir} is in use by another server: "
+                    "stop that server, or choose another folder (make run: set DATA_DIR)."
                 )
             time.sleep(_POLL_SECONDS)
         yield lock
@@ -328,7 +328,9 @@ def locked_folder(state_dir: Path) -> Iterator[IO[str]]:
 
 def _unusable(state_dir: Path, error: OSError) -> LocalError:
     is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-    next_step = "make room there" if is_full else "choose a writable folder"
+    next_step = (
+        "make room there" if is_full else "choose a writable folder (make run: set DATA_DIR)"
+    )
     return LocalError(f"The folder {state_dir} cannot be used ({reason_of(error)}): {next_step}.")
 
 

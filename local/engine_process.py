@@ -90,7 +90,7 @@ class Saver:
         except OSError as error:
             self._fail(
                 f"The folder {self._state.folder} cannot be written ({reason_of(error)}): "
-                "make room there, or choose another folder."
+                "make room there, or choose another folder (make run: set DATA_DIR)."
             )
         if self._while_running:
             self._saving = asyncio.get_running_loop().create_task(self._save_changes())

@@ -28,6 +28,7 @@ def listen(port: int) -> socket.socket:
         listener.close()
         raise LocalError(
             f"Port {port} cannot be used ({os.strerror(error.errno or 0)}): "
-            "stop the program that listens there, or choose another port."
+            "stop the program that listens there, or choose another port "
+            "(make run: set PORT, and for a second server also DATA_DIR)."
         ) from error
     return listener

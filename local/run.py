@@ -1,6 +1,6 @@
 """Starts and stops the local server with its engine and table, and prints how to use it.
 
-Settings come from the environment: PORT, API_KEY, DATA_DIR, SEED.
+Settings come from the environment: PORT, API_KEY, DATA_DIR, SEED, RELOAD.
 """
 
 import contextlib
@@ -13,8 +13,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from socket import socket
 from types import FrameType
 
 import uvicorn
@@ -25,6 +26,7 @@ from local.errors import LocalError, SettingsError
 from local.gateway import BASE_PATH
 from local.http_protocol import HttpProtocol
 from local.loopback import HOST, listen
+from local.reload import end_with_parent, serve_and_reload
 from local.server import LOGGER, Handler, LocalServer, is_function_running
 from local.settings import Settings, api_key_error, settings_from
 from local.state_files import reason_of, write_file
@@ -63,10 +65,29 @@ class StopSignals:
 
 def main() -> int:
     """Serve until a stop signal, and return the exit code."""
+
+    def serve(settings: Settings, stop_signals: StopSignals) -> None:
+        with listen(settings.port) as listener:
+            if settings.reload:
+                serve_and_reload(serve_in_child, listener)
+            else:
+                _serve(settings, listener, stop_signals)
+
+    return _exit_code_of(serve)
+
+
+def serve_in_child(sockets: list[socket] | None) -> None:
+    """Serve until a stop signal, in a process of `local.reload`."""
+    end_with_parent()
+    [listener] = sockets or []
+    sys.exit(_exit_code_of(lambda settings, stop: _serve(settings, listener, stop)))
+
+
+def _exit_code_of(serve: Callable[[Settings, StopSignals], None]) -> int:
     stop_signals = StopSignals()
     exit_code = _EXIT_STOPPED
     try:
-        _serve(settings_from(os.environ), stop_signals)
+        serve(settings_from(os.environ), stop_signals)
     except LocalError as error:
         print(error, file=sys.stderr)
         exit_code = _EXIT_USAGE if isinstance(error, SettingsError) else _EXIT_FAILED
@@ -76,8 +97,8 @@ def main() -> int:
     return exit_code
 
 
-def _serve(settings: Settings, stop_signals: StopSignals) -> None:
-    with listen(settings.port) as listener, _engine(settings.data_dir) as engine:
+def _serve(settings: Settings, listener: socket, stop_signals: StopSignals) -> None:
+    with _engine(settings.data_dir) as engine:
         api_key = settings.api_key or _stored_api_key(settings.data_dir / "api-key")
         _configure_functions(engine.endpoint_url)
         app = LocalServer(_functions(), api_key)

@@ -21,12 +21,14 @@ class Settings:
         api_key: None where the server creates the key.
         data_dir: the folder that keeps products and the key between runs.
         seed: whether to add those of the five plans that never existed.
+        reload: whether to start again when the code changes.
     """
 
     port: int
     api_key: str | None
     data_dir: Path
     seed: bool
+    reload: bool
 
 
 def api_key_error(api_key: str) -> str | None:
@@ -46,15 +48,19 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
     """
     port = environment.get("PORT") or "8000"
     api_key = environment.get("API_KEY") or None
-    seed = environment.get("SEED") or "0"
+    switches = {name: environment.get(name) or "0" for name in ("SEED", "RELOAD")}
     errors: list[str] = []
     if not re.fullmatch("[0-9]{1,5}", port) or int(port) > _LARGEST_PORT:
         errors.append(f"PORT must be a number from 0 to {_LARGEST_PORT}, such as 8000")
     if api_key and (error := api_key_error(api_key)):
         errors.append(f"API_KEY {error}")
-    if seed not in _BOOLEANS:
-        errors.append(f"SEED must be one of {', '.join(_BOOLEANS)}")
+    errors += [
+        f"{name} must be one of {', '.join(_BOOLEANS)}"
+        for name, value in switches.items()
+        if value not in _BOOLEANS
+    ]
     if errors:
         raise SettingsError(f"The settings cannot be used: {'; '.join(errors)}.")
     data_dir = Path(environment.get("DATA_DIR") or ".local/data").expanduser()
-    return Settings(int(port), api_key, data_dir, _BOOLEANS[seed])
+    seed, reload = (_BOOLEANS[value] for value in switches.values())
+    return Settings(int(port), api_key, data_dir, seed, reload)

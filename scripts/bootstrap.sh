@@ -20,7 +20,6 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-mkdir -p .local
 
 ENVIRONMENTS="local, dev, bench, engine, awscli, iac, audit, clients, lock, actionlint,"
 ENVIRONMENTS+=" openapi-lint, typescript-client or dynamodb-local"
@@ -110,6 +109,10 @@ install_npm() {
             "(details: $log)."
     cp "$lock" "$folder/.stamp"
 }
+
+{ mkdir -p .local && touch .local/bootstrap.lock; } 2>/dev/null ||
+    fail "The folder $PWD/.local cannot be written: make it writable for you, or clone the" \
+        "repository into a folder that is."
 
 [ $# -gt 0 ] || fail "Name an environment to create: $ENVIRONMENTS."
 

@@ -64,13 +64,21 @@ def test_failed_installation_is_repeated_by_next_run(clone: Path) -> None:
 def test_missing_npm_is_reported(clone: Path, tmp_path: Path) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in ("bash", "cmp", "dirname", "env", "flock", "mkdir"):
+    for name in ("bash", "cmp", "dirname", "env", "flock", "mkdir", "touch"):
         if found := shutil.which(name):
             (programs / name).symlink_to(found)
 
     run = bootstrap(clone, "dynamodb-local", PATH=str(programs))
 
     assert_fails(run, "npm was not found: install Node.js")
+
+
+def test_unwritable_folder_is_reported(clone: Path) -> None:
+    (clone / ".local").touch()
+
+    run = bootstrap(clone, "local")
+
+    assert_fails(run, f"The folder {clone}/.local cannot be written: make it writable for you")
 
 
 @pytest.mark.parametrize("environment", ["prod", ""])

@@ -7,6 +7,8 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,14 @@ from local import run
 marker = pathlib.Path(sys.argv[1])
 hang = lambda event, context: marker.touch() or threading.Event().wait()
 run._functions = lambda: {"list_products": hang}
+sys.exit(run.main())
+"""
+
+# A server that takes the files of a folder for its code.
+_RELOADING_SERVER = """
+import sys
+from local import reload, run
+reload._CODE = [sys.argv[1]]
 sys.exit(run.main())
 """
 
@@ -196,6 +206,38 @@ def test_seed_adds_only_plans_that_never_existed(tmp_path: Path) -> None:
         assert api.create_product(product_body()).json()["productId"] == "PROD-006"
 
 
+@contextmanager
+def _reloading_server(folder: Path) -> Iterator[LocalProcess]:
+    """A server with RELOAD=1 that has seen `code.py` in the folder `code`."""
+    (folder / "code").mkdir()
+    (folder / "code/code.py").touch()
+    command = ("-c", _RELOADING_SERVER, str(folder / "code"))
+    with local_server(folder / "products", command=command, RELOAD="1") as server:
+        yield server
+
+
+def test_changed_code_restarts_server(tmp_path: Path) -> None:
+    with _reloading_server(tmp_path) as server:
+        product_id = _create(server).rpartition("/")[2]
+        later = time.time() + 60
+        os.utime(tmp_path / "code/code.py", (later, later))
+        eventually(lambda: server.output.count("API key") == 2 or None, "a second start")
+
+        assert product_id in _listed(server)
+        assert "code.py'. Reloading..." in server.output
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=30) == 0
+        assert has_ended(server.engine_pid)
+
+
+def test_killed_reloader_stops_server(tmp_path: Path) -> None:
+    with _reloading_server(tmp_path) as server:
+        engine_pid = server.engine_pid
+        server.process.kill()
+
+        eventually(lambda: has_ended(engine_pid), "the end of the engine")
+
+
 def test_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -204,7 +246,8 @@ def test_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     assert exit_code == 1
     assert printed == (
         f"Port {port} cannot be used (Address already in use): "
-        "stop the program that listens there, or choose another port.\n"
+        "stop the program that listens there, or choose another port "
+        "(make run: set PORT, and for a second server also DATA_DIR).\n"
     )
 
 
@@ -214,8 +257,8 @@ def test_second_run_on_same_folder_is_one_sentence(tmp_path: Path) -> None:
 
         assert exit_code == 1
         assert printed == (
-            f"The folder {tmp_path / 'products'} is in use by another engine: "
-            "stop that engine, or choose another folder.\n"
+            f"The folder {tmp_path / 'products'} is in use by another server: "
+            "stop that server, or choose another folder (make run: set DATA_DIR).\n"
         )
         assert _listed(server) == []
 
@@ -227,7 +270,8 @@ def test_data_dir_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
 
     assert (exit_code, printed) == (
         1,
-        f"The folder {file} cannot be used (File exists): choose a writable folder.\n",
+        f"The folder {file} cannot be used (File exists): "
+        "choose a writable folder (make run: set DATA_DIR).\n",
     )
 
 

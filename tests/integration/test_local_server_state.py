@@ -233,7 +233,7 @@ def test_state_folder_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
             100,
             (
                 "The folder {folder}/state cannot be written (File too large): "
-                "make room there, or choose another folder."
+                "make room there, or choose another folder (make run: set DATA_DIR)."
             ),
         ),
     ],

@@ -11,19 +11,26 @@ _KEY = "key-of-20-characters"
 
 
 def test_settings_have_defaults() -> None:
-    assert settings_from({}) == Settings(8000, None, Path(".local/data"), seed=False)
+    assert settings_from({}) == Settings(8000, None, Path(".local/data"), seed=False, reload=False)
 
 
 def test_empty_variable_counts_as_unset() -> None:
-    empty = dict.fromkeys(("PORT", "API_KEY", "DATA_DIR", "SEED"), "")
+    empty = dict.fromkeys(("PORT", "API_KEY", "DATA_DIR", "SEED", "RELOAD"), "")
 
     assert settings_from(empty) == settings_from({})
 
 
 def test_given_values_are_used() -> None:
-    given = {"PORT": "8123", "API_KEY": _KEY, "DATA_DIR": "elsewhere", "SEED": "1"}
+    given = {
+        "PORT": "8123",
+        "API_KEY": _KEY,
+        "DATA_DIR": "elsewhere",
+        "SEED": "1",
+        "RELOAD": "true",
+    }
 
-    assert settings_from(given) == Settings(8123, _KEY, Path("elsewhere"), seed=True)
+    expected = Settings(8123, _KEY, Path("elsewhere"), seed=True, reload=True)
+    assert settings_from(given) == expected
 
 
 def test_tilde_is_home_folder() -> None:
@@ -56,5 +63,7 @@ def test_api_key_of_valid_length_is_accepted(api_key: str) -> None:
 
 
 def test_all_invalid_settings_are_named_at_once() -> None:
-    with pytest.raises(SettingsError, match=r"^The settings .*PORT .*; API_KEY .*; SEED .*\.$"):
-        settings_from({"PORT": "x", "API_KEY": " ", "SEED": "maybe"})
+    with pytest.raises(
+        SettingsError, match=r"^The settings .*PORT .*; API_KEY .*; SEED .*; RELOAD .*\.$"
+    ):
+        settings_from({"PORT": "x", "API_KEY": " ", "SEED": "maybe", "RELOAD": "2"})

@@ -30,9 +30,11 @@ def test_all_targets_are_phony() -> None:
 
 
 def test_run_passes_settings_to_server() -> None:
-    commands = make("--dry-run", "run", "PORT=8123", "API_KEY=a key", "DATA_DIR=a folder", "SEED=1")
+    commands = make(
+        "--dry-run", "run", "PORT=8123", "API_KEY=a key", "DATA_DIR=a folder", "SEED=1", "RELOAD=1"
+    )
 
-    assert "PORT='8123' API_KEY='a key' DATA_DIR='a folder' SEED='1' exec" in commands
+    assert "PORT='8123' API_KEY='a key' DATA_DIR='a folder' SEED='1' RELOAD='1' exec" in commands
 
 
 def test_reset_passes_folder() -> None:
