@@ -268,10 +268,10 @@ def test_data_dir_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
     file.touch()
     exit_code, printed = failed_start(DATA_DIR=str(file))
 
-    assert (exit_code, printed) == (
-        1,
+    assert exit_code == 1
+    assert printed == (
         f"The folder {file} cannot be used (File exists): "
-        "choose a writable folder (make run: set DATA_DIR).\n",
+        "choose a writable folder (make run: set DATA_DIR).\n"
     )
 
 
