@@ -30,7 +30,7 @@ from tests.support.terraform_files import TerraformFiles
 ORIGIN = "https://portal.example"
 DEADLINE = "product_lambda.handlers.entry._DEADLINE_SECONDS"
 REAL_DEADLINE_SECONDS = 2.5
-PATIENCE_SECONDS = 60
+LONG_DEADLINE_SECONDS = 60
 REPOSITORY_TIME_OUTS = {
     name: vars(product_repository)[name]
     for name in ("_CONNECT_SECONDS", "_READ_SECONDS", "_CALL_SECONDS")
@@ -59,11 +59,11 @@ def _credentials() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _patient_repository() -> Iterator[None]:
+def _long_time_outs() -> Iterator[None]:
     """Wait long for the engines, so that no test depends on a quiet machine."""
     with pytest.MonkeyPatch.context() as constants:
         for name in REPOSITORY_TIME_OUTS:
-            constants.setattr(product_repository, name, PATIENCE_SECONDS)
+            constants.setattr(product_repository, name, LONG_DEADLINE_SECONDS)
         yield
 
 
@@ -76,7 +76,7 @@ def imported_functions() -> Iterator[Functions]:
         functions = Functions(
             {name: importlib.import_module(f"product_lambda.handlers.{name}") for name in ROUTES}
         )
-        environment.setattr(DEADLINE, PATIENCE_SECONDS)
+        environment.setattr(DEADLINE, LONG_DEADLINE_SECONDS)
         yield functions
 
 

@@ -12,7 +12,7 @@ import pytest
 from local.engine import REGION
 from product_lambda.models.product import IdempotencyRecord, Product
 from product_lambda.repositories.product_repository import ProductTable, open_table
-from tests.integration.conftest import PATIENCE_SECONDS
+from tests.integration.conftest import LONG_DEADLINE_SECONDS
 from tests.soak.clients import ClientRecords, ContractViolation, ProductRecord, soak
 from tests.soak.linearizability import Operation
 from tests.soak.product_model import Create, Fields, Response
@@ -90,7 +90,7 @@ def test_soak_without_faults_is_linearizable_and_loses_nothing(
         OPERATIONS_WITHOUT_FAULTS,
         CLIENTS,
         SEED,
-        max_seconds=PATIENCE_SECONDS,
+        max_seconds=LONG_DEADLINE_SECONDS,
     )
 
     assert judged(records, table) == ([], [])
@@ -223,7 +223,7 @@ def soak_in_memory(
 ) -> ClientRecords:
     """Run the clients on a store in memory, and inspect its products."""
     monkeypatch.setattr("product_lambda.handlers.entry.ProductRepository", lambda *_: store)
-    records = soak(functions, 800, CLIENTS, SEED, max_seconds=PATIENCE_SECONDS)
+    records = soak(functions, 800, CLIENTS, SEED, max_seconds=LONG_DEADLINE_SECONDS)
     inspect_products(records, store.products)
     return records
 

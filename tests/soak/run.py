@@ -48,7 +48,7 @@ _TABLE: Final = "products-soak"
 _OPERATIONS: Final = 200_000
 _OPERATIONS_PER_ROUND: Final = 10_000
 _SHOWN_VIOLATIONS: Final = 3
-_PATIENCE_SECONDS: Final = 600  # for a read of a whole list
+_LONG_DEADLINE_SECONDS: Final = 600  # for a read of a whole list
 _FAULTS: Sequence[tuple[str, Fault, int]] = (
     ("delayed by 50 ms", faults.delayed(0.05), 30),
     ("delayed by 1.5 s", faults.delayed(1.5), 1),
@@ -224,7 +224,7 @@ def _product_differences(product: Product, record: ProductRecord) -> Iterator[st
 
 def listed_products(items: ProductTable) -> Iterator[Product]:
     """Yield all active products, page by page."""
-    repository = ProductRepository(items, Deadline(_PATIENCE_SECONDS))
+    repository = ProductRepository(items, Deadline(_LONG_DEADLINE_SECONDS))
     after: Cursor | None = None
     while page := repository.page(SortOrder.OLDEST_FIRST, after, 100):
         yield from page
