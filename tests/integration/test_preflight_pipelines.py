@@ -195,6 +195,17 @@ def test_other_server_than_github_is_unchecked(repository: GitHubSettings) -> No
     assert github_row().found.startswith("GitHub cannot be reached: ")
 
 
+@pytest.mark.parametrize("response", [[], {"protection_rules": [{}]}], ids=["list", "rule"])
+@pytest.mark.usefixtures("account")
+def test_response_of_other_form_is_unchecked(repository: GitHubSettings, response: object) -> None:
+    repository.respond("/environments/dev", response)
+
+    row = rows(github)["dev: approval"]
+
+    assert row.outcome is UNCHECKED
+    assert row.found.startswith("the response is not understood: ")
+
+
 def stand_in_for_gh(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     """Put a program in the place of gh, and remove the token from the environment."""
     program = folder / "bin" / "gh"

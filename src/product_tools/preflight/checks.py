@@ -120,14 +120,24 @@ def _finding(check: Check) -> Finding:
     except NotCheckedError as error:
         return Finding(Outcome.UNCHECKED, str(error), error.mend)
     except ClientError as error:
-        if error_code(error) in _DENIED:
-            text = f"not allowed to look: {error.operation_name}"
-            return Finding(Outcome.UNCHECKED, text, _ASK_FOR_RIGHT)
-        if error_code(error) in _ABSENT:
-            return Finding(Outcome.UNCHECKED, "nothing to look at", "mend the rows above first")
-        return _failed_call(error)
+        return _error_response(error)
     except BotoCoreError as error:
         return _failed_call(error)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        return Finding(
+            Outcome.UNCHECKED,
+            f"the response is not understood: {error!r}",
+            "look by hand, and report this row to the maintainers",
+        )
+
+
+def _error_response(error: ClientError) -> Finding:
+    if error_code(error) in _DENIED:
+        text = f"not allowed to look: {error.operation_name}"
+        return Finding(Outcome.UNCHECKED, text, _ASK_FOR_RIGHT)
+    if error_code(error) in _ABSENT:
+        return Finding(Outcome.UNCHECKED, "nothing to look at", "mend the rows above first")
+    return _failed_call(error)
 
 
 def _failed_call(error: Exception) -> Finding:

@@ -11,6 +11,9 @@ from product_tools.preflight.target import Target
 SECRET = "AWS_ROLE_ARN"  # noqa: S105 (the name of a secret)
 _SETTINGS = "Settings, Environments; CI/CD guide: Environments and secrets of the repository"
 
+# GitHub Docs, "Deployments and environments": for public repositories in all plans.
+_APPROVALS = "Settings, Environments; in private repositories this needs GitHub Enterprise"
+
 
 class Protection(NamedTuple):
     """What a GitHub environment asks for before a job may use its role.
@@ -54,7 +57,7 @@ def checks(target: Target) -> Iterator[Check]:
         yield Check(
             f"{name}: approval",
             _approval_text(protection),
-            _SETTINGS,
+            _APPROVALS if protection.approval else _SETTINGS,
             partial(_approval, target, name, protection),
         )
         yield Check(

@@ -59,7 +59,7 @@ def _existence(client: "S3Client", bucket: str, owner: str) -> Finding:
         if error_code(error) == "404":  # a response to HEAD has no body with a code
             return missing("no such bucket")
         raise
-    region = response["BucketRegion"]
+    region = response.get("BucketRegion", client.meta.region_name)
     return found_if(region == client.meta.region_name, f"it is there, in {region}")
 
 
