@@ -18,7 +18,7 @@ from benchmarks import charts
 from benchmarks.figures import Figure, figure_of
 from local.dynamodb_local import dynamodb_local
 from local.engine import REGION
-from product_lambda.models.product import Cursor, SortOrder
+from product_lambda.models.product import Cursor, PageRequest, SortOrder
 from product_lambda.repositories.product_repository import open_table
 from product_lambda.validators.query import next_token
 from tests.support.faulty_dynamodb import Exchange, faulty_dynamodb
@@ -236,7 +236,10 @@ def _table_name(size: int) -> str:
 
 def _token_after(number: int) -> str:
     """Return the token for the page after product `number`, newest first."""
-    return next_token(Cursor(created_at(number), product_id(number)), SortOrder.NEWEST_FIRST)
+    return next_token(
+        Cursor(created_at(number), product_id(number)),
+        PageRequest(1, SortOrder.NEWEST_FIRST, 0, None),
+    )
 
 
 if __name__ == "__main__":

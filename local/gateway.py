@@ -18,7 +18,7 @@ from product_lambda.utils.response_builder import (
     gateway_response,
     problem_response,
 )
-from product_tools.functions import ROUTES
+from product_tools.functions import ROUTES, Route
 
 BASE_PATH = "v1.0"
 """The base path of the custom domain; API Gateway allows no dot in the name of a stage."""
@@ -27,17 +27,16 @@ LARGEST_BODY = 10 * 1024 * 1024
 """Bytes; the quota of API Gateway. The functions reject much smaller bodies."""
 
 
-def _operations() -> dict[str, dict[str, str]]:
-    operations: dict[str, dict[str, str]] = {}
-    for function, (method, path) in ROUTES.items():
-        operations.setdefault(path, {})[method] = function
+def _operations() -> dict[str, dict[str, Route]]:
+    operations: dict[str, dict[str, Route]] = {}
+    for each in ROUTES.values():
+        operations.setdefault(each.path, {})[each.method] = each
     return operations
 
 
-_OPERATIONS: Mapping[str, Mapping[str, str]] = _operations()
-"""The function of each resource and method."""
+_OPERATIONS: Mapping[str, Mapping[str, Route]] = _operations()
+"""The route of each resource and method."""
 
-_KEYLESS_METHOD = "GET"
 _KEY_ID = "local-key"
 _ALLOWED_HEADERS = "content-type, x-api-key, if-match, if-none-match, idempotency-key"
 _PREFLIGHT_SECONDS = "600"
@@ -65,7 +64,7 @@ NO_SUCH_ROUTE = GatewayProblem(
     404,
     "route-not-found",
     "No such route",
-    "No such path; the API offers /products and /products/{productId}.",
+    "No such path; the API offers /products, /products/{productId} and /deleted-products.",
 )
 METHOD_NOT_ALLOWED = GatewayProblem(
     405,
@@ -148,10 +147,10 @@ def route(head: RequestHead, api_key: str) -> Call | GatewayResponse:
         return _preflight(head, operations)
     if head.method not in operations:
         return _method_not_allowed(head, operations)
-    needs_key = head.method != _KEYLESS_METHOD
-    if needs_key and not _is_key(dict(head.headers).get("x-api-key", ""), api_key):
+    found = operations[head.method]
+    if found.needs_key and not _is_key(dict(head.headers).get("x-api-key", ""), api_key):
         return error_response(NO_VALID_KEY, head.request_id)
-    return Call(operations[head.method], resource, path_parameters, needs_key)
+    return Call(found.function, resource, path_parameters, found.needs_key)
 
 
 def error_response(problem: GatewayProblem, request_id: str) -> GatewayResponse:
@@ -230,6 +229,8 @@ def _resource_of(path: str) -> tuple[str, dict[str, str]]:
             return "/products", {}
         case ["", base, "products", product_id] if base == BASE_PATH:
             return "/products/{productId}", {"productId": product_id}
+        case ["", base, "deleted-products"] if base == BASE_PATH:
+            return "/deleted-products", {}
     return "", {}
 
 
@@ -238,14 +239,14 @@ def _is_key(sent: str, api_key: str) -> bool:
     return bool(api_key) and hmac.compare_digest(sent.encode(), api_key.encode())
 
 
-def _method_not_allowed(head: RequestHead, operations: Mapping[str, str]) -> GatewayResponse:
+def _method_not_allowed(head: RequestHead, operations: Mapping[str, Route]) -> GatewayResponse:
     """Return 405 with the methods of the path (RFC 9110, section 15.5.6)."""
     problem = problem_response(METHOD_NOT_ALLOWED, head.request_id)
     headers = {**problem.headers, "Allow": _methods(operations)}
     return _for_any_origin(problem._replace(headers=headers), head.request_id)
 
 
-def _preflight(head: RequestHead, operations: Mapping[str, str]) -> GatewayResponse:
+def _preflight(head: RequestHead, operations: Mapping[str, Route]) -> GatewayResponse:
     """Return the response to a CORS preflight request (Fetch Standard, "CORS-preflight fetch")."""
     headers = {
         "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
@@ -255,7 +256,7 @@ def _preflight(head: RequestHead, operations: Mapping[str, str]) -> GatewayRespo
     return _for_any_origin(Response(204, headers=headers), head.request_id)
 
 
-def _methods(operations: Mapping[str, str]) -> str:
+def _methods(operations: Mapping[str, Route]) -> str:
     return ", ".join([*operations, "OPTIONS"])
 
 

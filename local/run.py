@@ -31,7 +31,7 @@ from local.server import LOGGER, Handler, LocalServer, is_function_running
 from local.settings import Settings, api_key_error, settings_from
 from local.state_files import reason_of, write_file
 from local.table import create_table
-from product_tools.functions import ROUTES
+from product_tools.functions import FUNCTIONS
 from product_tools.repository import REPOSITORY
 
 _SEED_PROGRAM = REPOSITORY / "scripts" / "seed_products.py"
@@ -184,6 +184,7 @@ def _configure_functions(endpoint_url: str) -> None:
         AWS_REGION=REGION,
         AWS_ENDPOINT_URL=endpoint_url,
         TABLE_NAME=_TABLE_NAME,
+        PRODUCT_INDEXES="true",
         CORS_ALLOWED_ORIGINS="*",
     )
     # The server logs one line for each request; with LOG_LEVEL=INFO the functions log theirs, too.
@@ -197,7 +198,7 @@ def _functions() -> Mapping[str, Handler]:
     try:
         return {
             name: importlib.import_module(f"product_lambda.handlers.{name}").handler
-            for name in ROUTES
+            for name in FUNCTIONS
         }
     except ValueError as error:  # a sentence about an invalid setting, such as LOG_LEVEL
         raise SettingsError(error) from error

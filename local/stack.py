@@ -44,6 +44,7 @@ from product_tools.traffic import (
     carry_out,
 )
 
+_FEATURES = {"enable_product_indexes": True}
 _SCHEMA = {"schema_file": str(REPOSITORY / "schemas" / "products.schema.json")}
 
 MISREPORTED = frozenset(
@@ -230,7 +231,7 @@ class LocalStack:
         return LocalRoot(
             TERRAFORM_FOLDER / "table",
             self.folder / "terraform" / "table",
-            {**self.values, **_SCHEMA, "deletion_protection": False},
+            {**self.values, **_SCHEMA, **_FEATURES, "deletion_protection": False},
             self._provider_environment(),
         )
 
@@ -247,7 +248,7 @@ class LocalStack:
 
     def local_values(self) -> dict[str, object]:
         """Return the values that every plan on this stack needs, by the name of the variable."""
-        return {"architecture": architecture(), "api_key_value": self._api_key()}
+        return {"architecture": architecture(), "api_key_value": self._api_key(), **_FEATURES}
 
     def _provider_environment(self) -> dict[str, str]:
         # Few attempts, since an engine that does not respond at once has ended.

@@ -17,16 +17,22 @@ from product_tools.repository import REPOSITORY
 SCHEMA_FILE = REPOSITORY / "schemas" / "products.schema.json"
 
 
-def create_table(endpoint_url: str, table_name: str) -> None:
+def create_table(endpoint_url: str, table_name: str, *, product_indexes: bool = True) -> None:
     """Create the table unless it exists, on any engine with DynamoDB's API.
+
+    `product_indexes` adds the indexes by price and by name.
 
     Raises:
         PydynoxException: the engine rejects the request, or is unreachable.
     """
     table: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())["table"]
+    attributes, indexes = table["attributes"], table["globalSecondaryIndexes"]
+    if product_indexes:
+        attributes = attributes | table["productIndexes"]["attributes"]
+        indexes = indexes | table["productIndexes"]["globalSecondaryIndexes"]
 
     def key(attribute: str) -> tuple[str, str]:
-        return attribute, table["attributes"][attribute]
+        return attribute, attributes[attribute]
 
     client = DynamoDBClient(
         region=REGION,
@@ -47,7 +53,7 @@ def create_table(endpoint_url: str, table_name: str) -> None:
                     "range_key": key(index["rangeKey"]),
                     "projection": index["projection"],
                 }
-                for name, index in table["globalSecondaryIndexes"].items()
+                for name, index in indexes.items()
             ],
             wait=True,
         )

@@ -35,23 +35,30 @@ resource "aws_api_gateway_resource" "product" {
   path_part   = "{productId}"
 }
 
+resource "aws_api_gateway_resource" "deleted_products" {
+  rest_api_id = aws_api_gateway_rest_api.product.id
+  parent_id   = aws_api_gateway_rest_api.product.root_resource_id
+  path_part   = "deleted-products"
+}
+
 locals {
   resource_ids = {
     "/products"             = aws_api_gateway_resource.products.id
     "/products/{productId}" = aws_api_gateway_resource.product.id
+    "/deleted-products"     = aws_api_gateway_resource.deleted_products.id
   }
 }
 
 resource "aws_api_gateway_method" "function" {
-  #checkov:skip=CKV_AWS_59:Reads are public by design; writes need an API key
+  #checkov:skip=CKV_AWS_59:Reads are public by design; writes and deleted products need an API key
   #checkov:skip=CKV2_AWS_53:The functions validate: only they can name all errors of a request
-  for_each = local.functions
+  for_each = local.routes
 
   rest_api_id      = aws_api_gateway_rest_api.product.id
-  resource_id      = local.resource_ids[each.value.route]
+  resource_id      = local.resource_ids[each.value.path]
   http_method      = each.value.method
   authorization    = "NONE"
-  api_key_required = each.value.writes
+  api_key_required = each.value.needs_key
 }
 
 # --- Gateway responses as problem documents (RFC 9457) ---
@@ -86,7 +93,7 @@ locals {
       status = 404
       type   = "route-not-found"
       title  = "No such route"
-      detail = "No such path; the API offers /products and /products/{productId}."
+      detail = "No such path; the API offers /products, /products/{productId} and /deleted-products."
     }
     method_not_allowed = {
       status = 405
@@ -223,7 +230,7 @@ resource "aws_api_gateway_deployment" "product" {
   # Only configuration: with a computed attribute, each plan would replace the deployment.
   triggers = {
     configuration = sha256(jsonencode([
-      local.functions,
+      local.routes,
       local.function_names,
       local.problem_documents,
       local.gateway_responses,
@@ -356,7 +363,7 @@ locals {
     SizeRestrictions_BODY   = "awswaf:managed:aws:core-rule-set:SizeRestrictions_Body"
   }
 
-  write_methods = sort(distinct([for f in local.functions : f.method if f.writes]))
+  write_methods = sort(distinct([for r in local.routes : r.method if r.method != "GET"]))
 
   waf_window_seconds = 300
 

@@ -2,22 +2,22 @@
 # to the methods that a path does not have.
 
 resource "aws_api_gateway_integration" "function" {
-  for_each = local.functions
+  for_each = local.routes
 
   rest_api_id             = aws_api_gateway_rest_api.product.id
-  resource_id             = local.resource_ids[each.value.route]
+  resource_id             = local.resource_ids[each.value.path]
   http_method             = aws_api_gateway_method.function[each.key].http_method
   type                    = "AWS_PROXY"
   integration_http_method = "POST"
-  uri                     = aws_lambda_alias.live[each.key].invoke_arn
+  uri                     = aws_lambda_alias.live[each.value.function].invoke_arn
   timeout_milliseconds    = min((var.timeout + 1) * 1000, 29000)
 }
 
 locals {
   # The methods of each path, as the headers Allow and Access-Control-Allow-Methods list them.
   allowed_methods = {
-    for route in keys(local.resource_ids) : route => join(", ", concat(
-      sort([for f in local.functions : f.method if f.route == route]), ["OPTIONS"]
+    for path in keys(local.resource_ids) : path => join(", ", concat(
+      sort([for route in local.routes : route.method if route.path == path]), ["OPTIONS"]
     ))
   }
 }

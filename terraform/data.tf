@@ -6,10 +6,21 @@ data "aws_caller_identity" "current" {}
 locals {
   schema_file = coalesce(var.schema_file, "${path.module}/../schemas/products.schema.json")
   expected    = jsondecode(file(local.schema_file)).table
-  index_name  = one(keys(local.expected.globalSecondaryIndexes))
 
-  expected_index = local.expected.globalSecondaryIndexes[local.index_name]
+  product_attributes = {
+    for name, type in local.expected.productIndexes.attributes : name => type
+    if var.enable_product_indexes
+  }
+  product_indexes = {
+    for name, index in local.expected.productIndexes.globalSecondaryIndexes : name => index
+    if var.enable_product_indexes
+  }
+  expected_attributes = merge(local.expected.attributes, local.product_attributes)
+  expected_indexes = merge(
+    local.expected.globalSecondaryIndexes, local.product_indexes
+  )
 
+  index_advice     = "change the index in the schema repository, then plan again."
   wrong_key_advice = "change the table in the schema repository, or correct table_name."
 }
 
@@ -36,55 +47,79 @@ data "aws_dynamodb_table" "products" {
     postcondition {
       condition = alltrue([
         for attribute in self.attribute :
-        lookup(local.expected.attributes, attribute.name, attribute.type) == attribute.type
+        lookup(local.expected_attributes, attribute.name, attribute.type) == attribute.type
       ])
       error_message = join(" ", [
         "Table ${self.name}: the key attributes have the types",
         jsonencode({ for attribute in self.attribute : attribute.name => attribute.type }),
-        "but must have ${jsonencode(local.expected.attributes)}; ${local.wrong_key_advice}",
+        "but must have ${jsonencode(local.expected_attributes)}; ${local.wrong_key_advice}",
       ])
     }
 
     postcondition {
-      condition = contains(self.global_secondary_index[*].name, local.index_name)
-      error_message = join(" ", [
-        "Table ${self.name}: the index ${local.index_name} is missing",
-        "(it has ${jsonencode(self.global_secondary_index[*].name)});",
-        "add it in the schema repository, then plan again.",
-      ])
-    }
-
-    postcondition {
-      condition = alltrue([
-        for index in self.global_secondary_index :
-        index.hash_key == local.expected_index.hashKey
-        && index.range_key == local.expected_index.rangeKey
-        if index.name == local.index_name
-      ])
-      error_message = format(
-        "Table %s: the index %s has the keys %s, but must have %s; %s",
-        self.name,
-        local.index_name,
-        jsonencode([
-          for index in self.global_secondary_index : [index.hash_key, index.range_key]
-          if index.name == local.index_name
-        ]),
-        jsonencode([local.expected_index.hashKey, local.expected_index.rangeKey]),
-        "change the index in the schema repository, then plan again.",
-      )
+      condition = length(setsubtract(
+        keys(local.expected_indexes), self.global_secondary_index[*].name
+      )) == 0
+      error_message = join(" ", concat(
+        [
+          for name in setsubtract(
+            keys(local.expected_indexes), self.global_secondary_index[*].name
+          ) : "Table ${self.name}: the index ${name} is missing"
+        ],
+        [
+          "(it has ${jsonencode(self.global_secondary_index[*].name)});",
+          "add it in the schema repository, then plan again.",
+          "Without enable_product_indexes, only ActiveProductsIndex is needed.",
+        ],
+      ))
     }
 
     postcondition {
       condition = alltrue([
         for index in self.global_secondary_index :
-        index.projection_type == local.expected_index.projection
-        if index.name == local.index_name
+        index.hash_key == local.expected_indexes[index.name].hashKey
+        && index.range_key == local.expected_indexes[index.name].rangeKey
+        if contains(keys(local.expected_indexes), index.name)
       ])
-      error_message = join(" ", [
-        "Table ${self.name}: the index ${local.index_name} does not project",
-        "${local.expected_index.projection} attributes, so listed products would lack fields;",
-        "change the index in the schema repository, then plan again.",
+      error_message = join(" ", concat(
+        [
+          for index in self.global_secondary_index : format(
+            "Table %s: the index %s has the keys %s, but must have %s;",
+            self.name,
+            index.name,
+            jsonencode([index.hash_key, index.range_key]),
+            jsonencode([
+              local.expected_indexes[index.name].hashKey,
+              local.expected_indexes[index.name].rangeKey,
+            ]),
+          )
+          if try([index.hash_key, index.range_key] != [
+            local.expected_indexes[index.name].hashKey,
+            local.expected_indexes[index.name].rangeKey,
+          ], false)
+        ],
+        [local.index_advice],
+      ))
+    }
+
+    postcondition {
+      condition = alltrue([
+        for index in self.global_secondary_index :
+        index.projection_type == local.expected_indexes[index.name].projection
+        if contains(keys(local.expected_indexes), index.name)
       ])
+      error_message = join(" ", concat(
+        [
+          for index in self.global_secondary_index : format(
+            "Table %s: the index %s does not project %s attributes,",
+            self.name,
+            index.name,
+            local.expected_indexes[index.name].projection,
+          )
+          if try(index.projection_type != local.expected_indexes[index.name].projection, false)
+        ],
+        ["so listed products would lack fields;", local.index_advice],
+      ))
     }
 
     postcondition {

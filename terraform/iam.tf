@@ -2,27 +2,27 @@
 # Only X-Ray's actions have the resource *: X-Ray has no narrower one.
 
 locals {
-  table_arn = data.aws_dynamodb_table.products.arn
-  index_arn = "${local.table_arn}/index/${local.index_name}"
+  table_arn  = data.aws_dynamodb_table.products.arn
+  index_arns = [for name in keys(local.expected_indexes) : "${local.table_arn}/index/${name}"]
 
   # A transaction needs the right for each write in it. Writes need GetItem too: after a failed
   # condition the function reads the item to choose the response. A condition on
   # dynamodb:LeadingKeys is left out, because no emulator evaluates it, so no test could show that
   # the functions still work with it.
   table_rights = {
-    list_products = { actions = ["dynamodb:Query"], resource = local.index_arn }
-    get_product   = { actions = ["dynamodb:GetItem"], resource = local.table_arn }
+    list_products = { actions = ["dynamodb:Query"], resources = local.index_arns }
+    get_product   = { actions = ["dynamodb:GetItem"], resources = [local.table_arn] }
     create_product = {
-      actions  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
-      resource = local.table_arn
+      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      resources = [local.table_arn]
     }
     update_product = {
-      actions  = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
-      resource = local.table_arn
+      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resources = [local.table_arn]
     }
     delete_product = {
-      actions  = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
-      resource = local.table_arn
+      actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      resources = [local.table_arn]
     }
   }
 }
@@ -43,7 +43,7 @@ data "aws_iam_policy_document" "function" {
 
   statement {
     actions   = local.table_rights[each.key].actions
-    resources = [local.table_rights[each.key].resource]
+    resources = local.table_rights[each.key].resources
   }
 
   # Terraform creates the log group, so the function needs no right to; :* means its streams.

@@ -19,7 +19,7 @@ resource "aws_lambda_function" "function" {
   for_each = local.functions
 
   function_name = local.function_names[each.key]
-  description   = "Product API: ${each.value.method} ${each.value.route}"
+  description   = "Product API: ${join(", ", sort(each.value))}"
   role          = aws_iam_role.function[each.key].arn
 
   runtime          = "python3.12"
@@ -34,7 +34,7 @@ resource "aws_lambda_function" "function" {
   reserved_concurrent_executions = var.reserved_concurrency
 
   environment {
-    variables = {
+    variables = merge({
       TABLE_NAME           = data.aws_dynamodb_table.products.name
       CORS_ALLOWED_ORIGINS = join(",", var.cors_allowed_origins)
       LOG_LEVEL            = var.log_level
@@ -44,7 +44,9 @@ resource "aws_lambda_function" "function" {
       # (of the DynamoDB client) are enough. `make bench` measures with both settings.
       MALLOC_ARENA_MAX     = "1"
       TOKIO_WORKER_THREADS = "1"
-    }
+      }, var.enable_product_indexes && each.key == "list_products" ? {
+      PRODUCT_INDEXES = "true"
+    } : {})
   }
 
   logging_config {
@@ -93,18 +95,21 @@ resource "aws_lambda_alias" "live" {
 }
 
 resource "aws_lambda_permission" "api" {
-  for_each = local.functions
+  for_each = local.routes
 
-  statement_id  = "AllowProductApi"
+  # The first route of each function keeps the name that it had as the only one.
+  statement_id = (
+    each.key == each.value.function ? "AllowProductApi" : "AllowProductApi-${each.key}"
+  )
   action        = "lambda:InvokeFunction"
-  function_name = aws_lambda_function.function[each.key].function_name
-  qualifier     = aws_lambda_alias.live[each.key].name
+  function_name = aws_lambda_function.function[each.value.function].function_name
+  qualifier     = aws_lambda_alias.live[each.value.function].name
   principal     = "apigateway.amazonaws.com"
 
   # Only this stage, method and path; * matches any value of a path parameter.
   source_arn = join("/", [
     aws_api_gateway_rest_api.product.execution_arn,
     var.stage_name,
-    "${each.value.method}${replace(each.value.route, "{productId}", "*")}",
+    "${each.value.method}${replace(each.value.path, "{productId}", "*")}",
   ])
 }

@@ -38,12 +38,33 @@ locals {
   dashboard_name = "bbws-product-${var.environment}"
 
   # The same list as ROUTES in src/product_tools/functions.py; a test compares them.
+  routes = {
+    list_products = {
+      function = "list_products", method = "GET", path = "/products", needs_key = false
+    }
+    get_product = {
+      function = "get_product", method = "GET", path = "/products/{productId}", needs_key = false
+    }
+    create_product = {
+      function = "create_product", method = "POST", path = "/products", needs_key = true
+    }
+    update_product = {
+      function = "update_product", method = "PUT", path = "/products/{productId}", needs_key = true
+    }
+    delete_product = {
+      function  = "delete_product", method = "DELETE", path = "/products/{productId}",
+      needs_key = true
+    }
+    list_deleted_products = {
+      function = "list_products", method = "GET", path = "/deleted-products", needs_key = true
+    }
+  }
+
+  # The functions with their routes, such as ["GET /products"].
   functions = {
-    list_products  = { method = "GET", route = "/products", writes = false }
-    get_product    = { method = "GET", route = "/products/{productId}", writes = false }
-    create_product = { method = "POST", route = "/products", writes = true }
-    update_product = { method = "PUT", route = "/products/{productId}", writes = true }
-    delete_product = { method = "DELETE", route = "/products/{productId}", writes = true }
+    for function in distinct(values(local.routes)[*].function) : function => [
+      for route in local.routes : "${route.method} ${route.path}" if route.function == function
+    ]
   }
 
   function_names = {

@@ -152,6 +152,12 @@ variable "read_only" {
   default     = false
 }
 
+variable "enable_product_indexes" {
+  description = "True offers sorting by price and name, and search by name; it needs two indexes."
+  type        = bool
+  default     = false
+}
+
 # --- The API ---
 
 variable "stage_name" {

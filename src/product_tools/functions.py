@@ -1,6 +1,6 @@
 """Names and routes of the Lambda functions: the only list in Python.
 
-Terraform has a second list (`functions` in terraform/main.tf); a test compares the two.
+Terraform has a second list (`routes` in terraform/main.tf); a test compares the two.
 """
 
 from collections.abc import Mapping
@@ -8,26 +8,33 @@ from typing import Final, NamedTuple
 
 
 class Route(NamedTuple):
-    """HTTP method and path of a function, in the format of API Gateway.
+    """A method and a path of the API, in the format of API Gateway.
 
     Attributes:
+        function: the function that serves it, by the name of its module.
         method: the HTTP method.
         path: the path below the API's base path, with parameters in braces.
+        needs_key: whether a request needs an API key.
     """
 
+    function: str
     method: str
     path: str
+    needs_key: bool
 
 
 ENVIRONMENTS: Final = ("dev", "sit", "prod")
 ROUTES: Final[Mapping[str, Route]] = {
-    "list_products": Route("GET", "/products"),
-    "get_product": Route("GET", "/products/{productId}"),
-    "create_product": Route("POST", "/products"),
-    "update_product": Route("PUT", "/products/{productId}"),
-    "delete_product": Route("DELETE", "/products/{productId}"),
+    "list_products": Route("list_products", "GET", "/products", needs_key=False),
+    "get_product": Route("get_product", "GET", "/products/{productId}", needs_key=False),
+    "create_product": Route("create_product", "POST", "/products", needs_key=True),
+    "update_product": Route("update_product", "PUT", "/products/{productId}", needs_key=True),
+    "delete_product": Route("delete_product", "DELETE", "/products/{productId}", needs_key=True),
+    "list_deleted_products": Route("list_products", "GET", "/deleted-products", needs_key=True),
 }
-"""Routes by the names of the modules in `product_lambda.handlers`."""
+"""Routes by the names of their operations, as in the log."""
+FUNCTIONS: Final = tuple(dict.fromkeys(route.function for route in ROUTES.values()))
+"""The modules in `product_lambda.handlers`, one for each function."""
 
 
 def function_name(function: str, environment: str) -> str:
@@ -37,4 +44,4 @@ def function_name(function: str, environment: str) -> str:
 
 def function_names(environment: str) -> list[str]:
     """Return the deployed names of all functions of an environment."""
-    return [function_name(function, environment) for function in ROUTES]
+    return [function_name(function, environment) for function in FUNCTIONS]

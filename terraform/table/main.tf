@@ -33,6 +33,15 @@ locals {
   schema = jsondecode(file(
     coalesce(var.schema_file, "${path.module}/../../schemas/products.schema.json")
   )).table
+
+  product_attributes = {
+    for name, type in local.schema.productIndexes.attributes : name => type
+    if var.enable_product_indexes
+  }
+  product_indexes = {
+    for name, index in local.schema.productIndexes.globalSecondaryIndexes : name => index
+    if var.enable_product_indexes
+  }
 }
 
 resource "aws_dynamodb_table" "products" {
@@ -46,7 +55,7 @@ resource "aws_dynamodb_table" "products" {
   deletion_protection_enabled = var.deletion_protection
 
   dynamic "attribute" {
-    for_each = local.schema.attributes
+    for_each = merge(local.schema.attributes, local.product_attributes)
 
     content {
       name = attribute.key
@@ -55,7 +64,9 @@ resource "aws_dynamodb_table" "products" {
   }
 
   dynamic "global_secondary_index" {
-    for_each = local.schema.globalSecondaryIndexes
+    for_each = merge(
+      local.schema.globalSecondaryIndexes, local.product_indexes
+    )
 
     content {
       name            = global_secondary_index.key

@@ -57,3 +57,9 @@ variable "deletion_protection" {
   type        = bool
   default     = true
 }
+
+variable "enable_product_indexes" {
+  description = "True adds the indexes by price and by name, for sorting and searching."
+  type        = bool
+  default     = false
+}

@@ -171,7 +171,10 @@ def test_page_by_token_has_no_offset(api: ProductApi) -> None:
         *[("limit", value) for value in ("0", "101", "-1", "", "x", "1.0", "1e1", "+1", " 1", "٣")],
         ("limit", "9" * 400),
         *[("offset", value) for value in ("-1", "1001", "", "x", "0.0", "+1", "9" * 400)],
-        *[("sort", value) for value in ("", "name", "CreatedAt", "createdat", "+createdAt")],
+        *[("sort", value) for value in ("", "names", "CreatedAt", "createdat", "+createdAt")],
+        *[("currency", value) for value in ("", "zar", "XXX", "ZARR")],
+        *[("period", value) for value in ("", "weekly", "Monthly")],
+        *[("name", value) for value in ("", " ", "x" * 201, "a\x07b")],
         *[("colour", "red"), ("Limit", "1"), ("next_token", "x"), ("", "x"), ("active", "false")],
         ("nextToken", ""),
     ],
@@ -187,7 +190,7 @@ def test_list_invalid_parameter_returns_400_with_name(
 
 def test_list_reports_all_errors_together(api: ProductApi) -> None:
     rejected = api.list_products(
-        {"If-None-Match": "1"}, limit=0, offset=-1, sort="name", colour="red", nextToken="x"
+        {"If-None-Match": "1"}, limit=0, offset=-1, sort="names", colour="red", nextToken="x"
     )
     assert rejected.status == 400
     assert rejected.error_fields() == {

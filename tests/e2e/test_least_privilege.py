@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from local.stack import LocalStack
-from product_tools.functions import ROUTES
+from product_tools import functions
 
 if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
@@ -22,16 +22,22 @@ ACCOUNT: Final = "536580886816"
 TABLE: Final = "products-dev"
 TABLE_ARN: Final = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/{TABLE}"
 OTHER_TABLE: Final = "not-products"
-FUNCTIONS: Final = [name.replace("_", "-") for name in ROUTES]
+FUNCTIONS: Final = [name.replace("_", "-") for name in functions.FUNCTIONS]
 RIGHTS: Final = {
-    "list-products": ({"dynamodb:Query"}, f"{TABLE_ARN}/index/ActiveProductsIndex"),
-    "get-product": ({"dynamodb:GetItem"}, TABLE_ARN),
+    "list-products": (
+        {"dynamodb:Query"},
+        {
+            f"{TABLE_ARN}/index/{index}"
+            for index in ("ActiveProductsIndex", "ProductsByPriceIndex", "ProductsByNameIndex")
+        },
+    ),
+    "get-product": ({"dynamodb:GetItem"}, {TABLE_ARN}),
     "create-product": (
         {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
-        TABLE_ARN,
+        {TABLE_ARN},
     ),
-    "update-product": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, TABLE_ARN),
-    "delete-product": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, TABLE_ARN),
+    "update-product": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {TABLE_ARN}),
+    "delete-product": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {TABLE_ARN}),
 }
 
 _KEY: Final = {"PK": {"S": "PRODUCT#PROD-PROBE"}, "SK": {"S": "METADATA"}}
@@ -59,6 +65,16 @@ CALLS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
         "dynamodb",
         "Query",
         {**_QUERY, "TableName": TABLE, "IndexName": "ActiveProductsIndex"},
+    ),
+    "query the index by price": (
+        "dynamodb",
+        "Query",
+        {**_QUERY, "TableName": TABLE, "IndexName": "ProductsByPriceIndex"},
+    ),
+    "query the index by name": (
+        "dynamodb",
+        "Query",
+        {**_QUERY, "TableName": TABLE, "IndexName": "ProductsByNameIndex"},
     ),
     "query the table": ("dynamodb", "Query", _QUERY_TABLE),
     "scan the table": ("dynamodb", "Scan", {"TableName": TABLE}),
@@ -104,7 +120,9 @@ CALLS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
     "list roles": ("iam", "ListRoles", {}),
 }
 ALLOWED: Final = {
-    "list-products": {"query the index"},
+    "list-products": {
+        *("query the index", "query the index by price", "query the index by name"),
+    },
     "get-product": {"read a product"},
     "create-product": {
         "read a product",
@@ -180,18 +198,22 @@ def test_policy_has_exact_actions_and_resources(iam: "IAMClient", function: str)
     (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
     document: Any = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
     group = f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/lambda/bbws-{function}-dev"
-    actions, resource = RIGHTS[function]
+    actions, resources = RIGHTS[function]
     assert {
         (
             statement["Effect"],
             frozenset(_as_list(statement["Action"])),
-            *_as_list(statement["Resource"]),
+            frozenset(_as_list(statement["Resource"])),
         )
         for statement in document["Statement"]
     } == {
-        ("Allow", frozenset(actions), resource),
-        ("Allow", frozenset({"logs:CreateLogStream", "logs:PutLogEvents"}), f"{group}:*"),
-        ("Allow", frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"}), "*"),
+        ("Allow", frozenset(actions), frozenset(resources)),
+        (
+            "Allow",
+            frozenset({"logs:CreateLogStream", "logs:PutLogEvents"}),
+            frozenset({f"{group}:*"}),
+        ),
+        ("Allow", frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"}), frozenset("*")),
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pytest
 
 from local.stack import MISREPORTED, LocalStack
-from product_tools.functions import ROUTES
+from product_tools.functions import FUNCTIONS, ROUTES
 from product_tools.terraform import TERRAFORM_FOLDER, LocalRoot, TerraformError
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def full_plan(empty_stack: LocalStack, domains: None) -> Planned:
             "waf_enabled": True,
             "custom_domain_name": "new.example.com",
             "cors_allowed_origins": ["https://kimmyai.io"],
+            "enable_product_indexes": True,
         },
     )
 
@@ -135,7 +136,9 @@ def test_aliases_point_at_versions_with_given_settings(stack: LocalStack) -> Non
         assert version["SnapStart"]["ApplyOn"] == "PublishedVersions"
         assert version["Runtime"] == "python3.12"
         assert (version["MemorySize"], version["Timeout"]) == (512, 10)
+        indexes = {"PRODUCT_INDEXES": "true"} if name == "bbws-list-products-dev" else {}
         assert version["Environment"]["Variables"] == {
+            **indexes,
             "TABLE_NAME": "products-dev",
             "CORS_ALLOWED_ORIGINS": "https://dev.kimmyai.io,http://localhost:5173",
             "LOG_LEVEL": "INFO",
@@ -155,7 +158,7 @@ def test_aliases_point_at_versions_with_given_settings(stack: LocalStack) -> Non
         ({"index": "Other"}, 'ActiveProductsIndex is missing (it has ["Other"])'),
         (
             {"index_keys": [("active", "HASH"), ("name", "RANGE")]},
-            'has the keys [["active","name"]], but must have ["active","createdAt"]',
+            'has the keys ["active","name"], but must have ["active","createdAt"]',
         ),
         ({"types": {"createdAt": "N"}}, '"createdAt":"N"'),
         ({"projection": "KEYS_ONLY"}, "does not project ALL attributes"),
@@ -177,6 +180,37 @@ def test_wrong_table_stops_plan_with_sentence(
         )
     finally:
         dynamodb.delete_table(TableName="wrong")
+
+
+@pytest.mark.parametrize("index", ["ProductsByPriceIndex", "ProductsByNameIndex"])
+def test_missing_product_index_stops_plan_where_switched_on(
+    stack: LocalStack, empty_stack: LocalStack, index: str
+) -> None:
+    dynamodb: DynamoDBClient = stack.client("dynamodb")
+    dynamodb.create_table(TableName="plain", **_table())
+    try:
+        _expect_error(
+            empty_stack,
+            {"table_name": "plain", "enable_product_indexes": True},
+            "data.aws_dynamodb_table.products",
+            f"the index {index}",
+        )
+        _initialised_root(empty_stack, {"table_name": "plain"}).plan()
+    finally:
+        dynamodb.delete_table(TableName="plain")
+
+
+def test_switch_of_indexes_reaches_only_list_function(
+    default_plan: Planned, full_plan: Planned
+) -> None:
+    for name in FUNCTIONS:
+        address = f'aws_lambda_function.function["{name}"]'
+        off, on = (
+            plan.resources[address]["environment"][0]["variables"]
+            for plan in (default_plan, full_plan)
+        )
+        assert "PRODUCT_INDEXES" not in off
+        assert on.get("PRODUCT_INDEXES") == ("true" if name == "list_products" else None)
 
 
 def test_missing_table_stops_plan(empty_stack: LocalStack) -> None:
@@ -437,7 +471,7 @@ def test_lock_file_has_provider_for_all_platforms() -> None:
 
 
 def _initialised_root(empty_stack: LocalStack, variables: Mapping[str, object]) -> LocalRoot:
-    empty_stack.variables = dict(variables)
+    empty_stack.variables = {"enable_product_indexes": False, **variables}
     root = empty_stack.main_root()
     root.init()
     return root

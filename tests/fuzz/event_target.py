@@ -13,7 +13,7 @@ from typing import Any
 
 import atheris
 
-from product_tools.functions import ROUTES
+from product_tools.functions import FUNCTIONS
 from tests.support.workload import function_environment
 
 with atheris.instrument_imports(include=["product_lambda"]):
@@ -22,7 +22,6 @@ with atheris.instrument_imports(include=["product_lambda"]):
     from tests.support.fakes import FakeProductStore
     from tests.support.hostile import violations
 
-_FUNCTIONS = tuple(ROUTES)
 _TEXT_LENGTH = 200
 _HEADERS = ("If-Match", "If-None-Match", "Idempotency-Key", "Content-Type", "Origin", "X-Other")
 _PARAMETERS = ("limit", "offset", "sort", "nextToken", "other")
@@ -59,7 +58,7 @@ def fuzzed_functions() -> Functions:
     logging.disable(logging.CRITICAL)
     with atheris.instrument_imports(include=["product_lambda"]):
         handlers: dict[str, ModuleType] = {
-            name: importlib.import_module(f"product_lambda.handlers.{name}") for name in _FUNCTIONS
+            name: importlib.import_module(f"product_lambda.handlers.{name}") for name in FUNCTIONS
         }
     entry = importlib.import_module("product_lambda.handlers.entry")
     store = FakeProductStore()
@@ -112,7 +111,7 @@ def main() -> None:
 
     def check(raw: bytes) -> None:
         source = atheris.FuzzedDataProvider(raw)
-        name = _FUNCTIONS[source.ConsumeIntInRange(0, len(_FUNCTIONS) - 1)]
+        name = FUNCTIONS[source.ConsumeIntInRange(0, len(FUNCTIONS) - 1)]
         event = event_from(source)
         found = violations(functions.call(name, event))
         if found:

@@ -16,7 +16,7 @@ from schemathesis.generation.meta import CoveragePhaseData
 from urllib3 import HTTPHeaderDict
 
 from tests.support.products import BLANKS
-from tests.support.response_check import ApiResponse, check_response
+from tests.support.response_check import FILTERS, ApiResponse, check_response
 
 _numbers = count(1)
 
@@ -54,8 +54,9 @@ def _apply_rules_outside_the_schema(case: Case[Any]) -> None:
     """
     if "nextToken" in case.query:
         is_token = _is_token(case.query["nextToken"])
-        for name in ["sort", "offset"] if is_token else ["nextToken"]:
+        for name in ["sort", "offset", *FILTERS] if is_token else ["nextToken"]:
             case.query.pop(name, None)
+    _correct_filters(case.query)
     if isinstance(case.body, dict):
         case.body = {
             name: _amount(value) if isinstance(value, float) else _visible_text(value)
@@ -63,9 +64,20 @@ def _apply_rules_outside_the_schema(case: Case[Any]) -> None:
         }
 
 
+def _correct_filters(query: dict[str, Any]) -> None:
+    """Give prices a currency, two decimals and an order, and a name visible text."""
+    prices = [name for name in ("minPrice", "maxPrice") if name in query]
+    for name, value in zip(prices, sorted(float(query[name]) for name in prices), strict=True):
+        query[name] = round(value, 2)
+    if prices or str(query.get("sort")).endswith("price"):
+        query.setdefault("currency", "ZAR")
+    if "name" in query:
+        query["name"] = _visible_text(query["name"])
+
+
 def _is_token(token: object) -> bool:
     try:
-        return base64.urlsafe_b64decode(f"{token}==").count(b"|") == 2
+        return base64.urlsafe_b64decode(f"{token}==").count(b"|") in {2, 7}
     except ValueError:
         return False
 
@@ -97,7 +109,10 @@ def response_follows_common_rules(
     headers = HTTPHeaderDict(
         [(name, value) for name, values in response.headers.items() for value in values]
     )
-    path = urlsplit(request.url).path.partition("/v1.0")[2]
+    url = urlsplit(request.url)
+    path = url.path.partition("/v1.0")[2]
     check_response(
-        ApiResponse(request.method, path, response.status_code, headers, response.content)
+        ApiResponse(
+            request.method, path, response.status_code, headers, response.content, url.query
+        )
     )

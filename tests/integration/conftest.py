@@ -18,7 +18,7 @@ from local.table import create_table
 from product_lambda.repositories import product_repository
 from product_lambda.repositories.product_repository import ProductTable, open_table
 from product_tools import environment_files
-from product_tools.functions import ROUTES
+from product_tools.functions import FUNCTIONS
 from tests.support.events import Functions
 from tests.support.fake_product_api import FakeProductApi, Target, serving_fake_api
 from tests.support.function_stack import FunctionStack
@@ -39,6 +39,7 @@ CONFIGURATION = {
     "TABLE_NAME": "products-test",
     "AWS_REGION": REGION,
     "CORS_ALLOWED_ORIGINS": ORIGIN,
+    "PRODUCT_INDEXES": "true",
 }
 
 
@@ -74,7 +75,7 @@ def imported_functions() -> Iterator[Functions]:
         for name, value in CONFIGURATION.items():
             environment.setenv(name, value)
         functions = Functions(
-            {name: importlib.import_module(f"product_lambda.handlers.{name}") for name in ROUTES}
+            {name: importlib.import_module(f"product_lambda.handlers.{name}") for name in FUNCTIONS}
         )
         environment.setattr(DEADLINE, LONG_DEADLINE_SECONDS)
         yield functions

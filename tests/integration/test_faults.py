@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from local.engine import REGION
-from product_lambda.models.product import SortOrder
+from product_lambda.models.product import PageRequest, SortOrder
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.items import product_key
 from product_lambda.repositories.product_repository import (
@@ -21,6 +21,7 @@ from tests.support.events import API_KEY_VALUE, REQUEST_ID, FunctionResponse, Fu
 from tests.support.factory import product_body, unused_key
 from tests.support.faulty_dynamodb import Fault, FaultyDynamoDB, faulty_dynamodb
 from tests.support.leaks import INTERNAL_DETAIL
+from tests.support.pages import listed
 
 TABLE = "product_lambda.handlers.entry.TABLE"
 
@@ -73,8 +74,11 @@ def stored(table: ProductTable) -> ProductRepository:
     return ProductRepository(table, Deadline(60))
 
 
+EVERYTHING = PageRequest(99, SortOrder.OLDEST_FIRST, 0, None)
+
+
 def stored_ids(stored: ProductRepository) -> list[str]:
-    return [each.product_id for each in stored.page(SortOrder.OLDEST_FIRST, None, 99)]
+    return [each.product_id for each in listed(stored, EVERYTHING)]
 
 
 def require_unavailable(response: FunctionResponse) -> None:

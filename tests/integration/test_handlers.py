@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from product_lambda.repositories.product_repository import ProductTable
-from product_tools.functions import ROUTES
+from product_tools.functions import FUNCTIONS
 from tests.integration.conftest import ORIGIN
 from tests.support.events import (
     API_KEY_ID,
@@ -512,7 +512,7 @@ def test_no_secret_is_logged(functions: Functions, caplog: pytest.LogCaptureFixt
 
 # Random events
 
-NAMES = list(ROUTES)
+NAMES = list(FUNCTIONS)
 TEXT = st.text(st.characters(codec=None), max_size=20)
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | TEXT,
@@ -520,8 +520,11 @@ ANYTHING = st.recursive(
     max_leaves=6,
 )
 QUERY = st.dictionaries(
-    st.sampled_from(["limit", "offset", "sort", "nextToken"]) | TEXT,
-    st.lists(st.sampled_from(["1", "0", "createdAt"]) | TEXT, max_size=2),
+    st.sampled_from(
+        ["limit", "offset", "sort", "nextToken", "currency", "minPrice", "maxPrice", "name"]
+    )
+    | TEXT,
+    st.lists(st.sampled_from(["1", "0", "createdAt", "price", "-name", "ZAR"]) | TEXT, max_size=2),
     max_size=3,
 )
 HEADERS = st.dictionaries(
@@ -533,6 +536,7 @@ BODIES = st.sampled_from([json.dumps(product_body()), '{"name": "New"}', "{}"]) 
 EVENTS = ANYTHING | st.fixed_dictionaries(
     {},
     optional={
+        "resource": st.sampled_from(["/products", "/deleted-products"]) | ANYTHING,
         "pathParameters": st.fixed_dictionaries(
             {"productId": st.sampled_from(["PROD-001", "PROD-404"]) | TEXT}
         )

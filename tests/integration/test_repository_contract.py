@@ -1,5 +1,6 @@
 """The contract of every product store: in memory, on the engine, and on DynamoDB Local."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -17,6 +18,7 @@ from product_lambda.exceptions import (
 )
 from product_lambda.models.product import (
     Cursor,
+    PageRequest,
     Product,
     Revision,
     SortOrder,
@@ -27,10 +29,11 @@ from product_lambda.repositories.product_repository import ProductRepository, Pr
 from product_lambda.services.product_service import ProductStore
 from tests.integration.conftest import new_table
 from tests.support.fakes import FakeProductStore
+from tests.support.pages import pages_of
 from tests.support.products import CREATED_AT, product, record, second
 
 LATER = "2026-03-01T00:00:00.000000Z"
-BOTH_ORDERS = pytest.mark.parametrize("sort", list(SortOrder))
+BOTH_ORDERS = pytest.mark.parametrize("sort", [SortOrder.NEWEST_FIRST, SortOrder.OLDEST_FIRST])
 
 
 class StoreProbe(Protocol):
@@ -123,7 +126,14 @@ def fill(store: ProductStore, count: int) -> list[Product]:
     return filled
 
 
-def ids(products: list[Product]) -> list[str]:
+def page_of(
+    store: ProductStore, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
+) -> list[Product]:
+    """Return the products of a page."""
+    return list(store.page(PageRequest(limit, sort, skip, after)).products)
+
+
+def ids(products: Sequence[Product]) -> list[str]:
     return [each.product_id for each in products]
 
 
@@ -211,32 +221,32 @@ def test_product_without_version_has_version_0(probe: StoreProbe) -> None:
 
 @BOTH_ORDERS
 def test_empty_table_has_empty_page(store: ProductStore, sort: SortOrder) -> None:
-    assert store.page(sort, None, 5) == []
+    assert page_of(store, sort, None, 5) == []
 
 
 def test_page_is_newest_first(store: ProductStore) -> None:
     fill(store, 3)
-    page = store.page(SortOrder.NEWEST_FIRST, None, 5)
+    page = page_of(store, SortOrder.NEWEST_FIRST, None, 5)
     assert ids(page) == ["PROD-003", "PROD-002", "PROD-001"]
 
 
 def test_page_is_oldest_first_on_request(store: ProductStore) -> None:
     fill(store, 3)
-    page = store.page(SortOrder.OLDEST_FIRST, None, 5)
+    page = page_of(store, SortOrder.OLDEST_FIRST, None, 5)
     assert ids(page) == ["PROD-001", "PROD-002", "PROD-003"]
 
 
 @BOTH_ORDERS
 def test_page_has_complete_products(store: ProductStore, sort: SortOrder) -> None:
     filled = fill(store, 2)
-    page = store.page(sort, None, 5)
+    page = page_of(store, sort, None, 5)
     assert sorted(page, key=lambda each: each.product_id) == filled
 
 
 @BOTH_ORDERS
 def test_page_has_at_most_limit_products(store: ProductStore, sort: SortOrder) -> None:
     fill(store, 4)
-    assert [len(store.page(sort, None, limit)) for limit in (1, 3, 4, 5)] == [1, 3, 4, 4]
+    assert [len(page_of(store, sort, None, limit)) for limit in (1, 3, 4, 5)] == [1, 3, 4, 4]
 
 
 def test_page_shows_only_active_products(store: ProductStore) -> None:
@@ -245,7 +255,7 @@ def test_page_shows_only_active_products(store: ProductStore) -> None:
     store.advance_number(7)
     other = product("PROD-004", created_at=second(9))
     store.insert_once(other, "author", record(other), 1000)
-    assert ids(store.page(SortOrder.OLDEST_FIRST, None, 9)) == [
+    assert ids(page_of(store, SortOrder.OLDEST_FIRST, None, 9)) == [
         "PROD-001",
         "PROD-003",
         "PROD-004",
@@ -270,24 +280,21 @@ def test_equal_timestamps_are_shown_once_each(store: ProductStore, sort: SortOrd
         store.insert(each, "author")
     seen = walked(store, sort, 2)
     assert sorted(seen) == ids(tied)
-    assert seen == ids(store.page(sort, None, 9))
+    assert seen == ids(page_of(store, sort, None, 9))
 
 
 def walked(store: ProductStore, sort: SortOrder, size: int) -> list[str]:
-    """Return the ids on all pages."""
-    seen: list[str] = []
-    after: Cursor | None = None
-    while page := store.page(sort, after, size):
-        seen += ids(page)
-        after = Cursor(page[-1].created_at, page[-1].product_id)
-    return seen
+    """Return the ids on all pages; each but the last one must be full."""
+    pages = list(pages_of(store, PageRequest(size, sort, 0, None)))
+    assert all(len(page.products) == size for page in pages[:-1])
+    return [each.product_id for page in pages for each in page.products]
 
 
 @BOTH_ORDERS
 def test_page_starts_after_removed_product(store: ProductStore, sort: SortOrder) -> None:
     filled = fill(store, 5)
     store.deactivate("PROD-003", None, "author", later)
-    page = store.page(sort, Cursor(filled[2].created_at, "PROD-003"), 9)
+    page = page_of(store, sort, Cursor(filled[2].created_at, "PROD-003"), 9)
     assert ids(page) == (
         ["PROD-002", "PROD-001"] if sort is SortOrder.NEWEST_FIRST else ["PROD-004", "PROD-005"]
     )
@@ -298,14 +305,14 @@ def test_page_skips_products(store: ProductStore, sort: SortOrder) -> None:
     expected = ids(fill(store, 4))
     if sort is SortOrder.NEWEST_FIRST:
         expected.reverse()
-    pages = [ids(store.page(sort, None, 2, skip)) for skip in (0, 1, 3, 4, 5)]
+    pages = [ids(page_of(store, sort, None, 2, skip)) for skip in (0, 1, 3, 4, 5)]
     assert pages == [expected[:2], expected[1:3], expected[3:], [], []]
 
 
 def test_page_skips_after_cursor(store: ProductStore) -> None:
     first, *_ = fill(store, 4)
     after = Cursor(first.created_at, first.product_id)
-    assert ids(store.page(SortOrder.OLDEST_FIRST, after, 1, 2)) == ["PROD-004"]
+    assert ids(page_of(store, SortOrder.OLDEST_FIRST, after, 1, 2)) == ["PROD-004"]
 
 
 # is_taken
@@ -416,7 +423,7 @@ def test_one_of_concurrent_inserts_with_one_key_succeeds(store: ProductStore) ->
         won = list(threads.map(insert, range(4)))
     assert won.count(True) == 1
     winner = product(f"PROD-{won.index(True)}")
-    assert store.page(SortOrder.OLDEST_FIRST, None, 9) == [winner]
+    assert page_of(store, SortOrder.OLDEST_FIRST, None, 9) == [winner]
     assert store.find_record("a" * 64) == record(winner)
 
 
@@ -449,7 +456,7 @@ def test_update_changes_only_given_fields(
     changed = store.update("PROD-001", changes, None, "author", later)
     assert changed == product(**fields, version=2, updated_at=LATER)
     assert store.get("PROD-001") == changed
-    assert store.page(SortOrder.OLDEST_FIRST, None, 9) == [changed]
+    assert page_of(store, SortOrder.OLDEST_FIRST, None, 9) == [changed]
 
 
 def test_removing_missing_setup_fee_succeeds(store: ProductStore) -> None:
@@ -474,7 +481,7 @@ def test_update_with_active_restores(
     assert restored == product(version=2, updated_at=LATER)
     assert probe.stored("PROD-001") == restored
     assert probe.author_of("PROD-001") == "key-of-bob"
-    assert probe.store.page(SortOrder.OLDEST_FIRST, None, 9) == [restored]
+    assert page_of(probe.store, SortOrder.OLDEST_FIRST, None, 9) == [restored]
 
 
 def test_restoration_changes_other_fields_too(probe: StoreProbe) -> None:
@@ -513,7 +520,7 @@ def test_restoration_of_missing_product_raises_not_found(
 ) -> None:
     with pytest.raises(ProductNotFoundException):
         store.update("PROD-001", changes, None, "author", later)
-    assert store.page(SortOrder.OLDEST_FIRST, None, 9) == []
+    assert page_of(store, SortOrder.OLDEST_FIRST, None, 9) == []
 
 
 def test_one_of_concurrent_restorations_of_a_version_succeeds(store: ProductStore) -> None:

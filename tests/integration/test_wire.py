@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.engine import REGION
-from product_lambda.models.product import SortOrder
+from product_lambda.models.product import PageRequest, SortOrder
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import (
     ProductRepository,
@@ -64,13 +64,13 @@ def test_find_record_is_strongly_consistent(
 def test_page_is_one_query_with_limit(
     repository_of_three: ProductRepository, requests: list[dict[str, Any]]
 ) -> None:
-    repository_of_three.page(SortOrder.NEWEST_FIRST, None, 2)
-    assert [request["Limit"] for request in requests] == [2]
+    repository_of_three.page(PageRequest(2, SortOrder.NEWEST_FIRST, 0, None))
+    assert [request["Limit"] for request in requests] == [3]  # one more shows whether more follow
 
 
 def test_offset_is_one_query(
     repository_of_three: ProductRepository, requests: list[dict[str, Any]]
 ) -> None:
-    page = repository_of_three.page(SortOrder.NEWEST_FIRST, None, 1, skip=2)
-    assert [request["Limit"] for request in requests] == [3]
-    assert len(page) == 1
+    page = repository_of_three.page(PageRequest(1, SortOrder.NEWEST_FIRST, 2, None))
+    assert [request["Limit"] for request in requests] == [4]
+    assert len(page.products) == 1

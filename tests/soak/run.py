@@ -23,7 +23,7 @@ from typing import Final
 
 from local.engine import REGION, Engine
 from local.table import create_table
-from product_lambda.models.product import Cursor, Product, SortOrder
+from product_lambda.models.product import PageRequest, Product, SortOrder
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.items import product_in
 from product_lambda.repositories.product_repository import (
@@ -31,13 +31,14 @@ from product_lambda.repositories.product_repository import (
     ProductTable,
     open_table,
 )
-from product_tools.functions import ROUTES
+from product_tools.functions import FUNCTIONS
 from tests.soak.clients import ClientRecords, ProductRecord, soak
 from tests.soak.linearizability import Operation, find_order, most_concurrent, smallest_violation
 from tests.soak.product_model import Inspect, ProductModel, Response, describe_violation
 from tests.support import faulty_dynamodb as faults
 from tests.support.events import Functions
 from tests.support.faulty_dynamodb import Exchange, Fault, faulty_dynamodb
+from tests.support.pages import listed
 from tests.support.report import FIGURES, RELIABILITY, table, write_section
 from tests.support.workload import function_environment
 
@@ -225,10 +226,7 @@ def _product_differences(product: Product, record: ProductRecord) -> Iterator[st
 def listed_products(items: ProductTable) -> Iterator[Product]:
     """Yield all active products, page by page."""
     repository = ProductRepository(items, Deadline(_LONG_DEADLINE_SECONDS))
-    after: Cursor | None = None
-    while page := repository.page(SortOrder.OLDEST_FIRST, after, 100):
-        yield from page
-        after = Cursor(page[-1].created_at, page[-1].product_id)
+    yield from listed(repository, PageRequest(100, SortOrder.OLDEST_FIRST, 0, None))
 
 
 @contextmanager
@@ -238,7 +236,9 @@ def _functions_on_new_table(
     """Yield the functions on a new table, with the injector between them if there is one."""
     create_table(endpoint_url, name)
     os.environ.update(function_environment(endpoint_url, name))
-    handlers = {each: importlib.import_module(f"product_lambda.handlers.{each}") for each in ROUTES}
+    handlers = {
+        each: importlib.import_module(f"product_lambda.handlers.{each}") for each in FUNCTIONS
+    }
     entry = vars(importlib.import_module("product_lambda.handlers.entry"))
     if injector is None:
         entry["TABLE"] = open_table(name, REGION, endpoint_url)

@@ -20,6 +20,7 @@ from product_lambda.exceptions import (
     ProductServiceException,
 )
 from product_lambda.models.product import (
+    Filters,
     PageRequest,
     Product,
     ProductDraft,
@@ -27,6 +28,7 @@ from product_lambda.models.product import (
     SortOrder,
 )
 from product_lambda.services.product_service import Creation, ProductService, ProductStore
+from tests.support.pages import listed, pages_of
 from tests.support.products import draft
 
 IDS = st.sampled_from([*(f"PROD-{number:03}" for number in range(1, 9)), "PROD-X", "PROD-Y"])
@@ -35,6 +37,7 @@ DRAFTS = st.builds(
     product_id=st.none() | IDS,
     name=st.sampled_from(["Basic", "Standard"]),
     price=st.sampled_from([Decimal("19.99"), Decimal(1000)]),
+    currency=st.sampled_from(["ZAR", "EUR"]),
     setup_fee=st.sampled_from([None, Decimal(0), Decimal("0.01")]),
 )
 CHANGES = st.fixed_dictionaries(
@@ -47,6 +50,19 @@ CHANGES = st.fixed_dictionaries(
         "active": st.sampled_from([True]),
     },
 ).filter(len)
+FILTERS = st.builds(
+    Filters,
+    currency=st.sampled_from([None, "ZAR", "EUR"]),
+    period=st.sampled_from([None, "yearly", "monthly"]),
+    min_price=st.sampled_from([None, Decimal(0), Decimal("19.99"), Decimal(20)]),
+    max_price=st.sampled_from([None, Decimal("19.99"), Decimal(1000)]),
+    name=st.sampled_from([None, "b", "BASIC", "Pre", "x"]),
+).filter(lambda filters: (filters.min_price or 0) <= (filters.max_price or Decimal("Infinity")))
+ORDERS: dict[str, Callable[[Product], Any]] = {
+    "createdAt": lambda product: product.created_at,
+    "price": lambda product: product.price,
+    "name": lambda product: product.name.lower(),
+}
 EXPECTED = st.none() | st.frozensets(st.integers(0, 4), max_size=3)
 KEYS = st.none() | st.sampled_from(["key-1", "key-2"])
 NAMES = {
@@ -186,17 +202,31 @@ class CatalogueMachine(RuleBasedStateMachine):
         else:
             assert response == product
 
-    @rule(sort=st.sampled_from(SortOrder), limit=st.integers(1, 4), offset=st.integers(0, 6))
-    def walk(self, sort: SortOrder, limit: int, offset: int) -> None:
+    @rule(
+        sort=st.sampled_from(SortOrder),
+        filters=FILTERS,
+        limit=st.integers(1, 4),
+        offset=st.integers(0, 6),
+    )
+    def walk(self, sort: SortOrder, filters: Filters, limit: int, offset: int) -> None:
         """Read from an offset to the end, page by page."""
-        expected = self.active(sort)[offset:]
-        page = self.service.list_products(PageRequest(limit, sort, offset, None))
-        pages = [page]
-        while page.next_cursor:
-            page = self.service.list_products(PageRequest(limit, sort, 0, page.next_cursor))
-            pages.append(page)
-        assert [product for page in pages for product in page.products] == expected
+        request = PageRequest(limit, sort, offset, None, filters)
+        pages = list(pages_of(Listing(self.service), request))
+        found = [product for page in pages for product in page.products]
         assert all(len(page.products) == limit for page in pages[:-1])
+        everything = listed(Listing(self.service), request._replace(offset=0, limit=100))
+        assert found == everything[offset:]
+        matching = [product for product in self.products.values() if is_match(product, filters)]
+        assert sorted(everything, key=by_id) == sorted(matching, key=by_id)
+        values = [ORDERS[sort.field](product) for product in everything]
+        assert values == sorted(values, reverse=sort.startswith("-"))
+
+    @rule(limit=st.integers(1, 4))
+    def walk_deleted(self, limit: int) -> None:
+        request = PageRequest(limit, SortOrder.NEWEST_FIRST, 0, None, deleted=True)
+        found = listed(Listing(self.service), request)
+        deleted = [product for product in self.products.values() if not product.active]
+        assert found == sorted(deleted, key=lambda product: product.created_at, reverse=True)
 
     @rule(hours=st.integers(1, 23))
     def wait(self, hours: int) -> None:
@@ -216,6 +246,30 @@ class CatalogueMachine(RuleBasedStateMachine):
             key=lambda product: product.created_at,
             reverse=sort is SortOrder.NEWEST_FIRST,
         )
+
+
+class Listing:
+    """The list of a service, for `tests.support.pages`."""
+
+    def __init__(self, service: ProductService) -> None:
+        self.page = service.list_products
+
+
+def is_match(product: Product, filters: Filters) -> bool:
+    """Return whether the list with these filters shows a product."""
+    return (
+        product.active
+        and filters.currency in {None, product.currency}
+        and filters.period in {None, product.period}
+        and (filters.min_price is None or filters.min_price <= product.price)
+        and (filters.max_price is None or product.price <= filters.max_price)
+        and product.name.lower().startswith((filters.name or "").lower())
+    )
+
+
+def by_id(product: Product) -> str:
+    """The order for comparisons without an order."""
+    return product.product_id
 
 
 def outcome(request: Callable[[], object]) -> object:

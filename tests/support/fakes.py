@@ -7,6 +7,7 @@ so it cannot promise more than DynamoDB.
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from product_lambda.exceptions import (
@@ -18,9 +19,12 @@ from product_lambda.exceptions import (
 from product_lambda.models.product import (
     Cursor,
     IdempotencyRecord,
+    Page,
+    PageRequest,
     Product,
     Revision,
     SortOrder,
+    name_key,
     product_from,
 )
 
@@ -49,20 +53,30 @@ class FakeProductStore:
     def is_taken(self, product_id: str) -> bool:
         return product_id in self.products
 
-    def page(
-        self, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
-    ) -> list[Product]:
-        newest_first = sort is SortOrder.NEWEST_FIRST
+    def page(self, request: PageRequest) -> Page:
         with self._lock:
-            active = [product for product in self.products.values() if product.active]
-        active.sort(key=_cursor, reverse=newest_first)
-        if after is not None:
-            active = [
+            products = [
                 product
-                for product in active
-                if (_cursor(product) < after if newest_first else _cursor(product) > after)
+                for product in self.products.values()
+                if product.active is not request.deleted
+                and request.filters.match(product.representation())
             ]
-        return active[skip : skip + limit]
+
+        def order(product: Product) -> tuple[object, str]:
+            return _ordered(_position(product, request.sort), request.sort), product.product_id
+
+        products.sort(key=order, reverse=not request.sort.is_ascending)
+        if request.cursor is not None:
+            after = _ordered(request.cursor.position, request.sort), request.cursor.product_id
+            products = [
+                product
+                for product in products
+                if (order(product) > after if request.sort.is_ascending else order(product) < after)
+            ]
+        page = tuple(products[request.offset : request.offset + request.limit])
+        if len(products) <= request.offset + request.limit:
+            return Page(page, None)
+        return Page(page, Cursor(_position(page[-1], request.sort), page[-1].product_id))
 
     def advance_number(self, step: int) -> int:
         with self._lock:
@@ -129,8 +143,16 @@ class FakeProductStore:
             self.authors[product_id] = author
 
 
-def _cursor(product: Product) -> Cursor:
-    return Cursor(product.created_at, product.product_id)
+def _position(product: Product, sort: SortOrder) -> str:
+    return {
+        "createdAt": product.created_at,
+        "price": str(product.price),
+        "name": name_key(product.name),
+    }[sort.field]
+
+
+def _ordered(position: str, sort: SortOrder) -> Decimal | str:
+    return Decimal(position) if sort.field == "price" else position
 
 
 def _require_revision(product: Product, expected: frozenset[Revision] | None) -> None:

@@ -60,6 +60,7 @@ class ProductApi:
                 raw.status,
                 raw.headers,
                 raw.data,
+                urlsplit(target).query,
             )
             check_response(response)
             # check_response knows where a request id is required.
@@ -103,6 +104,11 @@ class ProductApi:
         """GET /products."""
         query = f"?{urlencode(parameters)}" if parameters else ""
         return self.request("GET", f"/products{query}", headers=headers)
+
+    def list_deleted_products(self, headers: Headers = (), /, **parameters: object) -> ApiResponse:
+        """GET /deleted-products, with the API key."""
+        query = f"?{urlencode(parameters)}" if parameters else ""
+        return self.write("GET", f"/deleted-products{query}", headers=headers)
 
     def get_product(self, product_id: str, headers: Headers = ()) -> ApiResponse:
         """GET /products/{productId}."""

@@ -13,6 +13,7 @@ from pydynox import DynamoDBClient, SyncBatchWriter
 
 from local.engine import CREDENTIALS, REGION
 from local.table import create_table
+from product_tools.functions import FUNCTIONS as MODULES
 from product_tools.functions import ROUTES
 
 TABLE = "products-measured"
@@ -20,7 +21,7 @@ TABLE = "products-measured"
 PRODUCTS = 60
 """More than one page of the list."""
 
-FUNCTIONS = {name.partition("_")[0]: name for name in ROUTES}
+FUNCTIONS = {name.partition("_")[0]: name for name in MODULES}
 """The name of each function by its operation, such as `get_product` by `get`."""
 OPERATIONS = ("get", "list", "create", "update", "delete")
 """In the order of the columns that show them."""
@@ -69,6 +70,7 @@ def function_environment(endpoint_url: str, table: str) -> dict[str, str]:
         "POWERTOOLS_METRICS_NAMESPACE": "Products",
         "POWERTOOLS_SERVICE_NAME": "products",
         "TABLE_NAME": table,
+        "PRODUCT_INDEXES": "true",
     }
 
 
@@ -116,7 +118,8 @@ def event(
 
     Source: Amazon API Gateway Developer Guide, "Set up Lambda proxy integrations in API Gateway".
     """
-    method, resource = ROUTES[FUNCTIONS[operation]]
+    route = ROUTES[FUNCTIONS[operation]]
+    method, resource = route.method, route.path
     path = resource.replace("{productId}", product or "")
     headers = dict(_BROWSER_HEADERS)
     if body is not None:

@@ -1,24 +1,26 @@
-"""The list of functions: ROUTES agrees with Terraform and with the declarations of the handlers."""
+"""The list of routes: ROUTES agrees with Terraform and with the declarations of the handlers."""
 
 import ast
 import re
 from pathlib import Path
 
-from product_tools.functions import ROUTES, Route
+from product_tools.functions import FUNCTIONS, ROUTES, Route
 
 ROOT = Path(__file__).resolve().parents[2]
 TERRAFORM = (ROOT / "terraform" / "main.tf").read_text(encoding="utf-8")
 HANDLERS = ROOT / "src" / "product_lambda" / "handlers"
 
 
-def terraform_functions() -> dict[str, tuple[Route, bool]]:
-    """Return the route of each function in main.tf, and whether the function writes."""
-    block = re.search(r"^  functions = \{\n(.*?)^  \}$", TERRAFORM, re.MULTILINE | re.DOTALL)
+def terraform_routes() -> dict[str, Route]:
+    """Return the routes in main.tf, by operation."""
+    block = re.search(r"^  routes = \{\n(.*?)^  \}$", TERRAFORM, re.MULTILINE | re.DOTALL)
     assert block
-    entry = r'    (\w+) += \{ method = "(\w+)", route = "(\S+)", writes = (true|false) \}'
-    matches = [re.fullmatch(entry, line) for line in block[1].splitlines()]
-    assert all(matches)
-    return {match[1]: (Route(match[2], match[3]), match[4] == "true") for match in matches if match}
+    routes = {}
+    for match in re.finditer(r"(\w+) += \{(.*?)\n? *\}(?=\n)", block[1], re.DOTALL):
+        values = dict(re.findall(r'(\w+) += "?([^",\n ]+)"?', match[2]))
+        needs_key = {"true": True, "false": False}[values.pop("needs_key")]
+        routes[match[1]] = Route(**values, needs_key=needs_key)
+    return routes
 
 
 def declared_endpoints(module: Path) -> list[list[object]]:
@@ -34,20 +36,26 @@ def declared_endpoints(module: Path) -> list[list[object]]:
     ]
 
 
-def test_terraform_has_same_functions_and_routes() -> None:
-    assert {name: route for name, (route, _) in terraform_functions().items()} == ROUTES
+def test_terraform_has_same_routes() -> None:
+    assert terraform_routes() == ROUTES
 
 
-def test_terraform_marks_all_methods_but_get_as_writes() -> None:
-    for route, writes in terraform_functions().values():
-        assert writes is (route.method != "GET")
-
-
-def test_handlers_declare_same_functions_and_routes() -> None:
-    declared = {
-        path.stem: endpoints
-        for path in HANDLERS.glob("*.py")
-        if (endpoints := declared_endpoints(path))
+def test_all_writes_need_key() -> None:
+    assert {name for name, route in ROUTES.items() if not route.needs_key} == {
+        "list_products",
+        "get_product",
     }
 
-    assert declared == {name: [[name, *route]] for name, route in ROUTES.items()}
+
+def test_handlers_declare_same_routes() -> None:
+    declared = {
+        name: (path.stem, method, route)
+        for path in HANDLERS.glob("*.py")
+        for name, method, route in declared_endpoints(path)
+    }
+
+    assert declared == {name: tuple(route)[:3] for name, route in ROUTES.items()}
+
+
+def test_functions_are_five() -> None:
+    assert len(FUNCTIONS) == len(set(FUNCTIONS)) == 5

@@ -116,13 +116,6 @@ class CountingStore(FakeProductStore):
         super().__init__()
         self.advances = 0
         self.reads = 0
-        self.limits: list[int] = []
-
-    def page(
-        self, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
-    ) -> list[Product]:
-        self.limits.append(limit)
-        return super().page(sort, after, limit, skip)
 
     def advance_number(self, step: int) -> int:
         self.advances += 1
@@ -367,12 +360,6 @@ def test_more_available_is_exact(
     five_products: Setup, limit: int, more: bool  # noqa: FBT001
 ) -> None:
     assert (five_products.page(limit=limit).next_cursor is not None) is more
-
-
-def test_page_reads_one_product_more_than_limit() -> None:
-    store = CountingStore()
-    Setup(store).page(limit=7)
-    assert store.limits == [8]
 
 
 def test_empty_catalogue_has_one_empty_page(setup: Setup) -> None:

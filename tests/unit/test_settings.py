@@ -24,6 +24,7 @@ def test_required_settings_are_enough() -> None:
         log_level="INFO",
         read_cache_control="no-cache",
         read_only=False,
+        product_indexes=False,
     )
 
 
@@ -36,6 +37,7 @@ def test_all_settings_are_read() -> None:
         "LOG_LEVEL": "DEBUG",
         "READ_CACHE_CONTROL": "public, max-age=60",
         "READ_ONLY": "true",
+        "PRODUCT_INDEXES": "true",
     }
     assert load_settings(environment) == Settings(
         table_name="products-prod",
@@ -45,6 +47,7 @@ def test_all_settings_are_read() -> None:
         log_level="DEBUG",
         read_cache_control="public, max-age=60",
         read_only=True,
+        product_indexes=True,
     )
 
 

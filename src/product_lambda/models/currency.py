@@ -1,6 +1,6 @@
-"""The currencies of a price; read functions do not import them, since they validate no price."""
+"""The currencies of a price."""
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
 # ISO 4217, list one (active codes), without funds, metals, tests and "no currency".
 # fmt: off
@@ -20,3 +20,5 @@ CurrencyCode = Literal[
     "VUV", "WST", "XAF", "XCD", "XCG", "XOF", "XPF", "YER", "ZAR", "ZMW", "ZWG",
 ]
 # fmt: on
+
+CURRENCIES: Final = frozenset(get_args(CurrencyCode))

@@ -1,6 +1,7 @@
 """The product, its representation in JSON, and the values that describe pages and records."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -19,6 +20,8 @@ PERIODS: Final = frozenset(get_args(Period))
 
 _PRODUCT_ID: Final = re.compile(PRODUCT_ID_PATTERN.removeprefix("^").removesuffix("$"))
 _TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+
+_PRICE: Final = re.compile(r"(0|[1-9][0-9]{0,7})(\.[0-9]?[1-9])?")
 
 
 def is_product_id(text: str) -> bool:
@@ -158,9 +161,14 @@ class ProductDraft(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """A position in the list: after the product with this creation time and id."""
+    """A position in the list: after the product with this id.
 
-    created_at: str
+    Attributes:
+        position: the product's value in the sort order, as text: its creation time, its price
+            without an exponent, or the key of its name.
+    """
+
+    position: str
     product_id: str
 
 
@@ -169,19 +177,93 @@ class SortOrder(StrEnum):
 
     NEWEST_FIRST = "-createdAt"
     OLDEST_FIRST = "createdAt"
+    CHEAPEST_FIRST = "price"
+    DEAREST_FIRST = "-price"
+    BY_NAME = "name"
+    BY_NAME_DESCENDING = "-name"
+
+    @property
+    def field(self) -> str:
+        """The field that the products are sorted by: createdAt, price or name."""
+        return self.removeprefix("-")
+
+    @property
+    def is_ascending(self) -> bool:
+        """Whether the smallest value comes first."""
+        return not self.startswith("-")
+
+    def has_position(self, position: str) -> bool:
+        """Return whether a cursor in this order can have the position."""
+        match self.field:
+            case "createdAt":
+                return is_timestamp(position)
+            case "price":
+                return _PRICE.fullmatch(position) is not None
+            case _:
+                return 0 < len(position.encode()) <= MAX_NAME_KEY
+
+
+class Filters(NamedTuple):
+    """What the products of a page have in common; None allows any value.
+
+    Attributes:
+        min_price: in `currency`, inclusive.
+        max_price: like `min_price`.
+        name: the beginning of the name, in any case.
+    """
+
+    currency: str | None = None
+    period: str | None = None
+    min_price: Decimal | None = None
+    max_price: Decimal | None = None
+    name: str | None = None
+
+    def match(self, fields: Mapping[str, Any]) -> bool:
+        """Return whether a product matches; of the item in the table, it may be unreadable."""
+        return (
+            (self.currency is None or fields.get("currency") == self.currency)
+            and (self.period is None or fields.get("period") == self.period)
+            and (self.name is None or _begins(fields.get("name"), self.name))
+            and self._match_price(fields.get("price"))
+        )
+
+    def _match_price(self, price: object) -> bool:
+        if self.min_price is None and self.max_price is None:
+            return True
+        return (
+            isinstance(price, Decimal)
+            and (self.min_price is None or price >= self.min_price)
+            and (self.max_price is None or price <= self.max_price)
+        )
+
+
+def _begins(name: object, beginning: str) -> bool:
+    return isinstance(name, str) and comparable(name).startswith(comparable(beginning))
+
+
+NO_FILTERS: Final = Filters()
 
 
 class PageRequest(NamedTuple):
-    """A request for a page: `limit` products from `offset`, or after `cursor` if there is one."""
+    """A request for a page: `limit` products from `offset`, or after `cursor` if there is one.
+
+    Attributes:
+        deleted: whether the page is of the deleted products, not of the active ones.
+    """
 
     limit: int
     sort: SortOrder
     offset: int
     cursor: Cursor | None
+    filters: Filters = NO_FILTERS
+    deleted: bool = False
 
 
 class Page(NamedTuple):
-    """A page of the list; `next_cursor` is the start of the next page, None on the last page."""
+    """A page of the list; `next_cursor` is the start of the next page, None on the last page.
+
+    A page before the last one is full, unless a search with filters ran out of time.
+    """
 
     products: tuple[Product, ...]
     next_cursor: Cursor | None

@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import simplejson
 
-from product_lambda.models.currency import CurrencyCode
+from product_lambda.models.currency import CURRENCIES
 from product_lambda.models.product import (
     MAX_AMOUNT,
     MAX_DESCRIPTION,
@@ -40,7 +40,6 @@ _PRODUCT_PREFIX: Final = "PRODUCT#"
 MAX_VERSION: Final = 10**15 - 1  # binary64 holds it exactly, and so does an entity tag
 _ZERO: Final = Decimal(0)
 _CENT: Final = Decimal("0.01")
-_CURRENCIES: Final = frozenset(get_args(CurrencyCode))
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_TEXT: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -48,6 +47,13 @@ _CONTROL_IN_TEXT: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def product_key(product_id: str) -> dict[str, str]:
     """Return the key of a product's item."""
     return {"PK": f"{_PRODUCT_PREFIX}{product_id}", "SK": SORT_KEY}
+
+
+def product_id_in(key: Item) -> str | None:
+    """Return the product id in a key; None for a key that no product of the API can have."""
+    product_id = str(key["PK"]).removeprefix(_PRODUCT_PREFIX)
+    is_product = is_product_id(product_id) and product_key(product_id).items() <= key.items()
+    return product_id if is_product else None
 
 
 def record_key(key_hash: str) -> dict[str, str]:
@@ -208,7 +214,7 @@ _RULES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "price": (_is_price, f"a number above 0, at most {MAX_AMOUNT}, with at most 2 decimals"),
     "setupFee": (_is_amount, f"a number from 0 to {MAX_AMOUNT} with at most 2 decimals"),
     "currency": (
-        lambda value: isinstance(value, str) and value in _CURRENCIES,
+        lambda value: isinstance(value, str) and value in CURRENCIES,
         "an ISO 4217 currency code",
     ),
     "period": (lambda value: isinstance(value, str) and value in PERIODS, "a period"),

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from pydynox import DynamoDBClient, Model, ModelConfig, SyncTransaction
 from pydynox.attributes import DecimalAttribute, StringAttribute
+from pydynox.conditions import Condition
 from pydynox.exceptions import (
     ConditionalCheckFailedException,
     ConnectionException,
@@ -33,11 +34,14 @@ from product_lambda.exceptions import (
 )
 from product_lambda.models.product import (
     MAX_AMOUNT,
+    NO_FILTERS,
     Cursor,
     IdempotencyRecord,
+    Page,
+    PageRequest,
     Product,
     Revision,
-    SortOrder,
+    name_key,
 )
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.items import (
@@ -47,7 +51,9 @@ from product_lambda.repositories.items import (
     MAX_VERSION,
     Item,
     changed_attributes,
+    exact_number,
     flaws_in,
+    product_id_in,
     product_in,
     product_item,
     product_key,
@@ -62,7 +68,14 @@ _LOGGER: Final = logging.getLogger(LOGGER_NAME)
 _CONNECT_SECONDS: Final = 0.5
 _READ_SECONDS: Final = 1.0
 _CALL_SECONDS: Final = 1.2
-_INDEX: Final = "ActiveProductsIndex"
+_INDEXES: Final = {
+    "createdAt": ("by_creation", "createdAt"),
+    "price": ("by_price", "price"),
+    "name": ("by_name", "nameKey"),
+}
+"""By the field that a list is sorted by: its index in the model, and the index's sort key."""
+_MAX_QUERY_ITEMS: Final = 1000  # about as many as a response of DynamoDB holds (1 MB)
+_SEARCH_RESERVE_SECONDS: Final = 0.5  # what a search leaves for its response
 _MAX_ATTEMPTS: Final = 20
 _MAX_LOGGED_KEY: Final = 100  # characters
 _TEXTS: Final = ("productId", "name", "description", "currency", "period", "createdAt")
@@ -116,7 +129,10 @@ def open_table(name: str, region: str, endpoint_url: str | None) -> ProductTable
         price = DecimalAttribute()
         setupFee = DecimalAttribute()  # noqa: N815 (an attribute of the table)
         version = DecimalAttribute()
-        active_products = GlobalSecondaryIndex[Self](_INDEX, "active", "createdAt")
+        nameKey = StringAttribute()  # noqa: N815 (an attribute of the table)
+        by_creation = GlobalSecondaryIndex[Self]("ActiveProductsIndex", "active", "createdAt")
+        by_price = GlobalSecondaryIndex[Self]("ProductsByPriceIndex", "active", "price")
+        by_name = GlobalSecondaryIndex[Self]("ProductsByNameIndex", "active", "nameKey")
 
         @classmethod
         def from_dict(cls, data: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -251,36 +267,52 @@ class ProductRepository:
         """Return whether a product, active or not, has this id. Strongly consistent."""
         return self._item(product_key(product_id)) is not None
 
-    def page(
-        self, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
-    ) -> list[Product]:
-        """Return `limit` active products after the next `skip`, fewer only at the end of the list.
+    def page(self, request: PageRequest) -> Page:
+        """Return a page, from the index that its sort order needs.
 
-        The index is eventually consistent with the table. The read capacity grows with `skip`.
+        The index is eventually consistent with the table. The read capacity grows with the offset,
+        and with the products that the filters leave out.
 
         Raises:
-            TimeUpException: the deadline passed after a part of the products was read.
+            TimeUpException: the deadline passed after a part of the products was read. A search
+                with filters returns what it has found so far instead.
         """
-        products: list[Product] = []
-        start = None if after is None else _start_key(after)
-        first = True
+        filters, wanted = request.filters, request.limit + 1  # one more shows whether more follow
+        is_search = filters != NO_FILTERS
+        skip = request.offset
+        size = missing = skip + wanted
+        reached = request.cursor
+        start = None if reached is None else _start_key(request, reached)
+        found: list[tuple[Product, Item]] = []
         while True:
-            # Unreadable items and pages of 1 MB make further queries necessary.
-            missing = skip + limit - len(products)
+            may_stop = is_search and not skip and reached != request.cursor
+            if may_stop and self._deadline.remaining() < _SEARCH_RESERVE_SECONDS:
+                return _page(found, request, reached)
             try:
-                items, start = self._query(sort, start, missing if first else max(missing, limit))
+                items, start = self._query(request, start, size)
             except DependencyUnavailableException as late:
-                if first or self._deadline.remaining() > 0:
+                if may_stop:
+                    return _page(found, request, reached)
+                if reached == request.cursor or self._deadline.remaining() > 0:
                     raise
                 raise TimeUpException from late
-            first = False
-            for product in filter(None, map(_product_or_log, items)):
+            before = len(found)
+            for item in filter(filters.match, items) if is_search else items:
+                product = _product_or_log(item)
+                if product is None:
+                    continue
                 if skip:
                     skip -= 1
                 else:
-                    products.append(product)
-            if start is None or len(products) >= limit:
-                return products[:limit]
+                    found.append((product, item))
+            if start is None or len(found) >= wanted:
+                return _page(found, request, None)
+            newest = found[-1][1] if len(found) > before else None
+            reached = _cursor(start, request) or (newest and _cursor(newest, request)) or reached
+            missing = skip + wanted - len(found)
+            # Unreadable items, pages of 1 MB and filters make further queries necessary. A search
+            # reads more each time, so that it needs few queries for few matches.
+            size = min(max(missing, 2 * size if is_search else wanted), _MAX_QUERY_ITEMS)
 
     def advance_number(self, step: int) -> int:
         """Add `step` to the counter of product numbers and return it; each value is unique.
@@ -498,19 +530,21 @@ class ProductRepository:
             )
 
     def _query(
-        self, sort: SortOrder, start: Item | None, size: int
+        self, request: PageRequest, start: Item | None, size: int
     ) -> tuple[Sequence[Item], Item | None]:
-        """Read one page of the index: its items, and the start key of the next page.
+        """Read one page of an index: its items, and the start key of the next page.
 
         A call never reads more than one page, so none goes on after the deadline.
         """
-        index: GlobalSecondaryIndex[Any] = self._table.items.active_products  # type: ignore[attr-defined]
+        name, sort_key = _INDEXES[request.sort.field]
+        index: GlobalSecondaryIndex[Any] = getattr(self._table.items, name)
 
         def read_one_page() -> tuple[Sequence[Item], Item | None]:
             result = index.sync_query(
-                partition_key=ACTIVE,
+                partition_key=INACTIVE if request.deleted else ACTIVE,
+                sort_key_condition=self._condition(request),
                 page_size=size,
-                scan_index_forward=sort is SortOrder.OLDEST_FIRST,
+                scan_index_forward=request.sort.is_ascending,
                 last_evaluated_key=None if start is None else dict(start),
             )
             items: list[Item] = list(itertools.islice(result, 1))  # fetches the page
@@ -521,9 +555,25 @@ class ProductRepository:
             end = _key(last)
             while items and _key(items[-1]) != end:
                 items.append(next(result))
-            return items, last
+            # The client decodes the price in a key as binary64, but in an item as Decimal.
+            return items, {**last, sort_key: items[-1][sort_key]}
 
         return self._call(read_one_page, _TEMPORARY)
+
+    def _condition(self, request: PageRequest) -> Condition | None:
+        """Return the condition on the sort key of the index, if the filters limit it."""
+        items: Any = self._table.items
+        _, _, lowest, highest, name = request.filters
+        match request.sort.field:
+            case "price" if lowest is not None and highest is not None:
+                return items.price.between(lowest, highest)  # type: ignore[no-any-return]
+            case "price" if lowest is not None:
+                return items.price >= lowest  # type: ignore[no-any-return]
+            case "price" if highest is not None:
+                return items.price <= highest  # type: ignore[no-any-return]
+            case "name" if name is not None:
+                return items.nameKey.begins_with(name_key(name))  # type: ignore[no-any-return]
+        return None
 
     def _item(self, key: Mapping[str, str]) -> dict[str, Any] | None:
         return self._call(
@@ -558,8 +608,36 @@ def _attributes(attributes: object) -> dict[str, Any]:
     return attributes
 
 
-def _start_key(after: Cursor) -> Item:
-    return {**product_key(after.product_id), "active": ACTIVE, "createdAt": after.created_at}
+def _start_key(request: PageRequest, after: Cursor) -> Item:
+    """Return the key that a query starts after, always in the partition of the request."""
+    _, sort_key = _INDEXES[request.sort.field]
+    return {
+        **product_key(after.product_id),
+        "active": INACTIVE if request.deleted else ACTIVE,
+        sort_key: Decimal(after.position) if sort_key == "price" else after.position,
+    }
+
+
+def _cursor(item: Item, request: PageRequest) -> Cursor | None:
+    """Return the position of an item; None for an item that no token can name."""
+    _, sort_key = _INDEXES[request.sort.field]
+    product_id = product_id_in(item)
+    position = item[sort_key]
+    if sort_key == "price":
+        position = format(exact_number(position), "f")
+    if product_id is None or not request.sort.has_position(position):
+        return None
+    return Cursor(position, product_id)
+
+
+def _page(
+    found: Sequence[tuple[Product, Item]], request: PageRequest, reached: Cursor | None
+) -> Page:
+    """Return the page of the products found; `reached` is where a search was stopped, if it was."""
+    products = tuple(product for product, _ in found[: request.limit])
+    if len(found) > request.limit:
+        reached = _cursor(found[request.limit - 1][1], request)
+    return Page(products, reached)
 
 
 def _key(item: Item) -> tuple[object, object]:

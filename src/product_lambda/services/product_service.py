@@ -19,14 +19,12 @@ from product_lambda.exceptions import (
     ValidationException,
 )
 from product_lambda.models.product import (
-    Cursor,
     IdempotencyRecord,
     Page,
     PageRequest,
     Product,
     ProductDraft,
     Revision,
-    SortOrder,
 )
 
 IDEMPOTENCY_SECONDS: Final = 24 * 60 * 60
@@ -37,9 +35,7 @@ class ProductStore(Protocol):
 
     # ruff: disable[D102]
     def get(self, product_id: str) -> Product | None: ...
-    def page(
-        self, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
-    ) -> list[Product]: ...
+    def page(self, request: PageRequest) -> Page: ...
     def is_taken(self, product_id: str) -> bool: ...
     def advance_number(self, step: int) -> int: ...
     def insert(self, product: Product, author: str) -> None: ...
@@ -85,28 +81,19 @@ class ProductService:
         self._now = now
 
     def list_products(self, page_request: PageRequest) -> Page:
-        """Return a page of the active products; it is full unless it is the last.
+        """Return a page of the active products, or of the deleted ones.
 
         Raises:
             ValidationException: the offset is too large to read in time.
         """
         try:
-            # One product more than the limit shows whether there is another page.
-            found = self._products.page(
-                page_request.sort,
-                page_request.cursor,
-                page_request.limit + 1,
-                page_request.offset,
-            )
+            return self._products.page(page_request)
         except TimeUpException:
             if not page_request.offset:
                 raise
             raise ValidationException(
                 [FieldError("offset", "takes too long to read; walk the list by nextToken instead")]
             ) from None
-        products = tuple(found[: page_request.limit])
-        last = products[-1] if len(found) > page_request.limit else None
-        return Page(products, Cursor(last.created_at, last.product_id) if last else None)
 
     def get_product(self, product_id: str) -> Product:
         """Return an active product; the read is strongly consistent.

@@ -56,6 +56,11 @@ def parse_event(event: object) -> HttpRequest:
     )
 
 
+def resource_of(event: object) -> str:
+    """Return the resource of an event, such as `/products`; API Gateway sets it, not the caller."""
+    return _text(_mapping(event).get("resource"), "")
+
+
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 

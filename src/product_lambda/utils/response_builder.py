@@ -108,7 +108,9 @@ def problem_response(problem: Problem, request_id: str) -> Response:
     headers = {"Content-Type": "application/problem+json"}
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
-    return Response(problem.status, to_json(document), headers)
+    # The name of a field may hold a lone surrogate, which has no UTF-8.
+    body = to_json(document).encode(errors="replace").decode()
+    return Response(problem.status, body, headers)
 
 
 def gateway_response(

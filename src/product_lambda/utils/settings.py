@@ -14,6 +14,7 @@ class Settings(NamedTuple):
     log_level: str
     read_cache_control: str
     read_only: bool
+    product_indexes: bool
 
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -40,6 +41,9 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             errors.append(f"set {name} to one of {', '.join(allowed)}")
         return value
 
+    def switch(name: str) -> bool:
+        return _SWITCH.get(one_of(name, "false", tuple(_SWITCH)), False)
+
     origins = required("CORS_ALLOWED_ORIGINS", "the portal's origins, separated by commas, or to *")
     settings = Settings(
         table_name=required("TABLE_NAME", "the name of the DynamoDB table"),
@@ -48,7 +52,8 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         aws_endpoint_url=environment.get("AWS_ENDPOINT_URL") or None,
         log_level=one_of("LOG_LEVEL", "INFO", _LOG_LEVELS),
         read_cache_control=environment.get("READ_CACHE_CONTROL", "").strip() or "no-cache",
-        read_only=_SWITCH.get(one_of("READ_ONLY", "false", tuple(_SWITCH)), False),
+        read_only=switch("READ_ONLY"),
+        product_indexes=switch("PRODUCT_INDEXES"),
     )
     if errors:
         raise ValueError(f"The configuration is not complete: {'; '.join(errors)}.")
