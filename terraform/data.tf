@@ -60,18 +60,16 @@ data "aws_dynamodb_table" "products" {
       condition = length(setsubtract(
         keys(local.expected_indexes), self.global_secondary_index[*].name
       )) == 0
-      error_message = join(" ", concat(
-        [
+      error_message = join(" ", [
+        join("; ", [
           for name in setsubtract(
             keys(local.expected_indexes), self.global_secondary_index[*].name
           ) : "Table ${self.name}: the index ${name} is missing"
-        ],
-        [
-          "(it has ${jsonencode(self.global_secondary_index[*].name)});",
-          "add it in the schema repository, then plan again.",
-          "Without enable_product_indexes, only ActiveProductsIndex is needed.",
-        ],
-      ))
+        ]),
+        "(it has ${jsonencode(self.global_secondary_index[*].name)});",
+        "add it in the schema repository, then plan again.",
+        "Without enable_product_indexes, only ActiveProductsIndex is needed.",
+      ])
     }
 
     postcondition {
