@@ -13,7 +13,7 @@ import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from product_tools.aliases import AliasError, Aliases, aws_error_message
-from product_tools.functions import ROUTES, function_name
+from product_tools.functions import FUNCTIONS, function_name
 from product_tools.package_sums import lambda_checksum
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def fetch(client: "LambdaClient", environment: str, folder: Path) -> list[LivePa
 def _download_all(client: "LambdaClient", environment: str, folder: Path) -> Iterator[LivePackage]:
     aliases = Aliases(client)
     pool = urllib3.PoolManager(timeout=_TIMEOUT, retries=_RETRIES)
-    for package in sorted(ROUTES):
+    for package in sorted(FUNCTIONS):
         function = function_name(package, environment)
         alias = aliases.read(function)
         if alias.weights:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from product_tools.functions import ROUTES, function_name
+from product_tools.functions import FUNCTIONS, function_name
 from product_tools.preflight.checks import Check, Finding, error_code, found_if
 from product_tools.preflight.target import Target
 
@@ -22,7 +22,7 @@ _REGIONAL_APIS = "L-AA0FF27B"  # the code of this quota in Service Quotas
 def checks(target: Target) -> Iterator[Check]:
     """Return the checks of the quotas."""
     values = target.values
-    reserved = max(values["reserved_concurrency"], 0) * len(ROUTES)
+    reserved = max(values["reserved_concurrency"], 0) * len(FUNCTIONS)
     executions = max(values["stage_throttle_burst"], reserved + _UNRESERVED if reserved else 0)
     yield Check(
         "Quota: concurrency of Lambda",
@@ -38,7 +38,7 @@ def checks(target: Target) -> Iterator[Check]:
     )
     yield Check(
         "Quota: IAM roles",
-        f"room for the {len(ROUTES)} roles of the functions",
+        f"room for the {len(FUNCTIONS)} roles of the functions",
         "ask for a higher quota in Service Quotas: IAM, Roles per account",
         partial(_roles, target),
     )
@@ -71,7 +71,7 @@ def _roles(target: Target) -> Finding:
     summary = client.get_account_summary()["SummaryMap"]
     used, quota = summary["Roles"], summary["RolesQuota"]
     absent = 0
-    for function in ROUTES:
+    for function in FUNCTIONS:
         name = f"{function_name(function, target.environment)}-{target.region}"
         absent += not _role_exists(client, name)
     return found_if(used + absent <= quota, f"{used} of {quota} are used, {absent} are to come")
