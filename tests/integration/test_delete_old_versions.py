@@ -176,6 +176,14 @@ def test_other_error_of_lambda_is_one_sentence(
     assert sentence.startswith("The call to AWS failed (An error occurred (AccessDenied")
 
 
+def test_newest_version_can_never_be_deleted(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        delete_old_versions.main([*ENVIRONMENT, "--newest", "0"])
+
+    assert ended.value.code == 2
+    assert "0 must be 1 or more" in capsys.readouterr().err
+
+
 def test_missing_region_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
