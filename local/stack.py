@@ -54,6 +54,7 @@ MISREPORTED = frozenset(
         ("aws_cloudwatch_metric_alarm", "alarm_actions"),
         ("aws_cloudwatch_metric_alarm", "alarm_description"),
         ("aws_cloudwatch_metric_alarm", "dimensions"),
+        ("aws_cloudwatch_metric_alarm", "evaluate_low_sample_count_percentiles"),
         ("aws_cloudwatch_metric_alarm", "extended_statistic"),
         ("aws_cloudwatch_metric_alarm", "ok_actions"),
         ("aws_cloudwatch_metric_alarm", "period"),
@@ -248,7 +249,11 @@ class LocalStack:
 
     def local_values(self) -> dict[str, object]:
         """Return the values that every plan on this stack needs, by the name of the variable."""
-        return {"architecture": architecture(), "api_key_value": self._api_key(), **_FEATURES}
+        return {
+            "architecture": architecture(),
+            "api_key_values": {"admin": self._api_key()},
+            **_FEATURES,
+        }
 
     def _provider_environment(self) -> dict[str, str]:
         # Few attempts, since an engine that does not respond at once has ended.

@@ -6,7 +6,7 @@ resource "aws_api_gateway_rest_api" "product" {
   description = "The product catalogue of the Customer Portal"
 
   # Behind a custom domain, which has a TLS policy, the default endpoint is disabled.
-  disable_execute_api_endpoint = var.custom_domain_name != null
+  disable_execute_api_endpoint = local.default_endpoint_disabled
 
   # Functions get each body as base64. As text, bytes outside UTF-8 would be replaced, and functions
   # could not reject them.
@@ -42,6 +42,8 @@ resource "aws_api_gateway_resource" "deleted_products" {
 }
 
 locals {
+  default_endpoint_disabled = var.custom_domain_name != null
+
   resource_ids = {
     "/products"             = aws_api_gateway_resource.products.id
     "/products/{productId}" = aws_api_gateway_resource.product.id
@@ -227,9 +229,13 @@ resource "aws_api_gateway_deployment" "product" {
   rest_api_id = aws_api_gateway_rest_api.product.id
   description = "Created by Terraform at each change of the API's configuration"
 
-  # Only configuration: with a computed attribute, each plan would replace the deployment.
+  # A change that is not deployed has no effect, so every input of the API is listed; a test finds
+  # missing ones. Only configuration: with a computed attribute, each plan would replace the
+  # deployment.
   triggers = {
     configuration = sha256(jsonencode([
+      local.default_endpoint_disabled,
+      local.integration_timeout_ms,
       local.routes,
       local.function_names,
       local.problem_documents,
@@ -291,18 +297,27 @@ resource "aws_api_gateway_method_settings" "all" {
   }
 }
 
-# --- The API key for writes ---
+# --- API keys for writes: one for each writer ---
 
 resource "aws_api_gateway_api_key" "writer" {
-  name        = local.plan_name
+  for_each = toset(var.writers)
+
+  name        = "${local.plan_name}-${each.key}"
   description = "For admins and promotion scripts"
-  value       = var.api_key_value
+  value       = lookup(var.api_key_values, each.key, null)
   tags        = local.component.api
+
+  lifecycle {
+    # A new name would replace the key, and keys of earlier releases have another name.
+    ignore_changes = [name]
+  }
 }
 
+# The limits are those of each key, not of all together (Amazon API Gateway Developer Guide, "Usage
+# plans and API keys for REST APIs").
 resource "aws_api_gateway_usage_plan" "writes" {
   name        = local.plan_name
-  description = "The API key for writes, and its rate limit"
+  description = "The API keys for writes, and the rate limit of each"
 
   api_stages {
     api_id = aws_api_gateway_rest_api.product.id
@@ -318,9 +333,50 @@ resource "aws_api_gateway_usage_plan" "writes" {
 }
 
 resource "aws_api_gateway_usage_plan_key" "writer" {
-  key_id        = aws_api_gateway_api_key.writer.id
+  for_each = aws_api_gateway_api_key.writer
+
+  key_id        = each.value.id
   key_type      = "API_KEY"
   usage_plan_id = aws_api_gateway_usage_plan.writes.id
+}
+
+# Earlier releases had one key, which is now that of the writer admin.
+moved {
+  from = aws_api_gateway_api_key.writer
+  to   = aws_api_gateway_api_key.writer["admin"]
+}
+
+moved {
+  from = aws_api_gateway_usage_plan_key.writer
+  to   = aws_api_gateway_usage_plan_key.writer["admin"]
+}
+
+# --- API Gateway's role for CloudWatch: the root region/ sets it ---
+
+# Earlier releases could own the role here. It serves all APIs of the account and region, so it
+# leaves this state and stays in the account.
+removed {
+  from = aws_api_gateway_account.this
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_iam_role_policy_attachment.api_gateway_logs
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_iam_role.api_gateway_logs
+
+  lifecycle {
+    destroy = false
+  }
 }
 
 # --- The custom domain, which must exist ---

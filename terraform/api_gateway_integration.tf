@@ -10,10 +10,13 @@ resource "aws_api_gateway_integration" "function" {
   type                    = "AWS_PROXY"
   integration_http_method = "POST"
   uri                     = aws_lambda_alias.live[each.value.function].invoke_arn
-  timeout_milliseconds    = min((var.timeout + 1) * 1000, 29000)
+  timeout_milliseconds    = local.integration_timeout_ms
 }
 
 locals {
+  # A second longer than the function may run, within API Gateway's limit.
+  integration_timeout_ms = min((var.timeout + 1) * 1000, 29000)
+
   # The methods of each path, as the headers Allow and Access-Control-Allow-Methods list them.
   allowed_methods = {
     for path in keys(local.resource_ids) : path => join(", ", concat(

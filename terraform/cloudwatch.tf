@@ -32,6 +32,7 @@ locals {
     integrationError   = "$context.integration.error"
     errorResponseType  = "$context.error.responseType"
     wafStatus          = "$context.waf.status"
+    tlsVersion         = "$context.tlsVersion"
   })
 }
 
@@ -99,6 +100,11 @@ resource "aws_cloudwatch_log_metric_filter" "unreadable_items" {
 
 # --- The topic for alarms ---
 
+locals {
+  # A pipeline passes an empty text if its environment has no address.
+  has_alert_email = var.alert_email != null && var.alert_email != ""
+}
+
 resource "aws_sns_topic" "alerts" {
   #checkov:skip=CKV_AWS_26:CloudWatch cannot publish under AWS's key; messages are not secret
   name = local.topic_name
@@ -129,7 +135,7 @@ resource "aws_sns_topic_policy" "alerts" {
 }
 
 resource "aws_sns_topic_subscription" "email" {
-  count = var.alert_email == null ? 0 : 1
+  count = local.has_alert_email ? 1 : 0
 
   topic_arn = aws_sns_topic.alerts.arn
   protocol  = "email"
@@ -161,10 +167,19 @@ locals {
     }
   ]...)
 
-  # The Average of these metrics is the share of requests with such a response.
+  # The Sum of these metrics is the number of such responses, the Average their share (Amazon API
+  # Gateway Developer Guide, "Amazon API Gateway dimensions and metrics").
   api_share_alarms = {
-    "${local.api_name}-5xx" = { metric = "5XXError", percent = var.alarm_5xx_percent }
-    "${local.api_name}-4xx" = { metric = "4XXError", percent = var.alarm_4xx_percent }
+    "${local.api_name}-5xx" = {
+      metric  = "5XXError"
+      percent = var.alarm_5xx_percent
+      minimum = var.alarm_5xx_minimum
+    }
+    "${local.api_name}-4xx" = {
+      metric  = "4XXError"
+      percent = var.alarm_4xx_percent
+      minimum = var.alarm_4xx_minimum
+    }
   }
 
   table_alarms = {
@@ -207,15 +222,11 @@ resource "aws_cloudwatch_metric_alarm" "api_share" {
 
   alarm_name = each.key
   alarm_description = join(" ", [
-    "More than ${each.value.percent} % of responses are ${each.value.metric}:",
+    "More than ${each.value.percent} % of responses, and at least ${each.value.minimum},",
+    "are ${each.value.metric}:",
     local.runbook,
     each.key,
   ])
-  namespace           = "AWS/ApiGateway"
-  metric_name         = each.value.metric
-  dimensions          = local.api_dimensions
-  statistic           = "Average"
-  period              = 300
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = each.value.percent / 100
@@ -223,6 +234,31 @@ resource "aws_cloudwatch_metric_alarm" "api_share" {
   alarm_actions       = [aws_sns_topic.alerts.arn]
   ok_actions          = [aws_sns_topic.alerts.arn]
   tags                = local.component.monitoring
+
+  # Few such responses raise no alarm, whatever their share: in a quiet hour, the requests of a
+  # validation would.
+  metric_query {
+    id          = "judged"
+    label       = "Share of ${each.value.metric}; 0 below ${each.value.minimum} responses"
+    expression  = "IF(responses >= ${each.value.minimum}, share, 0)"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { responses = "Sum", share = "Average" }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/ApiGateway"
+        metric_name = each.value.metric
+        dimensions  = local.api_dimensions
+        stat        = metric_query.value
+        period      = 300
+      }
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "api_latency" {
@@ -240,9 +276,14 @@ resource "aws_cloudwatch_metric_alarm" "api_latency" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.alarm_latency_p95_ms
   treat_missing_data  = "notBreaching"
-  alarm_actions       = [aws_sns_topic.alerts.arn]
-  ok_actions          = [aws_sns_topic.alerts.arn]
-  tags                = local.component.monitoring
+
+  # Among fewer than 200 requests, a few cold starts are 5 % (Amazon CloudWatch User Guide,
+  # "Percentile-based alarms and low data samples").
+  evaluate_low_sample_count_percentiles = "ignore"
+
+  alarm_actions = [aws_sns_topic.alerts.arn]
+  ok_actions    = [aws_sns_topic.alerts.arn]
+  tags          = local.component.monitoring
 }
 
 resource "aws_cloudwatch_metric_alarm" "table" {

@@ -2,8 +2,19 @@
 # Only X-Ray's actions have the resource *: X-Ray has no narrower one.
 
 locals {
-  table_arn  = data.aws_dynamodb_table.products.arn
-  index_arns = [for name in keys(local.expected_indexes) : "${local.table_arn}/index/${name}"]
+  table_arn        = data.aws_dynamodb_table.products.arn
+  table_arn_prefix = trimsuffix(local.table_arn, local.table_name)
+
+  # While a restored table takes over, earlier versions of the functions still use the former one.
+  table_arns = concat(
+    [local.table_arn],
+    [for name in var.former_table_name[*] : "${local.table_arn_prefix}${name}"],
+  )
+  index_arns = flatten([
+    for arn in local.table_arns : [
+      for name in keys(local.expected_indexes) : "${arn}/index/${name}"
+    ]
+  ])
 
   # A transaction needs the right for each write in it. Writes need GetItem too: after a failed
   # condition the function reads the item to choose the response. A condition on
@@ -11,18 +22,18 @@ locals {
   # the functions still work with it.
   table_rights = {
     list_products = { actions = ["dynamodb:Query"], resources = local.index_arns }
-    get_product   = { actions = ["dynamodb:GetItem"], resources = [local.table_arn] }
+    get_product   = { actions = ["dynamodb:GetItem"], resources = local.table_arns }
     create_product = {
       actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
-      resources = [local.table_arn]
+      resources = local.table_arns
     }
     update_product = {
       actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
-      resources = [local.table_arn]
+      resources = local.table_arns
     }
     delete_product = {
       actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
-      resources = [local.table_arn]
+      resources = local.table_arns
     }
   }
 }

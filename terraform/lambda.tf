@@ -53,15 +53,21 @@ resource "aws_lambda_function" "function" {
     log_group             = aws_cloudwatch_log_group.function[each.key].name
     log_format            = "JSON"
     application_log_level = var.log_level
-    system_log_level      = "WARN"
+    # At INFO, Lambda writes a report line (memory, start, status) for each request.
+    system_log_level = "INFO"
   }
 
   tracing_config {
     mode = "Active"
   }
 
-  snap_start {
-    apply_on = var.snapstart ? "PublishedVersions" : "None"
+  # Left out when off: the provider reads back no "None", so each plan would publish new versions.
+  dynamic "snap_start" {
+    for_each = var.snapstart ? ["PublishedVersions"] : []
+
+    content {
+      apply_on = snap_start.value
+    }
   }
 
   tags = local.component.functions

@@ -31,11 +31,19 @@ provider "aws" {
 }
 
 locals {
-  api_name       = "bbws-product-api-${var.environment}"
-  table_name     = coalesce(var.table_name, "products-${var.environment}")
-  plan_name      = "bbws-product-writes-${var.environment}"
-  topic_name     = "bbws-product-alerts-${var.environment}"
-  dashboard_name = "bbws-product-${var.environment}"
+  api_name   = "bbws-product-api-${var.environment}"
+  table_name = coalesce(var.table_name, "products-${var.environment}")
+  plan_name  = "bbws-product-writes-${var.environment}"
+  topic_name = "bbws-product-alerts-${var.environment}"
+
+  # The region of each environment; PROD recovers in another one (the recovery runbook).
+  home_regions = { dev = "eu-west-1", sit = "eu-west-1", prod = "af-south-1" }
+
+  # Dashboards are global in an account, so a recovery must not have the name of the lost one.
+  dashboard_name = join("-", concat(
+    ["bbws-product", var.environment],
+    var.aws_region == local.home_regions[var.environment] ? [] : [var.aws_region],
+  ))
 
   # The same list as ROUTES in src/product_tools/functions.py; a test compares them.
   routes = {

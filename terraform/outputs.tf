@@ -20,14 +20,20 @@ output "api_url" {
 }
 
 output "api_key" {
-  description = "API key for writes, sent in the header x-api-key."
-  value       = aws_api_gateway_api_key.writer.value
+  description = "API key of the first writer, sent in the header x-api-key; pipelines use it."
+  value       = aws_api_gateway_api_key.writer[var.writers[0]].value
   sensitive   = true
 }
 
-output "api_key_id" {
-  description = "Id of the API key for writes, as in access logs and in the products' updatedBy."
-  value       = aws_api_gateway_api_key.writer.id
+output "api_keys" {
+  description = "API key of each writer."
+  value       = { for writer, key in aws_api_gateway_api_key.writer : writer => key.value }
+  sensitive   = true
+}
+
+output "api_key_ids" {
+  description = "Id of each writer's API key, as in access logs and in the products' updatedBy."
+  value       = { for writer, key in aws_api_gateway_api_key.writer : writer => key.id }
 }
 
 output "functions" {

@@ -46,6 +46,28 @@ variable "table_name" {
   }
 }
 
+variable "former_table_name" {
+  description = "Table that earlier versions of the functions still use, so they keep their rights."
+  type        = string
+  default     = null
+
+  validation {
+    condition = (
+      var.former_table_name == null
+      || can(regex("^[a-zA-Z0-9_.-]{3,255}$", var.former_table_name))
+    )
+    error_message = "former_table_name must be the name of a table, or null."
+  }
+
+  validation {
+    condition = (
+      var.former_table_name == null
+      || var.former_table_name != coalesce(var.table_name, "products-${var.environment}")
+    )
+    error_message = "former_table_name must differ from table_name, which is the new table."
+  }
+}
+
 variable "schema_file" {
   description = "JSON file of the table's keys and index; null means schemas/products.schema.json."
   type        = string
@@ -119,9 +141,9 @@ variable "reserved_concurrency" {
 }
 
 variable "snapstart" {
-  description = "True starts published versions from a snapshot (Lambda SnapStart)."
+  description = "True starts published versions from a snapshot (SnapStart); each version costs."
   type        = bool
-  default     = true
+  default     = false
 }
 
 variable "log_level" {
@@ -210,7 +232,7 @@ variable "stage_throttle_burst" {
 }
 
 variable "write_throttle_rate" {
-  description = "Rate limit of the API key for writes in requests a second."
+  description = "Rate limit of each API key for writes in requests a second."
   type        = number
   default     = 50
 
@@ -221,7 +243,7 @@ variable "write_throttle_rate" {
 }
 
 variable "write_throttle_burst" {
-  description = "Burst limit of the API key for writes in requests."
+  description = "Burst limit of each API key for writes in requests."
   type        = number
   default     = 50
 
@@ -231,17 +253,37 @@ variable "write_throttle_burst" {
   }
 }
 
-variable "api_key_value" {
-  description = "API key for writes; null lets API Gateway generate it (set it on emulators only)."
-  type        = string
-  default     = null
-  sensitive   = true
+variable "writers" {
+  description = "Names of those who write; each has an API key, and pipelines use the first one's."
+  type        = list(string)
+  default     = ["admin"]
 
   validation {
     condition = (
-      var.api_key_value == null || can(regex("^[A-Za-z0-9_-]{20,128}$", var.api_key_value))
+      length(var.writers) > 0
+      && length(distinct(var.writers)) == length(var.writers)
+      && alltrue([for name in var.writers : can(regex("^[a-z0-9][a-z0-9-]{0,62}$", name))])
     )
-    error_message = "api_key_value must have 20 to 128 letters, digits, hyphens or underscores."
+    error_message = "writers must be different names of lower-case letters, digits and hyphens."
+  }
+}
+
+variable "api_key_values" {
+  description = "API keys by writer; API Gateway generates those of writers that are not listed."
+  type        = map(string)
+  default     = {}
+  sensitive   = true
+
+  validation {
+    condition = alltrue([
+      for key in values(var.api_key_values) : can(regex("^[A-Za-z0-9_-]{20,128}$", key))
+    ])
+    error_message = "api_key_values must have 20 to 128 letters, digits, hyphens or underscores."
+  }
+
+  validation {
+    condition     = length(setsubtract(keys(var.api_key_values), var.writers)) == 0
+    error_message = "api_key_values must list only writers: add the others to writers, or omit them."
   }
 }
 
@@ -304,16 +346,33 @@ variable "log_retention_days" {
 }
 
 variable "alert_email" {
-  description = "E-mail address for alarms, which must confirm the subscription; null for none."
+  description = "E-mail address for alarms, which must confirm the subscription; optional in dev."
   type        = string
   default     = null
 
   validation {
     condition = (
-      var.alert_email == null || can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", var.alert_email))
+      var.alert_email == null || can(regex("^([^@ ]+@[^@ ]+\\.[^@ ]+)?$", var.alert_email))
     )
     error_message = "alert_email must be one e-mail address, or null."
   }
+
+  validation {
+    condition = (
+      var.environment == "dev" || var.waive_alert_email
+      || (var.alert_email != null && var.alert_email != "")
+    )
+    error_message = join(" ", [
+      "alert_email must be set for sit and prod: set TF_VAR_alert_email (in GitHub, the variable",
+      "ALERT_EMAIL of the environment that plans), or waive it with waive_alert_email = true.",
+    ])
+  }
+}
+
+variable "waive_alert_email" {
+  description = "True deploys sit or prod without alert_email: alarms reach no person by mail."
+  type        = bool
+  default     = false
 }
 
 variable "alarm_function_errors" {
@@ -349,6 +408,17 @@ variable "alarm_5xx_percent" {
   }
 }
 
+variable "alarm_5xx_minimum" {
+  description = "Number of 5xx responses in five minutes below which no alarm is raised."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.alarm_5xx_minimum >= 1
+    error_message = "alarm_5xx_minimum must be at least 1."
+  }
+}
+
 variable "alarm_4xx_percent" {
   description = "Percentage of 4xx responses in five minutes above which the alarm is raised."
   type        = number
@@ -357,6 +427,17 @@ variable "alarm_4xx_percent" {
   validation {
     condition     = var.alarm_4xx_percent >= 0 && var.alarm_4xx_percent < 100
     error_message = "alarm_4xx_percent must be from 0 up to, but not including, 100."
+  }
+}
+
+variable "alarm_4xx_minimum" {
+  description = "Number of 4xx responses in five minutes below which no alarm is raised."
+  type        = number
+  default     = 20
+
+  validation {
+    condition     = var.alarm_4xx_minimum >= 1
+    error_message = "alarm_4xx_minimum must be at least 1."
   }
 }
 

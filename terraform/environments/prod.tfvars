@@ -6,3 +6,4 @@ aws_region           = "af-south-1"
 log_retention_days   = 365
 cors_allowed_origins = ["https://kimmyai.io"]
 waf_enabled          = true
+snapstart            = true

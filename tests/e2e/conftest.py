@@ -5,6 +5,7 @@ Each test module runs in one worker. Only one module may change a stack or run T
 """
 
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,12 +31,25 @@ def stack(stacks_folder: Path) -> LocalStack:
 
 
 @pytest.fixture(scope="session")
-def prod(stacks_folder: Path) -> Iterator[LocalStack]:
-    """The stack of PROD, not deployed yet; a low limit lets a test reach the throttling."""
+def writer_keys() -> dict[str, str]:
+    """The API keys of PROD's writers, by writer."""
+    return {writer: secrets.token_hex(20) for writer in ("admin", "promotions")}
+
+
+@pytest.fixture(scope="session")
+def prod(stacks_folder: Path, writer_keys: dict[str, str]) -> Iterator[LocalStack]:
+    """The stack of PROD with two writers, not deployed yet; a low limit lets a test reach it."""
     prod = LocalStack(
         stacks_folder / "prod",
         "prod",
-        variables={"write_throttle_rate": 1, "write_throttle_burst": 5, "read_only": True},
+        variables={
+            "alert_email": "team@example.com",
+            "api_key_values": writer_keys,
+            "read_only": True,
+            "write_throttle_burst": 5,
+            "write_throttle_rate": 1,
+            "writers": list(writer_keys),
+        },
         packages=stacks_folder / "dev" / "packages",
     )
     yield prod

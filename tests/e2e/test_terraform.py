@@ -30,6 +30,7 @@ BODY_RULES: Final = {
     "GenericRFI_BODY": "awswaf:managed:aws:core-rule-set:GenericRFI_Body",
     "SizeRestrictions_BODY": "awswaf:managed:aws:core-rule-set:SizeRestrictions_Body",
 }
+PLAN_OF_SUBSCRIPTION: Final = "-target=aws_sns_topic_subscription.email"
 METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "POSTS", "APUT")
 
 _KEYS: Final = [("PK", "HASH"), ("SK", "RANGE")]
@@ -133,7 +134,7 @@ def test_aliases_point_at_versions_with_given_settings(stack: LocalStack) -> Non
         version = client.get_function_configuration(
             FunctionName=name, Qualifier=alias["FunctionVersion"]
         )
-        assert version["SnapStart"]["ApplyOn"] == "PublishedVersions"
+        assert version["SnapStart"]["ApplyOn"] == "None"
         assert version["Runtime"] == "python3.12"
         assert (version["MemorySize"], version["Timeout"]) == (512, 10)
         indexes = {"PRODUCT_INDEXES": "true"} if name == "bbws-list-products-dev" else {}
@@ -350,6 +351,101 @@ def test_table_alarms_add_all_operations(default_plan: Planned) -> None:
     assert added == {"ThrottledRequests": operations, "SystemErrors": operations}
 
 
+@pytest.mark.parametrize(
+    ("kind", "threshold", "minimum"), [("4xx", 0.2, 20), ("5xx", 0.01, 5)], ids=["4xx", "5xx"]
+)
+def test_share_alarm_needs_minimum_count(
+    default_plan: Planned, kind: str, threshold: float, minimum: int
+) -> None:
+    """Amazon CloudWatch User Guide, "Using math expressions with CloudWatch metrics"."""
+    name = f"bbws-product-api-dev-{kind}"
+    alarm = default_plan.resources[f'aws_cloudwatch_metric_alarm.api_share["{name}"]']
+    assert (alarm["comparison_operator"], alarm["threshold"]) == (
+        "GreaterThanThreshold",
+        threshold,
+    )
+    queries = {query["id"]: query for query in alarm["metric_query"]}
+    assert [query["id"] for query in queries.values() if query["return_data"]] == ["judged"]
+    assert queries["judged"]["expression"] == f"IF(responses >= {minimum}, share, 0)"
+    metrics = {name: query["metric"][0] for name, query in queries.items() if query["metric"]}
+    assert {name: metric["stat"] for name, metric in metrics.items()} == {
+        "responses": "Sum",
+        "share": "Average",
+    }
+    for metric in metrics.values():
+        assert (metric["namespace"], metric["period"]) == ("AWS/ApiGateway", 300)
+        assert metric["metric_name"] == f"{kind.upper()}Error"
+        assert metric["dimensions"] == {"ApiName": "bbws-product-api-dev", "Stage": "v1_0"}
+
+
+def test_latency_alarm_ignores_low_sample_counts(default_plan: Planned) -> None:
+    alarm = default_plan.resources["aws_cloudwatch_metric_alarm.api_latency"]
+    assert alarm["evaluate_low_sample_count_percentiles"] == "ignore"
+
+
+def test_names_of_second_region_differ_from_first(empty_stack: LocalStack) -> None:
+    """Dashboards and roles are global in an account; both regions of PROD are in one account."""
+    variables = {"environment": "prod", "table_name": "products-dev", "waive_alert_email": True}
+    planned = _plan(empty_stack, variables).resources
+    dashboard = planned["aws_cloudwatch_dashboard.product"]
+    assert dashboard["dashboard_name"] == "bbws-product-prod-eu-west-1"
+    roles = [values for name, values in planned.items() if name.startswith("aws_iam_role.")]
+    assert len(roles) == len(ROUTES)
+    for role in roles:
+        assert role["name"].endswith("-prod-eu-west-1")
+
+
+@pytest.mark.parametrize(
+    "variables", [{"timeout": 20}, {"custom_domain_name": "new.example.com"}], ids=str
+)
+def test_changed_input_of_api_is_deployed(
+    stack: LocalStack, domains: None, variables: dict[str, object]
+) -> None:
+    assert domains is None
+    changed = LocalStack(stack.folder, variables=variables, packages=stack.folder / "packages")
+    changes = {change.address: change.actions for change in changed.main_root().plan()}
+    assert changes["aws_api_gateway_deployment.product"] == ("create", "delete")
+
+
+def test_upgrade_keeps_key_and_account_role(stack: LocalStack) -> None:
+    """The state is that of an earlier release: one key without a writer, and the account's role."""
+    earlier = LocalStack(stack.folder / "earlier", packages=stack.folder / "packages")
+    earlier.engine_folder = stack.engine_folder
+    earlier.variables = {"api_key_values": {"admin": stack.main_root().outputs()["api_key"]}}
+    root = earlier.main_root()
+    root.init()
+    state = json.loads((stack.main_root().folder / "terraform.tfstate").read_text())
+    state["resources"] = [*map(_of_earlier_release, state["resources"]), _account_resource()]
+    (root.folder / "terraform.tfstate").write_text(json.dumps(state))
+
+    changes = {change.address: change.actions for change in root.plan()}
+    assert [address for address in changes if "_key" in address] == []
+    assert changes["aws_api_gateway_account.this[0]"] == ("forget",)
+    assert not any("delete" in actions for actions in changes.values())
+
+
+@pytest.mark.parametrize("environment", ["sit", "prod"])
+@pytest.mark.parametrize("address", [None, ""], ids=["none", "empty"])
+def test_environment_without_alert_address_is_rejected(
+    empty_stack: LocalStack, environment: str, address: str | None
+) -> None:
+    variables = {"environment": environment, "alert_email": address}
+    root = _initialised_root(empty_stack, variables)
+    with pytest.raises(TerraformError, match=r"set TF_VAR_alert_email .*, or waive it with"):
+        root._run_with_events(["plan", "-input=false", "-json", PLAN_OF_SUBSCRIPTION])
+    assert _rejected_variables((root.folder / "terraform.log").read_text()) == {"alert_email"}
+
+
+@pytest.mark.parametrize(
+    "variables", [{"alert_email": "team@example.com"}, {"waive_alert_email": True}], ids=str
+)
+def test_alert_address_or_waiver_is_accepted(
+    empty_stack: LocalStack, variables: dict[str, object]
+) -> None:
+    root = _initialised_root(empty_stack, {"environment": "sit", **variables})
+    root._run_with_events(["plan", "-input=false", "-json", PLAN_OF_SUBSCRIPTION])
+
+
 def test_invalid_value_of_each_variable_is_rejected(empty_stack: LocalStack) -> None:
     invalid = {
         "environment": "test",
@@ -370,41 +466,49 @@ def test_invalid_value_of_each_variable_is_rejected(empty_stack: LocalStack) -> 
         "stage_throttle_burst": 0,
         "write_throttle_rate": 0,
         "write_throttle_burst": 0,
-        "api_key_value": "too short",
+        "writers": ["admin", "admin"],
         "custom_domain_name": "https://api.kimmyai.io",
         "custom_domain_base_path": "v1/0",
         "waf_rate_limit": 1,
         "log_retention_days": 45,
-        "alert_email": "nobody",
         "alarm_function_errors": 0,
         "alarm_function_throttles": 0,
         "alarm_5xx_percent": 100,
+        "alarm_5xx_minimum": 0,
         "alarm_4xx_percent": -1,
+        "alarm_4xx_minimum": 0,
         "alarm_latency_p95_ms": 0,
         "alarm_table_throttles": 0,
         "alarm_table_system_errors": 0,
         "alarm_unreadable_items": 0,
     }
+    # Rules about several variables; Terraform skips them while one of the others is invalid.
+    invalid_beside_others = {
+        "alert_email": "nobody",
+        "api_key_values": {"stranger": "k" * 20},
+        "former_table_name": "products-dev",
+    }
     booleans = {name for name, body in _blocks("variable", VARIABLES).items() if "= bool" in body}
-    assert invalid.keys() == _blocks("variable", VARIABLES).keys() - booleans
-    root = _initialised_root(empty_stack, invalid)
-    with pytest.raises(TerraformError):
-        root.plan()
-    rejected = _rejected_variables((root.folder / "terraform.log").read_text())
-    assert rejected == invalid.keys()
+    assert {*invalid, *invalid_beside_others} == _blocks("variable", VARIABLES).keys() - booleans
+    for variables in (invalid, invalid_beside_others):
+        root = _initialised_root(empty_stack, variables)
+        with pytest.raises(TerraformError):
+            root.plan()
+        rejected = _rejected_variables((root.folder / "terraform.log").read_text())
+        assert rejected == variables.keys()
 
 
 @pytest.mark.parametrize("key", ["", " " * 20, "k" * 19, "k" * 129, "k" * 19 + "\n"])
 def test_empty_or_short_api_key_stops_plan(empty_stack: LocalStack, key: str) -> None:
-    root = _initialised_root(empty_stack, {"api_key_value": key})
-    sentence = "api_key_value must have 20 to 128 letters, digits, hyphens or underscores."
+    root = _initialised_root(empty_stack, {"api_key_values": {"admin": key}})
+    sentence = "api_key_values must have 20 to 128 letters, digits, hyphens or underscores."
     with pytest.raises(TerraformError, match=sentence):
         root.plan()
-    assert _rejected_variables((root.folder / "terraform.log").read_text()) == {"api_key_value"}
+    assert _rejected_variables((root.folder / "terraform.log").read_text()) == {"api_key_values"}
 
 
 def test_api_key_of_20_characters_is_accepted(empty_stack: LocalStack) -> None:
-    root = _initialised_root(empty_stack, {"api_key_value": "k" * 20})
+    root = _initialised_root(empty_stack, {"api_key_values": {"admin": "k" * 20}})
     target = "-target=aws_api_gateway_api_key.writer"
     root._run_with_events(["plan", "-input=false", "-json", target])
 
@@ -454,7 +558,7 @@ def test_files_of_environment_have_its_values(
         "aws_region": region,
         "log_retention_days": days,
         "cors_allowed_origins": origins,
-        **({"waf_enabled": True} if environment == "prod" else {}),
+        **({"waf_enabled": True, "snapstart": True} if environment == "prod" else {}),
     }
     assert _values(folder / f"{environment}.s3.tfbackend") == {
         "bucket": f"bbws-terraform-state-{environment}",
@@ -493,6 +597,34 @@ def _plan(empty_stack: LocalStack, variables: Mapping[str, object]) -> Planned:
     # A resource without known values has no key `values`.
     values = {each["address"]: each.get("values", {}) for each in managed}
     return Planned(values, planned["outputs"])
+
+
+def _of_earlier_release(resource: dict[str, Any]) -> dict[str, Any]:
+    """Return a resource of a state as releases with one key for writes recorded it."""
+    if resource["type"] not in {"aws_api_gateway_api_key", "aws_api_gateway_usage_plan_key"}:
+        return resource
+    (instance,) = resource["instances"]
+    attributes = {name: value for name, value in instance.items() if name != "index_key"}
+    without_writer = {name: value for name, value in resource.items() if name != "each"}
+    return {**without_writer, "instances": [attributes]}
+
+
+def _account_resource() -> dict[str, Any]:
+    """Return API Gateway's account setting, as earlier releases recorded it in a state."""
+    return {
+        "mode": "managed",
+        "type": "aws_api_gateway_account",
+        "name": "this",
+        "provider": 'provider["registry.terraform.io/hashicorp/aws"]',
+        "instances": [
+            {
+                "index_key": 0,
+                "schema_version": 0,
+                "attributes": {"id": "api-gateway-account"},
+                "sensitive_attributes": [],
+            }
+        ],
+    }
 
 
 def _firewall(plan: Planned) -> dict[str, Any]:
@@ -567,6 +699,6 @@ def _values(path: Path) -> dict[str, Any]:
 def _rejected_variables(log: str) -> set[str]:
     """Return the variables that their validations rejected, according to the log of a run."""
     events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
-    errors = [event["diagnostic"] for event in events if "diagnostic" in event]
+    errors = [event["diagnostic"] for event in events if event["@level"] == "error"]
     assert {error["summary"] for error in errors} == {"Invalid value for variable"}
     return {error["detail"].split()[0] for error in errors}

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import platform
-import re
 import shlex
 import shutil
 import subprocess
@@ -30,6 +29,7 @@ from local.engine import CREDENTIALS, Engine
 from local.stack import LocalStack
 from product_tools.aliases import ALIAS
 from product_tools.functions import function_names
+from product_tools.pipeline_roles import rights
 from product_tools.plan_store import PREFIX
 from product_tools.repository import REPOSITORY
 from product_tools.terraform import LocalRoot
@@ -119,17 +119,18 @@ def sit(stacks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         table.apply(lambda _address: None)
 
         job_settings = {
-            # Bucket names in the path, code for this machine, and a fixed API key.
+            # Bucket names in the path, code for this machine, an address, and a fixed API key.
             "TF_CLI_ARGS_init": "-backend-config=use_path_style=true",
             "TF_VAR_architecture": "arm64" if platform.machine() == "arm64" else "x86_64",
-            "TF_VAR_api_key_value": API_KEY,
+            "TF_VAR_alert_email": "team@example.com",
+            "TF_VAR_api_key_values": json.dumps({"admin": API_KEY}),
             # The virtual environment would import this repository's packages.
             "PYTHONPATH": os.pathsep.join([str(checkout / "src"), str(checkout)]),
         }
         region = values["aws_region"]
         job = Job(checkout, {**os.environ, **access, **job_settings, "AWS_REGION": region}, {})
         for role in ("plan", "deploy"):
-            job.credentials[role] = credentials_with(job, policy_in_guide(role))
+            job.credentials[role] = credentials_with(job, policy_of_role(role, account, region))
         job.client("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region}
         )
@@ -140,19 +141,14 @@ def sit(stacks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield job
 
 
-def policy_in_guide(role: str) -> str:
-    """Return the policy of a role from the CI/CD guide, but for every resource.
+def policy_of_role(role: str, account: str, region: str) -> str:
+    """Return the policy of a workflow's role, but for every resource.
 
     The engine knows the action of every call, but for some calls not the resource.
     """
-    guide = (RUNBOOKS / "product_lambda_cicd_guide.md").read_text()
-    [text] = re.findall(
-        rf"rights-{role}\.json\).*?^```json\n(.*?)^```", guide, re.DOTALL | re.MULTILINE
-    )
-    policy = json.loads(text.replace("-dev", "-sit"))
-    for statement in policy["Statement"]:
-        statement["Resource"] = "*"
-    return json.dumps(policy)
+    statements = rights(role, "sit", account_id=account, region=region, state_bucket=BUCKET)
+    document = [{**statement, "Resource": "*"} for statement in statements]
+    return json.dumps({"Version": "2012-10-17", "Statement": document})
 
 
 def credentials_with(job: Job, policy: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from product_lambda.models.product import IdempotencyRecord
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import ProductRepository, ProductTable
 from product_tools.repository import REPOSITORY
-from tests.support.events import API_KEY_ID, Functions
+from tests.support.events import API_KEY_ID, Functions, gateway_event
 from tests.support.factory import product_body
 from tests.support.products import product
 
@@ -152,6 +152,17 @@ def test_items_of_functions_fit_schema(
     VALIDATOR.validate(raw_item(table, "COUNTER#PRODUCT"))
     assert item["updatedBy"] == {"S": API_KEY_ID}
     assert "updatedBy" not in created.json()
+
+
+def test_updated_by_is_key_of_last_writer(
+    functions_on_table: Functions, table: ProductTable, raw_item: RawItem
+) -> None:
+    """The emulator's API Gateway sends no key id, so no end-to-end test shows this."""
+    assert functions_on_table.create(product_body()).status == 201
+    change = gateway_event(product_id="PROD-001", body='{"price": 5}')
+    change["requestContext"]["identity"]["apiKeyId"] = "key-of-bob"
+    assert functions_on_table.call("update_product", change).status == 200
+    assert raw_item(table, "PRODUCT#PROD-001")["updatedBy"] == {"S": "key-of-bob"}
 
 
 @pytest.mark.parametrize(

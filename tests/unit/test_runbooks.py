@@ -123,8 +123,16 @@ def test_reported_status_has_section(status: int) -> None:
     assert any(str(status) in heading for heading in headings(OPERATIONS, 3))
 
 
+# Fields of Lambda's report lines in JSON. AWS Lambda Developer Guide, "Lambda Telemetry API Event
+# schema reference", platform.report.
+PLATFORM_FIELDS = {
+    *("type", "record", "requestId", "status", "metrics", "durationMs", "initDurationMs"),
+    *("maxMemoryUsedMB", "restoreDurationMs"),
+}
+
+
 def log_fields() -> set[str]:
-    """Return the fields of the functions' log lines: those of the code and of the formatter."""
+    """Return the fields of log lines: those of the code, of the formatter and of Lambda."""
     folder = ROOT / "src/product_lambda"
     modules = [ast.parse(path.read_text()) for path in sorted(folder.rglob("*.py"))]
     extras = [
@@ -142,7 +150,8 @@ def log_fields() -> set[str]:
         if isinstance(key, ast.Constant)
     }
     assert {"duration_ms", "item_key", "flaws"} <= fields
-    return {str(name) for name in fields} | {"timestamp", "level", "message", "stackTrace"}
+    formatter = {"timestamp", "level", "message", "stackTrace"}
+    return {str(name) for name in fields} | formatter | PLATFORM_FIELDS
 
 
 def access_fields() -> set[str]:
