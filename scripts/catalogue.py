@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Shows, compares, loads and exports the catalogue of a product API, over HTTP."""
+"""Shows, compares, loads and exports the catalogue of a product API, over HTTP.
+
+docs/admin.md explains its daily use.
+"""
 
 import argparse
 import os

@@ -4,6 +4,7 @@ Tests of normal use run on the real API and on the fake one, so that the two agr
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from tests.support.fake_product_api import (
     problem,
     serving_fake_api,
 )
+from tests.support.product_api import ProductApi
+from tests.support.rejected_values import INVALID_VALUES
 
 SCRIPT = Path(catalogue.__file__)
 
@@ -107,7 +110,6 @@ def test_changed_fields_are_updated_and_missing_fee_removed(
     assert "updated: price, setupFee" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("target", ["fake"], indirect=True)
 def test_dry_run_prints_changes_and_writes_nothing(
     target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,7 +192,6 @@ def test_export_has_only_active_products(target: Target, tmp_path: Path) -> None
     assert deleted["productId"] not in export.read_text()
 
 
-@pytest.mark.parametrize("target", ["fake"], indirect=True)
 def test_dry_run_says_that_id_is_retired(
     target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,6 +206,41 @@ def test_dry_run_says_that_id_is_retired(
     assert f"{retired['productId']} failed: it is retired there: restore it first" in output.err
     assert run(target, "load", path, "--dry-run", "--only-missing") == 0
     assert "1 stays retired, 1 would be created." in capsys.readouterr().out
+
+
+def invalid_entries() -> list[dict[str, Any]]:
+    """Products for each value that a file may have and the API rejects."""
+    values = [
+        (field, value)
+        for field, value in INVALID_VALUES
+        if field in catalogue_file.FIELDS and catalogue_file.FIELDS[field].is_valid(value)
+    ]
+    amounts = [
+        (field, Decimal(amount))
+        for field in ("price", "setupFee")
+        for amount in ("-0.01", "19.999", "100000000", "1e400")
+    ]
+    return [entry(**{field: value}) for field, value in (*values, *amounts, ("price", 0))]
+
+
+@pytest.mark.parametrize("exists", [False, True], ids=["creation", "change"])
+def test_dry_run_agrees_with_load(
+    api: ProductApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, exists: bool
+) -> None:
+    products = invalid_entries()
+    if exists:
+        valid = [entry(productId=product["productId"]) for product in products]
+        run(api, "load", write_catalogue(tmp_path / "valid.json", *valid))
+    path = write_catalogue(tmp_path / "invalid.json", *products)
+    capsys.readouterr()
+    exit_codes, reasons = [], []
+    for options in (["--dry-run"], []):
+        exit_codes.append(run(api, "load", path, *options))
+        errors = capsys.readouterr().err
+        reasons.append(re.sub(r" \(request .*\)$", "", errors, flags=re.MULTILINE).splitlines())
+    assert exit_codes == [1, 1], reasons
+    assert len(reasons[0]) > len(products) / 2
+    assert reasons[0] == reasons[1]
 
 
 def test_only_missing_products_are_created(
@@ -255,7 +291,6 @@ def test_unknown_id_fails_and_others_are_tried(
     assert "prod-1 failed: " in output.err
 
 
-@pytest.mark.parametrize("target", ["fake"], indirect=True)
 def test_show_prints_active_and_retired_products(
     target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -276,7 +311,6 @@ def test_show_prints_active_and_retired_products(
     assert active["productId"] in output
 
 
-@pytest.mark.parametrize("target", ["fake"], indirect=True)
 def test_diff_names_every_difference_with_file(
     target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,12 +25,15 @@ from tests.support.runbooks import PAGES, shell_blocks
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOKS = PAGES
 OPERATIONS, GUIDE = RUNBOOKS["operations"], RUNBOOKS["cicd_guide"]
-DOCUMENTS = {**RUNBOOKS, "releasing": (ROOT / "docs" / "releasing.md").read_text()}
+GUIDES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("admin", "releasing")}
+DOCUMENTS = {**RUNBOOKS, **GUIDES}
 CASES = [pytest.param(text, id=name) for name, text in sorted(RUNBOOKS.items())]
 TERRAFORM = {path.stem: path.read_text() for path in (ROOT / "terraform").glob("*.tf")}
 SAMPLES = {
     "ENVIRONMENT": "dev",
     "BASE_URL": "https://api.example/v1.0",
+    "DEV_URL": "https://dev.example/v1.0",
+    "PROD_URL": "https://prod.example/v1.0",
     "API_KEY": "a-key",
     "FUNCTION": "bbws-get-product-dev",
     "FAILED_VERSION": "42",
@@ -314,7 +317,7 @@ def quoted_messages(text: str) -> set[str]:
 TEXTS = texts_of_repository()
 
 
-@pytest.mark.parametrize("text", CASES)
+@pytest.mark.parametrize("text", [*CASES, pytest.param(GUIDES["admin"], id="admin")])
 def test_quoted_message_is_in_the_code(text: str) -> None:
     missing = []
     for quote in quoted_messages(text):
