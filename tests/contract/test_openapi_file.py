@@ -15,6 +15,7 @@ from product_lambda.exceptions import (
     ProductServiceException,
     ReadOnlyException,
 )
+from product_lambda.models.product import SortOrder
 from product_tools.functions import ROUTES
 from tests.support.factory import (
     product_body,
@@ -66,6 +67,12 @@ def test_openapi_file_is_valid() -> None:
 
 def test_openapi_file_has_each_operation() -> None:
     assert set(OPERATIONS) == {f"{route.method} {route.path}" for route in ROUTES.values()}
+
+
+def test_generated_clients_get_names_of_sort_orders() -> None:
+    schema = DOCUMENT["components"]["parameters"]["Sort"]["schema"]
+    names = dict(zip(schema["x-enum-varnames"], schema["enum"], strict=True))
+    assert names == {order.name: order.value for order in SortOrder}
 
 
 def test_operations_need_key_as_their_routes() -> None:
