@@ -105,6 +105,8 @@ class LocalStack:
         engine_folder: the folder of the engine.
         backend_file: where the state of the service is; None keeps it in `folder`.
         values: the environment's values that the engine and both roots share.
+        provider_settings: environment variables of Terraform's provider that differ from the
+            defaults, such as the credentials of a role instead of those of the account's root.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class LocalStack:
         self.variables = dict(variables or {})
         self.engine_folder = self.folder / "engine"
         self.backend_file: Path | None = _environment_file(environment, "s3.tfbackend")
+        self.provider_settings: Mapping[str, str] = {}
         self.values = _values_of(environment)
         self._packages = packages
         self._unfinished = self.folder / "unfinished"
@@ -256,8 +259,12 @@ class LocalStack:
         }
 
     def _provider_environment(self) -> dict[str, str]:
-        # Few attempts, since an engine that does not respond at once has ended.
-        return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.endpoint_url, "AWS_MAX_ATTEMPTS": "3"}
+        return {
+            **CREDENTIALS,
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_MAX_ATTEMPTS": "3",  # few, since an engine that does not respond at once has ended
+            **self.provider_settings,
+        }
 
     def _start_engine(self, report: Report) -> None:
         if running_engine(self.engine_folder) is not None:

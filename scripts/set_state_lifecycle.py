@@ -14,22 +14,17 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 from product_tools.aliases import aws_error_message
-from product_tools.environment_files import state_location
-from product_tools.functions import ENVIRONMENTS
+from product_tools.environment_files import DEPLOYMENTS, state_location
 from product_tools.state_lifecycle import RULES, LifecycleError, set_rules
-
-RECOVERY_REGION = "eu-west-1"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Set the rules, and return the exit code."""
     options = _parser().parse_args(arguments)
     location = state_location(options.environment)
-    bucket, region = location.bucket, location.region
-    if options.recovery:
-        bucket, region = f"{bucket}-recovery", RECOVERY_REGION
+    bucket = location.bucket
     try:
-        kept = set_rules(boto3.client("s3", region_name=region), bucket)
+        kept = set_rules(boto3.client("s3", region_name=location.region), bucket)
     except LifecycleError as error:
         print(error, file=sys.stderr)
         return 1
@@ -48,10 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Sets this service's lifecycle rules in the bucket of the state.",
         epilog="Rules with other ids stay. A second run changes nothing.",
     )
-    parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
-    parser.add_argument(
-        "--recovery", action="store_true", help="the bucket of the recovery region instead"
-    )
+    parser.add_argument("--environment", choices=DEPLOYMENTS, required=True)
     return parser
 
 

@@ -67,7 +67,7 @@ def test_rules_of_others_are_kept(client: "S3Client", capsys: pytest.CaptureFixt
 def test_bucket_without_rules_gets_rules(client: "S3Client") -> None:
     make_bucket(client, "bbws-terraform-state-prod-recovery", [])
 
-    assert set_state_lifecycle.main(["--environment", "prod", "--recovery"]) == 0
+    assert set_state_lifecycle.main(["--environment", "prod-recovery"]) == 0
     expected = sorted(RULES, key=lambda rule: str(rule["ID"]))
     assert rules_of(client, "bbws-terraform-state-prod-recovery") == expected
 
