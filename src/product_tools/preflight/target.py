@@ -19,7 +19,13 @@ _CLIENT_CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 2}, connect_timeout=4, read_timeout=8
 )
 _REJECTED = frozenset(
-    {"ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException"}
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
 )
 
 
