@@ -6,6 +6,7 @@ AWS lacks.
 
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,7 @@ from tests.support.stub_server import StubServer
 from tests.support.terraform_files import STATE_KEY, without_credentials
 
 FOUND, MISSING, UNCHECKED = Outcome
+ACCOUNT_SETTINGS = "GET */account-settings*"
 
 
 # --- The bucket of the state ---
@@ -143,7 +145,7 @@ def test_table_of_other_name_is_looked_at(account: PreparedAccount) -> None:
                 "AttributeDefinitions": attributes(id="N", SK="S", active="S", createdAt="S"),
             },
             "Table: keys",
-            "id (N), SK (S)",
+            "id (N) and SK (S)",
             id="keys",
         ),
         pytest.param(
@@ -155,7 +157,7 @@ def test_table_of_other_name_is_looked_at(account: PreparedAccount) -> None:
         pytest.param(
             {"GlobalSecondaryIndexes": [index("ActiveProductsIndex", "createdAt", "active")]},
             "Table: ActiveProductsIndex",
-            "keys createdAt and active, ALL attributes",
+            "keys createdAt (S) and active (S), ALL attributes",
             id="keys of index",
         ),
         pytest.param(
@@ -165,7 +167,7 @@ def test_table_of_other_name_is_looked_at(account: PreparedAccount) -> None:
                 ]
             },
             "Table: ActiveProductsIndex",
-            "keys active and createdAt, KEYS_ONLY attributes",
+            "keys active (S) and createdAt (S), KEYS_ONLY attributes",
             id="projection",
         ),
     ],
@@ -179,6 +181,57 @@ def test_other_table_than_in_schema_is_missing(
 
     assert (row.outcome, row.found) == (MISSING, seen)
     assert "schema repository" in row.mend
+
+
+@pytest.fixture
+def product_indexes(account: PreparedAccount) -> list[dict[str, Any]]:
+    """The switch for sorting and searching is on; the indexes that it needs, and the usual one."""
+    account.files.set("enable_product_indexes", value=True)
+    return [
+        index("ActiveProductsIndex", "active", "createdAt"),
+        index("ProductsByPriceIndex", "active", "price"),
+        index("ProductsByNameIndex", "active", "nameKey"),
+    ]
+
+
+def make_table_with(
+    account: PreparedAccount, indexes: list[dict[str, Any]], price: str = "N"
+) -> None:
+    keys = {key["AttributeName"] for each in indexes for key in each["KeySchema"]}
+    types = {**dict.fromkeys(["PK", "SK", *keys], "S"), "price": price}
+    used = {name: kind for name, kind in types.items() if name in {"PK", "SK", *keys}}
+    account.make_table(GlobalSecondaryIndexes=indexes, AttributeDefinitions=attributes(**used))
+
+
+def test_indexes_of_switch_are_found(
+    account: PreparedAccount, product_indexes: list[dict[str, Any]]
+) -> None:
+    make_table_with(account, product_indexes)
+
+    assert is_complete(table)
+    assert {"Table: ProductsByPriceIndex", "Table: ProductsByNameIndex"} <= set(rows(table))
+
+
+@pytest.mark.parametrize("absent", ["ProductsByPriceIndex", "ProductsByNameIndex"])
+def test_missing_index_of_switch_is_missing(
+    account: PreparedAccount, product_indexes: list[dict[str, Any]], absent: str
+) -> None:
+    make_table_with(account, [each for each in product_indexes if each["IndexName"] != absent])
+
+    row = rows(table)[f"Table: {absent}"]
+
+    assert (row.outcome, row.found) == (MISSING, "no such index")
+
+
+def test_index_of_number_as_text_is_missing(
+    account: PreparedAccount, product_indexes: list[dict[str, Any]]
+) -> None:
+    make_table_with(account, product_indexes, price="S")
+
+    row = rows(table)["Table: ProductsByPriceIndex"]
+
+    assert row.outcome is MISSING
+    assert row.found == "keys active (S) and price (S), ALL attributes"
 
 
 def test_provisioned_table_is_missing(account: PreparedAccount) -> None:
@@ -383,20 +436,23 @@ def test_region_without_snapstart_is_enough_without_it(account: PreparedAccount)
 
 
 @pytest.fixture
-def quota_of_apis(stub: StubServer) -> None:
-    """A quota of two regional APIs; the local AWS has no Service Quotas."""
+def known_quotas(stub: StubServer) -> None:
+    """Two regional APIs, of which the local AWS knows no quota, and 1000 executions.
+
+    The local AWS derives the number of executions from the memory of the machine.
+    """
     stub.respond("GetServiceQuota", {"Quota": {"Value": 2.0}})
+    stub.respond(ACCOUNT_SETTINGS, {"AccountLimit": {"ConcurrentExecutions": 1000}})
 
 
-@pytest.mark.usefixtures("account", "quota_of_apis")
+@pytest.mark.usefixtures("account", "known_quotas")
 def test_quotas_with_room_are_found() -> None:
     assert is_complete(quotas)
 
 
-@pytest.mark.usefixtures("account", "quota_of_apis")
+@pytest.mark.usefixtures("account", "known_quotas")
 def test_concurrency_of_new_account_is_missing(stub: StubServer) -> None:
-    limit = {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 10}
-    stub.respond("GET */account-settings*", {"AccountLimit": limit})
+    stub.respond(ACCOUNT_SETTINGS, {"AccountLimit": {"ConcurrentExecutions": 10}})
 
     row = rows(quotas)["Quota: concurrency of Lambda"]
 
@@ -404,7 +460,7 @@ def test_concurrency_of_new_account_is_missing(stub: StubServer) -> None:
     assert row.needed.startswith("100 concurrent executions")
 
 
-@pytest.mark.usefixtures("quota_of_apis")
+@pytest.mark.usefixtures("known_quotas")
 def test_reservations_need_concurrency(account: PreparedAccount) -> None:
     account.files.set("reserved_concurrency", 200)
 
@@ -414,7 +470,7 @@ def test_reservations_need_concurrency(account: PreparedAccount) -> None:
     assert row.outcome is MISSING
 
 
-@pytest.mark.usefixtures("quota_of_apis")
+@pytest.mark.usefixtures("known_quotas")
 @pytest.mark.parametrize(
     ("names", "outcome"),
     [(["a", "b"], MISSING), (["a", "bbws-product-api-dev"], FOUND), (["a"], FOUND)],
@@ -433,7 +489,7 @@ def test_apis_need_room_in_quota(
     assert (row.outcome, row.found) == (outcome, f"{len(names)} of 2 are used")
 
 
-@pytest.mark.usefixtures("quota_of_apis")
+@pytest.mark.usefixtures("known_quotas")
 def test_roles_need_room_in_quota(account: PreparedAccount, stub: StubServer) -> None:
     account.make_role(
         "bbws-get-product-dev-eu-west-1",

@@ -564,6 +564,7 @@ def test_complete_account_lacks_nothing(
 ) -> None:
     account.prepare()
     stub.respond("GetServiceQuota", {"Quota": {"Value": 600.0}})
+    stub.respond("GET */account-settings*", {"AccountLimit": {"ConcurrentExecutions": 1000}})
     repository.add_environments_of_dev()
 
     assert preflight.main(["--environment", "dev"]) == 0

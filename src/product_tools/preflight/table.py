@@ -1,7 +1,7 @@
 """The products table, which another repository creates, against schemas/products.schema.json."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,14 +54,10 @@ def checks(target: Target) -> Iterator[Check]:
         "let the schema repository create the table",
         partial(_existence, table),
     )
-    yield Check("Table: keys", _keys_text(schema), ask, partial(_keys, table, schema))
-    indexes = schema["globalSecondaryIndexes"]
-    if target.values.get(_INDEX_SWITCH):
-        indexes = {**indexes, **schema["productIndexes"]["globalSecondaryIndexes"]}
-    for index, expected in indexes.items():
-        needed = f"keys {expected['hashKey']} and {expected['rangeKey']}, {expected['projection']}"
-        look = partial(_index, table, index, expected)
-        yield Check(f"Table: {index}", f"{needed} attributes", ask, look)
+    keys = _keys_text([schema["hashKey"], schema["rangeKey"]], schema["attributes"])
+    yield Check("Table: keys", keys, ask, partial(_keys, table, keys))
+    for index, needed in _needed_indexes(schema, target).items():
+        yield Check(f"Table: {index}", needed, ask, partial(_index, table, index, needed))
     yield Check(
         "Table: billing",
         schema["billingMode"],
@@ -81,9 +77,25 @@ def _schema_file(target: Target) -> Path:
     return Path(target.values.get("schema_file") or SCHEMA)
 
 
-def _keys_text(schema: Mapping[str, Any]) -> str:
-    types = schema["attributes"]
-    return ", ".join(f"{key} ({types[key]})" for key in (schema["hashKey"], schema["rangeKey"]))
+def _needed_indexes(schema: Mapping[str, Any], target: Target) -> dict[str, str]:
+    """Return keys and projection of the indexes, by their names."""
+    parts = [schema]
+    if target.values.get(_INDEX_SWITCH):
+        parts.append(schema["productIndexes"])
+    types = {name: kind for part in parts for name, kind in part["attributes"].items()}
+    return {
+        name: _index_text([index["hashKey"], index["rangeKey"]], types, index["projection"])
+        for part in parts
+        for name, index in part["globalSecondaryIndexes"].items()
+    }
+
+
+def _keys_text(keys: Iterable[str], types: Mapping[str, str]) -> str:
+    return " and ".join(f"{key} ({types[key]})" for key in keys)
+
+
+def _index_text(keys: Iterable[str], types: Mapping[str, str], projection: str) -> str:
+    return f"keys {_keys_text(keys, types)}, {projection} attributes"
 
 
 def _existence(table: _Table) -> Finding:
@@ -96,14 +108,16 @@ def _existence(table: _Table) -> Finding:
     return found_if(status == "ACTIVE", f"it is {status}")
 
 
-def _keys(table: _Table, schema: Mapping[str, Any]) -> Finding:
-    types = {
+def _types(table: _Table) -> dict[str, str]:
+    return {
         attribute["AttributeName"]: attribute["AttributeType"]
         for attribute in table.description["AttributeDefinitions"]
     }
-    keys = _key_names(table.description["KeySchema"])
-    text = ", ".join(f"{key} ({types[key]})" for key in keys)
-    return found_if(text == _keys_text(schema), text)
+
+
+def _keys(table: _Table, needed: str) -> Finding:
+    text = _keys_text(_key_names(table.description["KeySchema"]), _types(table))
+    return found_if(text == needed, text)
 
 
 def _key_names(key_schema: Any) -> list[str]:  # noqa: ANN401 (a part of DynamoDB's response)
@@ -111,7 +125,7 @@ def _key_names(key_schema: Any) -> list[str]:  # noqa: ANN401 (a part of DynamoD
     return [key["AttributeName"] for key in sorted(key_schema, key=lambda key: key["KeyType"])]
 
 
-def _index(table: _Table, name: str, expected: Mapping[str, Any]) -> Finding:
+def _index(table: _Table, name: str, needed: str) -> Finding:
     indexes = {
         index["IndexName"]: index for index in table.description.get("GlobalSecondaryIndexes", [])
     }
@@ -121,9 +135,8 @@ def _index(table: _Table, name: str, expected: Mapping[str, Any]) -> Finding:
     if index["IndexStatus"] != "ACTIVE":
         return missing(f"it is {index['IndexStatus']}", "wait until it is ACTIVE")
     keys, projection = _key_names(index["KeySchema"]), index["Projection"]["ProjectionType"]
-    text = f"keys {' and '.join(keys)}, {projection} attributes"
-    is_as_expected = keys == [expected["hashKey"], expected["rangeKey"]]
-    return found_if(is_as_expected and projection == expected["projection"], text)
+    text = _index_text(keys, _types(table), projection)
+    return found_if(text == needed, text)
 
 
 def _billing(table: _Table, expected: str) -> Finding:
