@@ -53,32 +53,37 @@ def _rights(target: Target, role: str, statements: Iterable[Mapping[str, Any]]) 
     client: IAMClient = target.client("iam")
     name = role_name(role, target.environment)
     arn = client.get_role(RoleName=name)["Role"]["Arn"]
-    allowed, denied = 0, []
+    needed, denied = 0, []
     for statement in statements:
         for resource in statement["Resource"]:
             actions = _actions_on(resource, statement)
-            for action in _denied(client, arn, actions, resource, statement):
-                denied.append(f"{action} on {resource}")
-                allowed -= 1
-            allowed += len(actions)
+            needed += len(actions)
+            denied += [
+                f"{action} on {resource}"
+                for action in _denied(client, arn, actions, resource, statement)
+            ]
     shown = "; ".join(denied[:_SHOWN])
     more = f"; and {len(denied) - _SHOWN} more" if len(denied) > _SHOWN else ""
-    return found_if(not denied, f"{allowed} rights", f"{len(denied)} denied: {shown}{more}")
+    return found_if(not denied, f"{needed} rights", f"{len(denied)} denied: {shown}{more}")
 
 
 def _actions_on(resource: str, statement: Mapping[str, Any]) -> list[str]:
-    """Return the actions of a statement that belong to a resource, by its service.
+    """Return the actions of a statement that a resource is for.
 
-    A statement may list resources of several services. Then each action needs only those of its
-    own service.
+    A statement may list resources of several services. Then an action needs those of its own
+    service, or all if there are none.
     """
-    actions: list[str] = statement["Action"]
-    if resource == "*":
-        return actions
-    service = resource.split(":")[2]
-    own = [action for action in actions if action.startswith(f"{service}:")]
-    services = {each.split(":")[2] for each in statement["Resource"]}
-    return own if len(services) > 1 else actions
+    services = {_service(each) for each in statement["Resource"]}
+    return [
+        action
+        for action in statement["Action"]
+        if (service := action.partition(":")[0]) == _service(resource) or service not in services
+    ]
+
+
+def _service(arn: str) -> str:
+    """Return the service of an ARN; nothing for `*`."""
+    return "" if arn == "*" else arn.split(":")[2]
 
 
 def _denied(
