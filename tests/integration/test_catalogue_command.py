@@ -251,6 +251,8 @@ def test_only_missing_products_are_created(
     run(target, "load", write_catalogue(tmp_path / "two.json", edited, retired))
     send(target, "DELETE", retired["productId"])
     capsys.readouterr()
+    assert run(target, "load", path, "--only-missing", "--dry-run") == 0
+    assert "1 already active, 1 stays retired, 1 would be created." in capsys.readouterr().out
     assert run(target, "load", path, "--only-missing") == 0
     assert "1 created, 1 already active, 1 stays retired." in capsys.readouterr().out
     assert product_on(target, edited["productId"])["price"] == 1000
