@@ -1,7 +1,7 @@
 """Every command of every runbook, in the order of the page, in a fresh clone on a local AWS.
 
 The clone's own `make deploy-local` and `make credentials-local` prepare each page, as in the
-rehearsal. A stand-in for `gh` answers for GitHub.
+rehearsal. A stand-in for `gh` responds for GitHub.
 """
 
 import re

@@ -1,6 +1,6 @@
 """The preflight on an account of the local AWS: each part found, and missing.
 
-A server in front of the local AWS refuses a call, or has the responses of services that the local
+A server in front of the local AWS denies a call, or has the responses of services that the local
 AWS lacks.
 """
 
@@ -513,10 +513,10 @@ def test_roles_need_room_in_quota(account: PreparedAccount, stub: StubServer) ->
 
 
 @pytest.mark.parametrize(
-    ("topic", "refused", "call"),
+    ("topic", "denied", "call"),
     [
-        pytest.param(topic, refused, call, id=call)
-        for topic, refused, call in (
+        pytest.param(topic, denied, call, id=call)
+        for topic, denied, call in (
             (state_bucket, "GET /*versioning*", "GetBucketVersioning"),
             (state_bucket, "HEAD *", "HeadBucket"),
             (table, "DescribeTable", "DescribeTable"),
@@ -531,12 +531,12 @@ def test_roles_need_room_in_quota(account: PreparedAccount, stub: StubServer) ->
         )
     ],
 )
-def test_refused_look_is_unchecked(
-    account: PreparedAccount, stub: StubServer, topic: ModuleType, refused: str, call: str
+def test_denied_look_is_unchecked(
+    account: PreparedAccount, stub: StubServer, topic: ModuleType, denied: str, call: str
 ) -> None:
     account.prepare()
     stub.respond("GetServiceQuota", {"Quota": {"Value": 2.0}})
-    stub.deny(refused)
+    stub.deny(denied)
 
     others = [row for row in rows(topic).values() if row.outcome is not FOUND]
 

@@ -1,4 +1,4 @@
-"""A program `gh` that answers like GitHub's command line, for commands of the runbooks.
+"""A program `gh` that responds like GitHub's command line, for commands of the runbooks.
 
 There is no GitHub here. A command that it does not know fails, as a wrong one would.
 """

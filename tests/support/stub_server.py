@@ -1,6 +1,6 @@
 """A loopback server with fixed responses: alone, or in front of the local AWS.
 
-It stands for what no engine here has: GitHub's API, some AWS services, and AWS's refusals. In front
+It stands for what no engine here has: GitHub's API, some AWS services, and AWS's denials. In front
 of an engine, it passes all other requests on.
 """
 
@@ -70,7 +70,7 @@ class StubServer:
         self._responses[operation] = Response(HTTPStatus.OK, {}, content)
 
     def deny(self, operation: str) -> None:
-        """Refuse an operation as AWS does for a caller without the right."""
+        """Deny an operation as AWS does for a caller without the right."""
         self._responses[operation] = None
 
     def fail_next(self, operation: str, code: str, status: int, *, times: int = 1) -> None:
@@ -111,7 +111,7 @@ class StubServer:
 
 
 def _denial(request: Request) -> Response:
-    """Return AWS's refusal in the protocol of the request."""
+    """Return AWS's denial in the protocol of the request."""
     if request.operation.startswith(("GET ", "HEAD ", "POST ")):
         if "/s3/" not in request.headers.get("Authorization", ""):
             kind = {"x-amzn-ErrorType": "AccessDeniedException"}
