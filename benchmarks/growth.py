@@ -23,11 +23,28 @@ from product_lambda.repositories.product_repository import open_table
 from product_lambda.validators.query import next_token
 from tests.support.faulty_dynamodb import Exchange, faulty_dynamodb
 from tests.support.report import FIGURES, PERFORMANCE, table, write_section
-from tests.support.workload import created_at, event, fill_table, function_environment, product_id
+from tests.support.workload import (
+    MONTHLY,
+    created_at,
+    event,
+    fill_table,
+    function_environment,
+    product_id,
+)
 
 SIZES = (100, 10_000, 100_000)
 PLACES = ("first", "middle", "last")
 OFFSETS = (0, 10, 100, 500, 1000)
+SEARCHES = {
+    "sort=price": ((("currency", "ZAR"), ("sort", "price")), False),
+    "minPrice, maxPrice, sort=price": (
+        (("currency", "ZAR"), ("sort", "price"), ("minPrice", "110"), ("maxPrice", "160")),
+        False,
+    ),
+    "name, sort=name": ((("name", "HOSTING"), ("sort", "name")), False),
+    "1 in 100 matches": ((("period", "monthly"),), True),
+}
+"""By their heads: the query, and whether the function looks through products that do not match."""
 _OFFSET_SIZE = 10_000
 _LIMIT = 50
 _MS = 1e3
@@ -36,15 +53,17 @@ _COLUMNS = ("units", "CPU, ms", "latency, ms")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of the list, requested with one query parameter.
+    """A page of the list.
 
     Attributes:
         size: the number of products in the catalogue.
+        query: pairs of a parameter and its value.
+        count: the number of products on the page.
     """
 
     size: int
-    parameter: str
-    value: str
+    query: tuple[tuple[str, str], ...]
+    count: int = _LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +100,17 @@ class ListFunction:
         """Read a page.
 
         Raises:
-            SystemExit: the page is not full.
+            SystemExit: the page has another number of products.
         """
         vars(self._entry)["TABLE"] = self._tables[page.size]
-        query = {"limit": str(_LIMIT), page.parameter: page.value}
+        query = {"limit": str(_LIMIT), **dict(page.query)}
         response = self._handler(event("list", query=query), None)
-        if json.loads(response["body"]).get("count") != _LIMIT:
+        count = json.loads(response["body"]).get("count")
+        if count != page.count:
             raise SystemExit(
-                f"The page at {page.parameter}={page.value} of {page.size:,} products was not full"
-                f" (status {response['statusCode']}): correct the function, then repeat the run."
+                f"The page at {query} of {page.size:,} products had {count} products, not"
+                f" {page.count} (status {response['statusCode']}): correct the function, then"
+                " repeat the run."
             )
 
 
@@ -101,16 +122,24 @@ def main() -> int:
     logging.disable(logging.WARNING)
 
     by_place = {
-        (size, place): Page(size, "nextToken", _token_after(number + 1))
+        (size, place): Page(size, (("nextToken", _token_after(number + 1)),))
         for size in SIZES
         for place, number in (("first", size), ("middle", size // 2), ("last", _LIMIT))
     }
-    by_offset = {depth: Page(_OFFSET_SIZE, "offset", str(depth)) for depth in OFFSETS}
+    by_offset = {depth: Page(_OFFSET_SIZE, (("offset", str(depth)),)) for depth in OFFSETS}
     by_token = {
-        depth: Page(_OFFSET_SIZE, "nextToken", _token_after(_OFFSET_SIZE + 1 - depth))
+        depth: Page(_OFFSET_SIZE, (("nextToken", _token_after(_OFFSET_SIZE + 1 - depth)),))
         for depth in OFFSETS
     }
-    pages = [*by_place.values(), *by_offset.values(), *by_token.values()]
+    by_search = {
+        (size, search): Page(size, query, min(_LIMIT, size // MONTHLY) if lookup else _LIMIT)
+        for size in SIZES
+        for search, (query, lookup) in SEARCHES.items()
+    }
+    pages = [
+        *(*by_place.values(), *by_offset.values(), *by_token.values()),
+        *by_search.values(),
+    ]
     with dynamodb_local(heap_megabytes=1024) as endpoint_url:
         for size in SIZES:
             print(f"Filling a table with {size:,} products ...", flush=True)
@@ -121,6 +150,7 @@ def main() -> int:
         {key: costs[page] for key, page in by_place.items()},
         {depth: costs[page] for depth, page in by_offset.items()},
         {depth: costs[page] for depth, page in by_token.items()},
+        {key: costs[page] for key, page in by_search.items()},
         options.rounds,
     )
     return 0
@@ -156,15 +186,25 @@ def _write(
     by_place: Mapping[tuple[int, str], Cost],
     by_offset: Mapping[int, Cost],
     by_token: Mapping[int, Cost],
+    by_search: Mapping[tuple[int, str], Cost],
     rounds: int,
 ) -> None:
     conditions = f"Pages of {_LIMIT} products: read units, and medians of {rounds} requests."
-    write_section(PERFORMANCE, "growth", f"{conditions}\n\n{_summary_table(by_place)}")
+    places = {place: f"{place} page, by nextToken" for place in PLACES}
+    searches = {search: search for search in SEARCHES}
+    summary = f"{_summary_table(by_place, places)}\n\n{_summary_table(by_search, searches)}"
+    write_section(PERFORMANCE, "growth", f"{conditions}\n\n{summary}")
     explanation = (
         "DynamoDB Local counts the read units; CPU is the CPU time of the function. Latency has the"
         "\nquartiles in brackets."
     )
-    tables = f"{_size_table(by_place)}\n\n{_depth_table(by_offset, by_token)}"
+    tables = "\n\n".join(
+        [
+            _size_table("page by nextToken", by_place),
+            _depth_table(by_offset, by_token),
+            _size_table("first page of a search", by_search),
+        ]
+    )
     write_section(FIGURES, "growth", f"{conditions}\n{explanation}\n\n{tables}")
     charts.lines(
         "growth-size",
@@ -187,10 +227,10 @@ def _write(
     )
 
 
-def _summary_table(costs: Mapping[tuple[int, str], Cost]) -> str:
+def _summary_table(costs: Mapping[tuple[int, str], Cost], columns: Mapping[str, str]) -> str:
     """Return the table of read units and median latency, one row per size of the catalogue."""
-    heads = ("products in the catalogue", *(f"{place} page, by nextToken" for place in PLACES))
-    rows = [(f"{size:,}", *(_summary(costs[size, place]) for place in PLACES)) for size in SIZES]
+    heads = ("products in the catalogue", *columns.values())
+    rows = [(f"{size:,}", *(_summary(costs[size, column]) for column in columns)) for size in SIZES]
     return table(heads, rows)
 
 
@@ -198,10 +238,10 @@ def _summary(cost: Cost) -> str:
     return f"{cost.read_units:g} units, {cost.latency.median * _MS:.1f} ms"
 
 
-def _size_table(costs: Mapping[tuple[int, str], Cost]) -> str:
+def _size_table(head: str, costs: Mapping[tuple[int, str], Cost]) -> str:
     return table(
-        ("products", "page by nextToken", *_COLUMNS),
-        [(f"{size:,}", place, *_cells(costs[size, place])) for size in SIZES for place in PLACES],
+        ("products", head, *_COLUMNS),
+        [(f"{size:,}", name, *_cells(cost)) for (size, name), cost in costs.items()],
     )
 
 

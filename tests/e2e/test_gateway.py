@@ -46,6 +46,7 @@ TYPES = {
 ALLOWED = {
     "/products": {"GET", "POST", "OPTIONS"},
     "/products/{productId}": {"GET", "PUT", "DELETE", "OPTIONS"},
+    "/deleted-products": {"GET", "OPTIONS"},
 }
 # All methods of a REST API but OPTIONS. Amazon API Gateway API Reference, "PutMethod".
 METHODS = {"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"}
@@ -325,6 +326,7 @@ def test_methods_call_alias_of_function(gateway: "APIGatewayClient", api_id: str
         ("GET", product, "bbws-get-product-dev:live"),
         ("PUT", product, "bbws-update-product-dev:live"),
         ("DELETE", product, "bbws-delete-product-dev:live"),
+        ("GET", "/deleted-products", "bbws-list-products-dev:live"),
     }
 
 

@@ -399,6 +399,19 @@ def read_only(monkeypatch: pytest.MonkeyPatch, functions: Functions) -> None:
     monkeypatch.setattr(f"{ENTRY}.SETTINGS", entry.SETTINGS._replace(read_only=True))
 
 
+def test_orders_without_indexes_return_400(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from product_lambda.handlers import list_products  # noqa: PLC0415 (it reads the settings)
+
+    settings = list_products.SETTINGS._replace(product_indexes=False)
+    monkeypatch.setattr(list_products, "SETTINGS", settings)
+    response = functions.list(sort="name", name="basic")
+    assert response.status == 400
+    assert [name for name, _ in response.errors()] == ["sort", "name"]
+    assert functions.list(currency="ZAR", minPrice="1", period="yearly").status == 200
+
+
 @pytest.mark.usefixtures("read_only")
 def test_read_only_switch_rejects_writes_and_allows_reads(
     functions: Functions, caplog: pytest.LogCaptureFixture

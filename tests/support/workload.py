@@ -13,6 +13,7 @@ from pydynox import DynamoDBClient, SyncBatchWriter
 
 from local.engine import CREDENTIALS, REGION
 from local.table import create_table
+from product_lambda.models.product import name_key
 from product_tools.functions import FUNCTIONS as MODULES
 from product_tools.functions import ROUTES
 
@@ -20,6 +21,8 @@ TABLE = "products-measured"
 """The table that reads share; it holds `PRODUCTS` products."""
 PRODUCTS = 60
 """More than one page of the list."""
+MONTHLY = 100
+"""One of so many products is paid monthly, all others yearly."""
 
 FUNCTIONS = {name.partition("_")[0]: name for name in MODULES}
 """The name of each function by its operation, such as `get_product` by `get`."""
@@ -193,6 +196,8 @@ def _item(number: int) -> dict[str, Any]:
         "SK": "METADATA",
         **_fields(number),
         "description": _fields(number)["description"].strip(),
+        "period": "monthly" if number % MONTHLY == 0 else "yearly",
         "active": "true",
         "updatedBy": "k1l2m3n4o5",
+        "nameKey": name_key(_fields(number)["name"]),
     }
