@@ -402,9 +402,9 @@ def read_only(monkeypatch: pytest.MonkeyPatch, functions: Functions) -> None:
 def test_orders_without_indexes_return_400(
     functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from product_lambda.handlers import list_products  # noqa: PLC0415 (it reads the settings)
+    from product_lambda.handlers import entry, list_products  # noqa: PLC0415 (they read settings)
 
-    settings = list_products.SETTINGS._replace(product_indexes=False)
+    settings = entry.SETTINGS._replace(product_indexes=False)
     monkeypatch.setattr(list_products, "SETTINGS", settings)
     response = functions.list(sort="name", name="basic")
     assert response.status == 400
