@@ -3,6 +3,7 @@
 It checks only the structure of a file. The API validates the values, such as prices and names.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -63,6 +64,8 @@ def read(path: Path) -> list[Product]:
 def write(path: Path, products: Iterable[Product]) -> None:
     """Write a catalogue file, sorted by product id; the same products give the same bytes.
 
+    A file of this name is replaced only by a complete one.
+
     Raises:
         CatalogueFileError: The file cannot be written.
     """
@@ -72,9 +75,13 @@ def write(path: Path, products: Iterable[Product]) -> None:
         {field: value for field, value in product.items() if value is not None}
         for product in ordered
     ]
+    new = path.with_name(f"{path.name}.new")
     try:
-        path.write_text(dump({"products": entries}), encoding="utf-8", newline="\n")
+        new.write_text(dump({"products": entries}), encoding="utf-8", newline="\n")
+        new.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink()
         raise CatalogueFileError(
             f"{path} cannot be written ({error.strerror}): check the path."
         ) from error

@@ -231,6 +231,21 @@ def test_read_missing_file_is_rejected_with_its_path(tmp_path: Path) -> None:
     )
 
 
+def test_failed_write_keeps_the_file_before(tmp_path: Path) -> None:
+    path = tmp_path / "plans.yaml"
+    catalogue_file.write(path, [])
+    before = path.read_bytes()
+    (tmp_path / "plans.yaml.new").mkdir()  # so that the new file cannot be written
+    with pytest.raises(CatalogueFileError, match=r"cannot be written"):
+        catalogue_file.write(path, [product_entry()])
+    assert path.read_bytes() == before
+
+
+def test_written_catalogue_leaves_no_other_file(tmp_path: Path) -> None:
+    catalogue_file.write(tmp_path / "plans.yaml", [])
+    assert [each.name for each in tmp_path.iterdir()] == ["plans.yaml"]
+
+
 def test_write_to_missing_folder_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(
         CatalogueFileError, match=r"cannot be written \(No such file or directory\): check the path"
