@@ -8,6 +8,7 @@ import io
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -181,11 +182,23 @@ def base_url(sit: Job) -> str:
 
 
 @pytest.fixture(scope="module")
-def second_versions(sit: Job) -> list[str]:
+def switch_plan(sit: Job) -> str:
+    """The summary of a plan of the read-only switch, with the code of the live versions."""
+    for package in (sit.checkout / "dist").glob("*.zip"):
+        package.write_bytes(b"newer than the running release")
+    sit.run_successfully("fetch_live_packages")
+    switch = replace(sit, settings={**sit.settings, "TF_VAR_read_only": "true"})
+    return switch.run_successfully("plan_deployment")
+
+
+@pytest.fixture(scope="module")
+def second_versions(sit: Job, switch_plan: str) -> list[str]:
     """A second version of every function, without traffic; its responses have one more header.
 
-    The version numbers are in the order of FUNCTIONS.
+    The version numbers are in the order of FUNCTIONS. `switch_plan` comes first, since the engine
+    has only the newest code of a function.
     """
+    assert switch_plan
     functions: LambdaClient = sit.client("lambda")
     published = []
     for function in FUNCTIONS:
@@ -345,6 +358,17 @@ def test_plan_after_shift_leaves_aliases_unchanged(
 
     assert summary.startswith("## Plan for SIT\n")
     assert "aws_lambda_alias" not in summary
+
+
+def test_switch_with_live_packages_changes_no_code(switch_plan: str) -> None:
+    rows = re.findall(
+        r"^\| (\w+) \| `aws_lambda_function\..*` \| (.*) \|$", switch_plan, re.MULTILINE
+    )
+
+    assert [kind for kind, _ in rows] == ["change"] * len(FUNCTIONS)
+    for _, attributes in rows:
+        assert "environment" in attributes
+        assert "code" not in attributes
 
 
 def test_apply_leaves_only_state_in_bucket(sit: Job) -> None:
