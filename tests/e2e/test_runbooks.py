@@ -79,6 +79,17 @@ EVENTS = {
 }
 
 
+# What a page says that its commands print.
+PROMISES = {
+    "cicd_guide": ["has been successfully unlocked"],
+    "deployment": [": rolled back from version ", " is complete: all requests go to the new"],
+    "disaster_recovery": [" and its indexes are active.", "No difference."],
+    "first_deployment": ["(404) when calling the HeadObject operation: Not Found", '"status":400'],
+    "operations": ['"type":"tag:kimmyai.io,2026:read-only"', ": rolled back from version "],
+    "rehearsal": [": rolled back from version ", "Nothing was shifted because these alarms are"],
+}
+
+
 @pytest.fixture(scope="module")
 def clone(stacks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
     """A clone whose local stack has already shifted traffic once."""
@@ -125,6 +136,8 @@ def test_commands_of_runbook_work_in_order_of_page(
     run = clone.run(steps, {"SECOND_REGION": second_region})
 
     assert run.returncode == 0, run.stdout[-20_000:]
+    for promise in PROMISES.get(page, []):
+        assert promise in run.stdout
 
 
 @pytest.mark.parametrize("text", EVENTS)
