@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 
 from local.engine import CREDENTIALS, Engine
 from local.stack import LocalStack
-from product_tools.functions import ROUTES, function_names
+from product_tools.functions import FUNCTIONS, function_names
 from product_tools.pipeline_roles import ROLES, github_environment, rights, role_name
 from product_tools.repository import REPOSITORY
 from product_tools.terraform import TERRAFORM_FOLDER, LocalRoot, TerraformError, find_terraform
@@ -74,7 +74,7 @@ class Account:
     def __init__(self, engine: Engine, proxy: CheckingProxy, folder: Path) -> None:
         packages = folder / "packages"
         packages.mkdir()
-        for function in ROUTES:  # no test calls a function
+        for function in FUNCTIONS:  # no test calls a function
             with zipfile.ZipFile(packages / f"{function}.zip", "w") as package:
                 package.writestr("empty.py", "")
         self.endpoint_url = engine.endpoint_url
@@ -257,7 +257,7 @@ def test_rollback_role_rolls_back_a_shift(account: Account, created: list[str]) 
         check=False,
     )
     assert completed.returncode == 0, completed.stderr
-    assert completed.stdout.count("for all requests") == len(ROUTES)
+    assert completed.stdout.count("for all requests") == len(FUNCTIONS)
 
 
 # Service, operation and parameters of a call that changes or reveals something.
