@@ -31,6 +31,7 @@ from local.server import LOGGER, Handler, LocalServer, is_function_running
 from local.settings import Settings, api_key_error, settings_from
 from local.state_files import reason_of, write_file
 from local.table import create_table
+from local.table_upgrade import upgrade_table
 from product_tools.functions import FUNCTIONS
 from product_tools.repository import REPOSITORY
 
@@ -138,6 +139,7 @@ def _serve(settings: Settings, listener: socket, stop_signals: StopSignals) -> N
 def _create_table(engine: Engine) -> None:
     try:
         create_table(engine.endpoint_url, _TABLE_NAME)
+        upgrade_table(engine.endpoint_url, _TABLE_NAME)
     except PydynoxException as error:
         raise LocalError(
             f"The table could not be created: see {engine.log_file}, then start the server again."

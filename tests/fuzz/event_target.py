@@ -24,7 +24,10 @@ with atheris.instrument_imports(include=["product_lambda"]):
 
 _TEXT_LENGTH = 200
 _HEADERS = ("If-Match", "If-None-Match", "Idempotency-Key", "Content-Type", "Origin", "X-Other")
-_PARAMETERS = ("limit", "offset", "sort", "nextToken", "other")
+_PARAMETERS = (
+    *("limit", "offset", "sort", "nextToken", "other"),
+    *("currency", "period", "minPrice", "maxPrice", "name"),
+)
 _KNOWN_VALUES = (
     *(
         "",
@@ -36,6 +39,7 @@ _KNOWN_VALUES = (
         "PROD-A-1",
         "50",
     ),
+    *("price", "-name", "ZAR", "yearly", "bas"),
     *("-createdAt", "LWNyZWF0ZWRBdHwyMDI2LTAxLTMxVDA5OjMwOjAwLjEyMzQ1Nlp8UFJPRC0wMDE", "null"),
     *(
         "19.99",
@@ -92,6 +96,7 @@ def event_from(source: Any) -> Any:
         query=some(_PARAMETERS),
         body=_body_from(source, some),
     )
+    event["resource"] = "/deleted-products" if source.ConsumeBool() else "/products"
     event["isBase64Encoded"] = source.ConsumeIntInRange(0, 7) == 0
     if source.ConsumeBool():
         event["multiValueHeaders"] = event["multiValueQueryStringParameters"] = None

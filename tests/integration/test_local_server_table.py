@@ -7,7 +7,15 @@ import pytest
 import urllib3
 from jsonschema import Draft202012Validator
 
+from local.engine import REGION
+from local.errors import LocalError
 from local.table import SCHEMA_FILE, create_table
+from local.table_upgrade import upgrade_table
+from product_lambda.models.product import PageRequest, SortOrder
+from product_lambda.repositories.deadline import Deadline
+from product_lambda.repositories.product_repository import ProductRepository, open_table
+from tests.support.pages import listed
+from tests.support.raw_items import dynamodb, raw_product
 
 _SCHEMA: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())
 _ITEMS = Draft202012Validator(_SCHEMA["item"])
@@ -98,6 +106,26 @@ def test_table_matches_schema(
             expected["globalSecondaryIndexes"] | optional.get("globalSecondaryIndexes", {})
         ).items()
     }
+
+
+def test_table_of_earlier_release_gets_indexes_and_keys(engine: str) -> None:
+    name = "products-of-earlier-release"
+    create_table(engine, name, product_indexes=False)
+    client = dynamodb(engine)
+    for number, text in enumerate(["b", "A", "c"]):
+        item = raw_product(f"PROD-{number}", name={"S": text}, price={"N": str(9 - number)})
+        client.put_item(TableName=name, Item=item)
+    for _ in range(2):  # the second time, there is nothing to do
+        upgrade_table(engine, name)
+    repository = ProductRepository(open_table(name, REGION, engine), Deadline(60))
+    for sort, expected in ((SortOrder.BY_NAME, "Abc"), (SortOrder.CHEAPEST_FIRST, "cAb")):
+        found = listed(repository, PageRequest(2, sort, 0, None))
+        assert "".join(product.name for product in found) == expected
+
+
+def test_failed_upgrade_names_next_step(engine: str) -> None:
+    with pytest.raises(LocalError, match="choose another DATA_DIR"):
+        upgrade_table(engine, "no-such-table")
 
 
 def test_item_schema_is_valid() -> None:
