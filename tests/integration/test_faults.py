@@ -298,7 +298,7 @@ def test_create_with_many_slow_calls_ends_in_time(
 ) -> None:
     for number in range(1, 20):
         functions_on_table.create(product_body(productId=f"PROD-{number:03}"))
-    proxy.fail("PutItem", faults.delayed(0.7))
+    proxy.fail("GetItem", faults.delayed(0.7))  # each read that looks for a free number
     started = time.monotonic()
     require_unavailable(functions_on_table.create(product_body()))
     assert time.monotonic() - started < 3
