@@ -153,8 +153,8 @@ class StaleReads(RarelyBrokenStore):
         with self._lock:
             earlier = super().get(product_id)
             changed = super().update(product_id, *arguments, **named)
-            assert earlier
-            self._earlier[product_id] = earlier
+            if earlier:
+                self._earlier[product_id] = earlier
             return changed
 
 

@@ -32,6 +32,7 @@ from tests.support.events import FunctionResponse, Functions
 
 _SHARED_PRODUCTS: Final = 6  # so few that several clients use the same product at once
 _REPEATED_CREATIONS: Final = 3
+_RESTORED_SHARE: Final = 0.5  # of the deleted products
 _MAX_DESCRIPTION: Final = 4000
 _MARKER_LENGTH: Final = 13  # with the space before it
 _MAX_CENTS: Final = 9_999_999_999
@@ -64,8 +65,9 @@ class ProductRecord:
         confirmed: the markers of confirmed changes; the description must contain them all.
         uncertain: the markers of changes that were in progress when the product was deleted.
         deleted: whether a client has started to delete the product.
-        prices: the number of confirmed changes of the price.
-        uncertain_prices: the number of changes of the price with an unknown outcome.
+        prices: the number of confirmed changes without a marker: of the price, and two for each
+            restoration with the deletion that follows it.
+        uncertain_prices: the number of changes without a marker whose outcome is unknown.
     """
 
     exists: bool = True
@@ -285,12 +287,36 @@ class Client:
                 return
 
     def _delete(self) -> None:
-        """Delete a product; if the last tag that this client saw does not match, without a tag."""
+        """Delete a product; some are restored and deleted again.
+
+        If the last tag that this client saw does not match, the deletion has no tag.
+        """
         product_id = self._active_product()
         if product_id is None:
             return
         with self._records.lock:
             self._records.products[product_id].deleted = True  # other clients may now get a 404
+        self._delete_one(product_id)
+        if self._random.random() < _RESTORED_SHARE:
+            self._restore(product_id)
+            self._delete_one(product_id)
+
+    def _restore(self, product_id: str) -> None:
+        """Restore a product, in as many attempts as a known outcome needs.
+
+        A deletion of an active product follows; it is a change, and ends attempts that come late.
+        """
+        for _ in self._attempts("restore"):
+            response = self._update(product_id, Update(restores=True))
+            with self._records.lock:
+                record = self._records.record_of(product_id)
+                if response is None:
+                    record.uncertain_prices += 1
+                else:
+                    record.prices += 2
+                    return
+
+    def _delete_one(self, product_id: str) -> None:
         for tag in (self._tag_or_none(product_id), None):
             response = self._known_outcome(
                 "delete",
@@ -310,7 +336,8 @@ class Client:
             update,
             lambda: self._functions.update(
                 product_id,
-                {name: value for name, value in changes.items() if value is not None},
+                {name: value for name, value in changes.items() if value is not None}
+                | ({"active": True} if update.restores else {}),
                 _header("If-Match", update.if_match),
             ),
         )

@@ -52,11 +52,15 @@ class Get(NamedTuple):
 
 
 class Update(NamedTuple):
-    """PUT of a description, a price or both, with `If-Match` if there is a tag."""
+    """PUT of a description, a price or both, with `If-Match` if there is a tag.
+
+    It may also restore a deleted product.
+    """
 
     description: str | None = None
     price: Decimal | None = None
     if_match: str | None = None
+    restores: bool = False
 
     def changed(self, fields: Fields) -> Fields:
         """Return the fields after the update."""
@@ -72,6 +76,8 @@ class Update(NamedTuple):
             parts.append(f"price {self.price}")
         if self.description is not None:
             parts.append(f"description …{self.description[-_SHOWN_CHARACTERS:]}")
+        if self.restores:
+            parts.append("active")
         if self.if_match:
             parts.append(f"If-Match {self.if_match}")
         return " ".join(parts)
@@ -202,7 +208,7 @@ class ProductState(NamedTuple):
 
 
 class ProductModel:
-    """A product whose id is never used again after its deletion."""
+    """A product whose id is never given to another one; a restoration brings it back."""
 
     initial = ProductState()
 
@@ -225,18 +231,18 @@ class ProductModel:
                 return state if _is_stored(state, response) else None
 
     def is_too_late(self, state: ProductState, request: Request, response: Response) -> bool:
-        """Return whether the response needs an earlier version, or a product not yet deleted."""
+        """Return whether the response needs an earlier version; a deletion makes a version, too."""
         if response.version is None:
             return False
         match request:
             case Create():
                 return state.version > 0 and not response.replayed
             case Update():
-                return state.version >= response.version or state.deleted
+                return state.version >= response.version
             case Inspect():
                 return state.version > response.version
             case _:
-                return state.version > response.version or state.deleted
+                return state.version + state.deleted > response.version
 
     def has_no_effect(self, request: Request, response: Response) -> bool:
         """Return whether the request is a read or was rejected."""
@@ -296,7 +302,7 @@ def _get(state: ProductState, request: Get, response: Response) -> ProductState 
 
 
 def _update(state: ProductState, request: Update, response: Response | None) -> ProductState | None:
-    if not state.is_active:
+    if not (state.is_active or (state.deleted and request.restores)):
         return state if response is None or response.status == HTTPStatus.NOT_FOUND else None
     tag = request.if_match
     if response is not None and response.status == HTTPStatus.PRECONDITION_FAILED:
@@ -305,7 +311,9 @@ def _update(state: ProductState, request: Update, response: Response | None) -> 
     if matched is None:
         return state if response is None else None
     assert matched.fields
-    after = matched._replace(tags=(*matched.tags, None), fields=request.changed(matched.fields))
+    after = matched._replace(
+        tags=(*matched.tags, None), fields=request.changed(matched.fields), deleted=False
+    )
     if response is None:
         return after
     return _as_shown(after, response) if response.status == HTTPStatus.OK else None

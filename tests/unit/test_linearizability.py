@@ -60,7 +60,8 @@ class ReferenceProduct:
             return self._create(request)
         if isinstance(request, Inspect):
             return self._stored()
-        if self.version and not self.deleted:
+        restores = isinstance(request, Update) and request.restores
+        if self.version and (restores or not self.deleted):
             return self._execute_on_active(request)
         return Response(204) if self.version and isinstance(request, Delete) else NOT_FOUND
 
@@ -79,6 +80,7 @@ class ReferenceProduct:
             self.change(self.fields)
             self.deleted = True
             return Response(204)
+        self.deleted = False
         description = request.description or self.fields.description
         self.change(Fields(self.fields.name, description, request.price or self.fields.price))
         return self.shown(200)
@@ -169,8 +171,9 @@ def requests(draw: st.DrawFn, tags: Sequence[str], *, deletes: bool) -> Request:
         Update(description=description, if_match=tag),
         Update(description, price),
         creation(key),
-        *([Delete(tag)] if deletes else []),
     ]
+    if deletes:
+        choices += [Delete(tag), Update(price=price, if_match=tag, restores=True)]
     return draw(st.sampled_from(choices))
 
 
@@ -440,6 +443,9 @@ CREATED = Response(201, 1, '"1"', FIELDS)
 READ = Response(200, 1, '"1"', FIELDS)
 CHANGED = Response(200, 2, '"2"', FIELDS._replace(price=PRICES[0]))
 SET_PRICE = Update(price=PRICES[0])
+GONE = Response(204)
+RESTORE = Update(restores=True)
+RESTORED = Response(200, 3, '"3"', FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -476,6 +482,18 @@ SET_PRICE = Update(price=PRICES[0])
             False,
         ),
         ([(Delete(), NOT_FOUND), (Create(FIELDS), CREATED)], True),
+        ([(Create(FIELDS), CREATED), (Delete(), GONE), (RESTORE, RESTORED)], True),
+        ([(Create(FIELDS), CREATED), (Delete(), GONE), (SET_PRICE, RESTORED)], False),
+        ([(Create(FIELDS), CREATED), (Delete(), GONE), (RESTORE, NOT_FOUND)], False),
+        ([(Create(FIELDS), CREATED), (Delete(), GONE), (RESTORE, None), (Get(), NOT_FOUND)], True),
+        (
+            [
+                *[(Create(FIELDS), CREATED), (Delete(), GONE), (RESTORE, None)],
+                *[(Get(), RESTORED), (Delete(), GONE), (Get(), NOT_FOUND)],
+            ],
+            True,
+        ),
+        ([(RESTORE, NOT_FOUND), (Create(FIELDS), CREATED)], True),
         ([(Delete(), Response(204)), (Create(FIELDS), CREATED)], False),
         ([(Create(FIELDS), CREATED), (Delete(), NOT_FOUND)], False),
         ([(Create(FIELDS), CREATED), (Delete('"0"'), Response(412))], True),
