@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from product_tools.environment_files import DEPLOYMENTS
+from product_tools.environment_files import DEPLOYMENTS, EnvironmentFileError
 from product_tools.preflight import (
     alarms,
     api_gateway,
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         target = Target.of(options.environment)
         target.require_account()
-    except PreflightError as error:
+    except (EnvironmentFileError, PreflightError) as error:
         print(error, file=sys.stderr)
         return 1
     checks = [check for topic in TOPICS for check in topic.checks(target)]

@@ -11,17 +11,16 @@ from collections.abc import Sequence
 
 import environment_check
 
-from product_tools.environment_files import DEPLOYMENTS
+from product_tools.environment_files import DEPLOYMENTS, EnvironmentFileError
 from product_tools.remote_state import RemoteState, RemoteStateError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the command, and return the exit code."""
     options = _parser().parse_args(arguments)
-    state = RemoteState.of(options.environment)
     try:
-        base_url, api_key = state.credentials(options.writer)
-    except RemoteStateError as error:
+        base_url, api_key = RemoteState.of(options.environment).credentials(options.writer)
+    except (EnvironmentFileError, RemoteStateError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"export BASE_URL={shlex.quote(base_url)} API_KEY={shlex.quote(api_key)}")

@@ -14,18 +14,18 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 from product_tools.aliases import aws_error_message
-from product_tools.environment_files import DEPLOYMENTS, state_location
+from product_tools.environment_files import DEPLOYMENTS, EnvironmentFileError, state_location
 from product_tools.state_lifecycle import RULES, LifecycleError, set_rules
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Set the rules, and return the exit code."""
     options = _parser().parse_args(arguments)
-    location = state_location(options.environment)
-    bucket = location.bucket
     try:
+        location = state_location(options.environment)
+        bucket = location.bucket
         kept = set_rules(boto3.client("s3", region_name=location.region), bucket)
-    except LifecycleError as error:
+    except (EnvironmentFileError, LifecycleError) as error:
         print(error, file=sys.stderr)
         return 1
     except BotoCoreError as error:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import environment_check
 
 import validate_deployment
-from product_tools.environment_files import DEPLOYMENTS
+from product_tools.environment_files import DEPLOYMENTS, EnvironmentFileError
 from product_tools.remote_state import RemoteState, RemoteStateError
 
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         base_url, os.environ["API_KEY"] = RemoteState.of(options.environment).credentials()
-    except RemoteStateError as error:
+    except (EnvironmentFileError, RemoteStateError) as error:
         print(error, file=sys.stderr)
         return 1
     return validate_deployment.main(

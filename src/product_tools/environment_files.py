@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import hcl2
+from lark.exceptions import UnexpectedInput
 
 from product_tools.functions import ENVIRONMENTS
-from product_tools.terraform import TERRAFORM_FOLDER, value_files
+from product_tools.terraform import TERRAFORM_FOLDER, TerraformError, value_files
 
 RECOVERY: Final = "prod-recovery"
 """PROD in the second region, after the loss of the first one."""
@@ -22,6 +23,10 @@ DEPLOYMENTS: Final = (*ENVIRONMENTS, RECOVERY)
 _OPTIONS = hcl2.SerializationOptions(
     with_comments=False, explicit_blocks=False, strip_string_quotes=True
 )
+
+
+class EnvironmentFileError(TerraformError):
+    """A file has a syntax error; the text is a sentence with the next step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,11 @@ class StateLocation:
 
 
 def state_location(environment: str) -> StateLocation:
-    """Return where the state of an environment is."""
+    """Return where the state of an environment is.
+
+    Raises:
+        EnvironmentFileError: a file has a syntax error.
+    """
     settings = _parse(TERRAFORM_FOLDER / "environments" / f"{environment}.s3.tfbackend")
     [backend] = _parse(TERRAFORM_FOLDER / "backend.tf")["terraform"][0]["backend"]
     account = values(environment)["aws_account_id"]
@@ -50,7 +59,11 @@ def state_location(environment: str) -> StateLocation:
 
 
 def values(environment: str) -> Mapping[str, Any]:
-    """Return the values of an environment's variables: those of its files, else the defaults."""
+    """Return the values of an environment's variables: those of its files, else the defaults.
+
+    Raises:
+        EnvironmentFileError: a file has a syntax error.
+    """
     blocks = _parse(TERRAFORM_FOLDER / "variables.tf")["variable"]
     found = {
         name: variable["default"]
@@ -64,7 +77,13 @@ def values(environment: str) -> Mapping[str, Any]:
 
 
 def _parse(file: Path) -> Mapping[str, Any]:
-    return _parse_text(file.read_text("utf-8"))
+    try:
+        return _parse_text(file.read_text("utf-8"))
+    except UnexpectedInput as error:
+        raise EnvironmentFileError(
+            f"{file} has a syntax error at line {error.line}: correct it; `terraform fmt` shows it,"
+            " too."
+        ) from None
 
 
 @cache

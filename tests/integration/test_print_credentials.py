@@ -4,13 +4,17 @@ The e2e tests read a state that Terraform itself has written.
 """
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 
+import preflight
 import print_credentials
+import set_state_lifecycle
+import validate_environment
 from product_tools import environment_files
 from tests.support.stub_server import stub_server
 from tests.support.terraform_files import STATE_KEY, TerraformFiles, state, without_credentials
@@ -82,6 +86,26 @@ def test_key_of_named_writer_is_printed(
     assert print_credentials.main([*DEV, "--writer", "import"]) == 0
 
     assert "API_KEY=key-of-the-import\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [preflight.main, print_credentials.main, set_state_lifecycle.main, validate_environment.main],
+)
+def test_syntax_error_in_values_is_one_sentence(
+    command: Callable[[list[str]], int],
+    files: TerraformFiles,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    values = files.folder / "environments" / "dev.tfvars"
+    line = len(values.read_text().splitlines()) + 1
+    values.write_text(values.read_text() + "aws_region =\n")
+
+    assert command(DEV) == 1
+
+    assert sentence(capsys) == (
+        f"{values} has a syntax error at line {line}: correct it; `terraform fmt` shows it, too."
+    )
 
 
 def test_unknown_writer_is_one_sentence(
