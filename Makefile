@@ -3,6 +3,8 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
+# A shell evaluates what `make credentials` prints, also inside another make.
+MAKEFLAGS += --no-print-directory
 .PHONY: help setup run reset test lint format audit sbom package requirements preflight \
 	credentials deploy-local credentials-local destroy-local fuzz e2e bench growth load soak \
 	fuzz-events memory mutants clean

@@ -1,5 +1,6 @@
 """The Makefile: the list of targets, and the settings of `make run`."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -13,14 +14,25 @@ def targets() -> set[str]:
 
 
 def make(*arguments: str) -> str:
-    command = ["make", "--directory", str(ROOT), "--no-print-directory", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    """Return what make prints inside another make."""
+    return subprocess.run(
+        ["make", *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "MAKELEVEL": "1"},
+    ).stdout
 
 
 def test_make_lists_all_targets_with_help() -> None:
     listed = re.findall(r"^  make ([a-z0-9-]+) +\S.*$", make(), re.MULTILINE)
 
     assert sorted(listed) == sorted(targets())
+
+
+def test_make_prints_no_directory_inside_another_make() -> None:
+    assert "directory" not in make("help")
 
 
 def test_all_targets_are_phony() -> None:
