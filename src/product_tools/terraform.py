@@ -178,8 +178,8 @@ class LocalRoot:
         if self._files.backend is not None:
             # A state that an earlier version kept in a file moves into the bucket.
             backend = ["-migrate-state", "-force-copy"]
-            # Few attempts, since an emulator that does not respond at once has ended.
-            settings = (str(self._files.backend), "use_path_style=true", "max_retries=1")
+            # A few attempts only, since an emulator that does not respond soon has ended.
+            settings = (str(self._files.backend), "use_path_style=true", "max_retries=3")
             backend += [f"-backend-config={setting}" for setting in settings]
         initialised = "\n".join([self._lock.read_text(), *backend])
         if self._initialised.exists() and self._initialised.read_text() == initialised:

@@ -172,7 +172,7 @@ def test_root_with_backend_file_keeps_its_backend(stand_in: StandIn, source: Pat
     assert call == (
         "init -input=false -lockfile=readonly -no-color -migrate-state -force-copy"
         f" -backend-config={files.backend} -backend-config=use_path_style=true"
-        " -backend-config=max_retries=1"
+        " -backend-config=max_retries=3"
     )
 
 
