@@ -107,12 +107,14 @@ def clone(stacks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         LocalStack(deployment).destroy()
 
 
-@pytest.fixture(scope="module")
-def second_region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint URL of PROD's account in eu-west-1, with a table and the bucket of the state."""
+@pytest.fixture
+def second_region(tmp_path: Path) -> Iterator[str]:
+    """The endpoint URL of PROD's account in eu-west-1, with a table and the bucket of the state.
+
+    Each page has its own, since two pages prepare it in different ways.
+    """
     account = values("prod")["aws_account_id"]
-    folder = tmp_path_factory.mktemp("second-region")
-    with Engine(folder, enforce_iam=True, account_id=account) as engine:
+    with Engine(tmp_path, enforce_iam=True, account_id=account) as engine:
         create_table(engine.endpoint_url, "products-prod")
         boto3.client(
             "s3",
