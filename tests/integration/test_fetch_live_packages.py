@@ -1,7 +1,6 @@
 """Download of the running code: from the engine, and with other responses of Lambda.
 
-The engine has only the newest code of a function. A stub stands for AWS, which has the code of each
-version.
+The engine has only the newest code of a function. A stub has the code of each version, as AWS does.
 """
 
 import base64

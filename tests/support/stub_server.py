@@ -1,7 +1,7 @@
 """A loopback server with fixed responses: alone, or in front of the local AWS.
 
-It stands for what no engine here has: GitHub's API, some AWS services, and AWS's denials. In front
-of an engine, it passes all other requests on.
+It has the responses that no engine here has: GitHub's API, some AWS services, and AWS's denials. In
+front of an engine, it passes all other requests on.
 """
 
 import contextlib

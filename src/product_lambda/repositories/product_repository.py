@@ -280,7 +280,7 @@ class ProductRepository:
         filters, wanted = request.filters, request.limit + 1  # one more shows whether more follow
         is_search = filters != NO_FILTERS
         skip = request.offset
-        size = missing = skip + wanted
+        size = skip + wanted
         reached = request.cursor
         start = None if reached is None else _start_key(request, reached)
         found: list[tuple[Product, Item]] = []
