@@ -102,7 +102,7 @@ def local_server(folder: Path) -> Iterator[Target]:
     """Run the server of `make run` on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
-    api_key = secrets.token_urlsafe(24)
+    api_key = secrets.token_hex(20)
     base_url = f"http://127.0.0.1:{port}/v1.0"
     settings = {"PORT": str(port), "API_KEY": api_key, "DATA_DIR": str(folder)}
     server = subprocess.Popen(

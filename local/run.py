@@ -162,7 +162,7 @@ def _stored_api_key(file: Path) -> str:
     """Return the key of earlier runs, or create it in a file that only its owner can read."""
     try:
         if not file.exists():
-            write_file(file, secrets.token_urlsafe(24).encode())
+            write_file(file, secrets.token_hex(20).encode())
         api_key = file.read_text(errors="replace").strip()
     except OSError as error:
         raise LocalError(

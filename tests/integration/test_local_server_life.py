@@ -151,6 +151,7 @@ def test_products_and_key_are_kept_between_runs(tmp_path: Path) -> None:
     with local_server(data_dir, API_KEY="") as server:
         key = (data_dir / "api-key").read_text()
         assert f"API key  {key}\n" in server.output
+        assert key.isalnum()  # so that no command line takes it for an option
         assert stat.S_IMODE((data_dir / "api-key").stat().st_mode) == 0o600
     with local_server(data_dir) as server:
         _create(server)
