@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Shows, compares, loads and exports the catalogue of a product API, over HTTP.
 
-docs/admin.md explains its daily use.
+docs/admin.md explains its daily use. The history of a product comes from the audit bucket instead.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -36,12 +37,17 @@ from product_tools.catalogue_sync import (
     retire_product,
     retired_products,
 )
+from product_tools.change_events import Change
+from product_tools.functions import ENVIRONMENTS
+from product_tools.moments import FORMS, moment
 
 EXIT_DONE, EXIT_DIFFERENT, EXIT_TROUBLE, EXIT_INTERRUPTED = 0, 1, 2, 130
 EXIT_CODES = """exit codes:
   0    done; for diff: no difference
-  1    the API rejected a product; for diff: there are differences
-  2    wrong arguments, an unusable file, or an API that does not respond or rejects the key
+  1    the API rejected a product; for diff: there are differences; for history: a part of it was
+       not read
+  2    wrong arguments, an unusable file, or an API or a bucket that does not respond or rejects
+       the caller
   130  interrupted"""
 _BASE_URL_HELP = "address of the API, up to just before /products (default: BASE_URL)"
 _API_KEY_HELP = "API key; set API_KEY instead to keep it out of process lists"
@@ -66,20 +72,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: With 2, for invalid arguments.
     """
     parser = argparse.ArgumentParser(
-        description="Shows, compares, loads and exports the catalogue of a product API.",
+        description="Shows, compares, loads and exports the catalogue of a product API, and shows"
+        " the history of a product.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="name", metavar="COMMAND", required=True)
 
-    def new(name: str, command: Command, summary: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(
+    def parser_of(name: str, summary: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
             name,
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.",
             epilog=EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+
+    def new(name: str, command: Command, summary: str) -> argparse.ArgumentParser:
+        added = parser_of(name, summary)
         add_api_options(added)
         added.set_defaults(command=command)
         return added
@@ -98,7 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("restore", _restore, "bring retired products back, as they were"),
     ):
         new(name, command, summary).add_argument("ids", metavar="ID", nargs="+")
-    return run(parser, parser.parse_args(arguments))
+    history = parser_of("history", "show every change of a product, from the audit bucket")
+    _add_history_options(history)
+    options = parser.parse_args(arguments)
+    if options.name == "history":
+        return _exit_code(lambda: _history(options))
+    return run(parser, options)
 
 
 def add_api_options(parser: argparse.ArgumentParser) -> None:
@@ -136,9 +151,18 @@ def run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if not options.base_url:
         parser.error("an API is needed: set BASE_URL, or give --base-url.")
     command: Command = options.command
-    try:
+
+    def on_api() -> int:
         api = _client(options.base_url, options.api_key or os.environ.get("API_KEY", ""))
         return command(api, options)
+
+    return _exit_code(on_api)
+
+
+def _exit_code(command: Callable[[], int]) -> int:
+    """Run a command, print why it cannot do what it is asked, and return the exit code."""
+    try:
+        return command()
     except (ApiUnavailableError, CatalogueError, CatalogueFileError) as error:
         _print_error(error)
         return EXIT_TROUBLE
@@ -268,6 +292,94 @@ def _restore(api: ApiClient, options: argparse.Namespace) -> int:
     return _change(api, options.ids, "Restoring", restore_product)
 
 
+def _add_history_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="such as PROD-001")
+    parser.add_argument(
+        "--environment",
+        choices=ENVIRONMENTS,
+        default=os.environ.get("ENVIRONMENT"),
+        help="whose audit bucket to read (default: ENVIRONMENT)",
+    )
+    now = datetime.now(UTC)
+    parser.add_argument(
+        "--since",
+        type=partial(moment, now=now),
+        default="30d",
+        metavar="TIME",
+        help=f"the first moment, in UTC: {FORMS} (default: 30d)",
+    )
+    parser.add_argument(
+        "--until",
+        type=partial(moment, now=now, is_end=True),
+        default=now,
+        metavar="TIME",
+        help="the last moment, in the same forms; a date means its end (default: now)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("table", "csv", "json"),
+        default="table",
+        help="csv has a row for each changed field, for spreadsheets (default: table)",
+    )
+
+
+def _history(options: argparse.Namespace) -> int:
+    # The other commands do without boto3.
+    from product_tools import audit_history  # noqa: PLC0415
+
+    if options.environment not in ENVIRONMENTS:  # the variable may have any value
+        raise CatalogueError(
+            f"An environment is needed ({', '.join(ENVIRONMENTS)}): set ENVIRONMENT, or give"
+            " --environment."
+        )
+    since, until = options.since, options.until
+    if since > until:
+        raise CatalogueError(f"The range ends before it begins: {since} is after {until}.")
+    try:
+        bucket = audit_history.AuditBucket(options.environment)
+        days = audit_history.days_between(since, until)
+        listed = _progress("Looking for changes", bucket.keys(options.id, days), len(days))
+        keys = [key for of_day in listed for key in of_day]
+        found = list(_progress("Reading changes", bucket.read(options.id, keys), len(keys)))
+    except audit_history.HistoryError as error:
+        raise CatalogueError(error) from error
+    changes = audit_history.ordered(
+        (each for each in found if isinstance(each, Change)), since, until
+    )
+    match options.format:
+        case "csv":
+            sys.stdout.write(audit_history.csv_text(changes))
+        case "json":
+            print(audit_history.json_text(changes))
+        case _:
+            _print_history(options.id, changes, since, until)
+    unread = [each for each in found if not isinstance(each, Change)]
+    for each in unread:
+        _print_error(each)
+    return EXIT_DIFFERENT if unread else EXIT_DONE
+
+
+def _print_history(
+    product_id: str, changes: Sequence[Change], since: datetime, until: datetime
+) -> None:
+    if changes:
+        _print_table(
+            ("Time (UTC)", "Version", "Change", "By", "What"),
+            (
+                (
+                    change.changed_at.replace("T", " ").rstrip("Z"),
+                    str(change.version),
+                    change.kind,
+                    change.changed_by or "another program",
+                    "\n".join(change.texts),
+                )
+                for change in changes
+            ),
+        )
+    text = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}"
+    print(f"Changes of {product_id} from {text} (UTC): {len(changes)}.")
+
+
 def _change(
     api: ApiClient,
     ids: Sequence[str],
@@ -352,9 +464,13 @@ def _read(label: str, products: Iterator[Product]) -> list[Product]:
     return list(_progress(label, products))
 
 
-def _progress[Thing](label: str, things: Iterable[Thing]) -> Iterable[Thing]:
+def _progress[Thing](
+    label: str, things: Iterable[Thing], total: float | None = None
+) -> Iterable[Thing]:
     errors = Console(stderr=True)
-    return track(things, label, console=errors, transient=True, disable=not errors.is_terminal)
+    return track(
+        things, label, total, console=errors, transient=True, disable=not errors.is_terminal
+    )
 
 
 def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -36,11 +36,12 @@ def differences(
         else:
             for field in FIELDS:
                 if new[field] != old[field]:
-                    text = f"{field} {_shown(old[field])} → {_shown(new[field])}"
+                    text = f"{field} {shown_value(old[field])} → {shown_value(new[field])}"
                     yield Difference(new, text)
 
 
-def _shown(value: object) -> str:
+def shown_value(value: object) -> str:
+    """Return the value of a field as people read it: `1299`, `"Basic"`, `none`."""
     match value:
         case None:
             return "none"

@@ -79,6 +79,11 @@ class StubServer:
         response = Response(status, {"x-amzn-ErrorType": code}, body)
         self._next_responses += [(operation, response)] * times
 
+    def break_off(self, operation: str) -> None:
+        """Let the responses to an operation end before their content is complete."""
+        headers = {"Content-Length": "100", "Connection": "close"}
+        self._responses[operation] = Response(HTTPStatus.OK, headers, b"{")
+
     def count(self, operation: str) -> int:
         """Return how many requests of an operation arrived."""
         return sum(fnmatch.fnmatchcase(sent.operation, operation) for sent in self.requests)
@@ -169,9 +174,9 @@ def stub_server(engine: str | None = None) -> Iterator[StubServer]:
             request = Request(operation, self.command, self.path, headers, body)
             status, response_headers, content = stub.response_to(request)
             self.send_response(status)
-            for name, value in response_headers.items():
+            length = {"Content-Length": str(len(content))}
+            for name, value in {**length, **response_headers}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(content)
