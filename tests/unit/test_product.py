@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from product_lambda.models.product import (
+    NO_FILTERS,
+    Filters,
     Product,
     comparable,
     name_key,
@@ -179,3 +181,50 @@ def test_key_of_beginning_begins_key_of_name(name: str, length: int) -> None:
     beginning = name[:length]
     if comparable(name).startswith(comparable(beginning)):
         assert name_key(name).startswith(name_key(beginning))
+
+
+# Filters
+
+
+FIELDS = {"currency": "ZAR", "period": "monthly", "price": Decimal("95.5"), "name": "Straße One"}
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        NO_FILTERS,
+        Filters(currency="ZAR"),
+        Filters(period="monthly"),
+        Filters(min_price=Decimal("95.5")),
+        Filters(max_price=Decimal("95.50")),
+        Filters(name="STRASSE"),
+        Filters("ZAR", "monthly", Decimal(95), Decimal(96), "straße one"),
+    ],
+)
+def test_product_with_filtered_fields_matches(filters: Filters) -> None:
+    assert filters.match(FIELDS)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(currency="USD"),
+        Filters(period="yearly"),
+        Filters(min_price=Decimal("95.51")),
+        Filters(max_price=Decimal("95.49")),
+        Filters(name="one"),
+        Filters("ZAR", "monthly", Decimal(95), Decimal(96), "straße one more"),
+    ],
+)
+def test_product_with_another_field_does_not_match(filters: Filters) -> None:
+    assert not filters.match(FIELDS)
+
+
+@pytest.mark.parametrize("name", ["currency", "period", "price", "name"])
+@pytest.mark.parametrize("value", [None, 7, "", [], True])
+def test_item_with_wrong_type_does_not_match(name: str, value: object) -> None:
+    filters = Filters("ZAR", "monthly", Decimal(0), Decimal(96), "straße")
+    assert filters.match(FIELDS)
+    assert not filters.match({**FIELDS, name: value})
+    without = {each: FIELDS[each] for each in FIELDS if each != name}
+    assert not filters.match(without)

@@ -9,6 +9,9 @@ import simplejson
 PROBLEM_TYPE_PREFIX = "tag:kimmyai.io,2026:"
 _MAX_ERRORS: Final = 100  # one per field of a valid body, and more
 _MAX_FIELD_NAME: Final = 100  # characters
+_ENCODER: Final = simplejson.JSONEncoder(
+    use_decimal=True, ensure_ascii=False, separators=(",", ":")
+)
 _EXPOSED_HEADERS = "ETag, Location, Retry-After, X-Request-Id, Idempotency-Replayed"
 
 
@@ -41,7 +44,7 @@ class Response(NamedTuple):
 
 def to_json(document: object) -> str:
     """Return compact JSON text; a Decimal keeps its digits."""
-    return simplejson.dumps(document, use_decimal=True, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(document)
 
 
 def json_response(status: int, body: str, headers: Mapping[str, str]) -> Response:

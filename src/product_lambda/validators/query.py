@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
@@ -37,6 +38,10 @@ _ESCAPED: Final = str.maketrans({"|": "%7C", "%": "%25"})
 _INVALID_TOKEN: Final = FieldError(
     "nextToken", "send the nextToken of the page before, unchanged, or none"
 )
+
+
+type _Reader = tuple[Callable[[str], str | None], str]
+"""How to read a choice into its only form, and the rule that an invalid value breaks."""
 
 
 class _Token(NamedTuple):
@@ -254,8 +259,8 @@ def _read_name(text: str) -> str | None:
     return name if 0 < len(name) <= MAX_LINE and not _NO_NAME.search(name) else None
 
 
-def _one_of(allowed: frozenset[str]) -> Callable[[str], str | None]:
-    return lambda text: text if text in allowed else None
+def _read_one_of(allowed: frozenset[str], text: str) -> str | None:
+    return text if text in allowed else None
 
 
 def _nothing(_text: str) -> None:
@@ -264,22 +269,21 @@ def _nothing(_text: str) -> None:
 
 _AMOUNT_RULE: Final = "send an amount from 0 to 99999999.99 with at most 2 decimals"
 _ORDERS_WITHOUT_INDEXES: Final = (SortOrder.NEWEST_FIRST, SortOrder.OLDEST_FIRST)
-_READERS: Final[Mapping[str, tuple[Callable[[str], str | None], str]]] = {
-    "sort": (_one_of(frozenset(SortOrder)), f"send {', '.join(SortOrder)}"),
+_READERS: Final[Mapping[str, _Reader]] = {
+    "sort": (partial(_read_one_of, frozenset(SortOrder)), f"send {', '.join(SortOrder)}"),
     "currency": (
-        _one_of(CURRENCIES),
+        partial(_read_one_of, CURRENCIES),
         "send an ISO 4217 currency code in upper case, such as ZAR",
     ),
-    "period": (_one_of(PERIODS), "send monthly, yearly or once-off"),
+    "period": (partial(_read_one_of, PERIODS), "send monthly, yearly or once-off"),
     "minPrice": (_read_amount, _AMOUNT_RULE),
     "maxPrice": (_read_amount, _AMOUNT_RULE),
     "name": (_read_name, f"send the first 1 to {MAX_LINE} characters of a name"),
 }
-"""How to read each choice into its only form, and the rule that an invalid value breaks."""
-_READERS_WITHOUT_INDEXES: Final = {
+_READERS_WITHOUT_INDEXES: Final[Mapping[str, _Reader]] = {
     **_READERS,
     "sort": (
-        _one_of(frozenset(_ORDERS_WITHOUT_INDEXES)),
+        partial(_read_one_of, frozenset(_ORDERS_WITHOUT_INDEXES)),
         f"send {' or '.join(_ORDERS_WITHOUT_INDEXES)}; sorting by price or name is off here",
     ),
     "name": (_nothing, "leave it out; searching by name is off here"),
