@@ -35,3 +35,8 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def ratio(ours: Figure, other: Figure) -> float:
     """Return our median divided by the other median."""
     return ours.median / other.median
+
+
+def ratio_beyond(floor: Figure, ours: Figure, other: Figure) -> float:
+    """Return our median divided by the other median, each without the median of the floor."""
+    return (ours.median - floor.median) / (other.median - floor.median)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.bounds import MEASURES, Bound, bounds, bounds_table
-from benchmarks.figures import Figure, figure_of, percentile, ratio
+from benchmarks.figures import Figure, figure_of, percentile, ratio, ratio_beyond
 from benchmarks.subjects import FLOOR, OURS, PEERS
 from tests.memory.run import lasting_growth
 from tests.mutants.run import Reason, Survivor, killed_share, missing_functions, read_reasons
@@ -53,10 +53,17 @@ def test_growth_ignores_freed_memory(sizes: list[int], growth: float) -> None:
     assert lasting_growth(sizes) == growth
 
 
+def test_ratio_beyond_floor_leaves_out_the_floor() -> None:
+    assert ratio_beyond(Figure(1, 0, 9), Figure(2, 0, 9), Figure(5, 0, 9)) == 0.25
+
+
 def uniform_figures(ours: float, others: float) -> dict[tuple[str, str], dict[str, Figure]]:
-    """Return figures that are all `ours` for this service and all `others` for other stacks."""
-    measured = {(stack, each): others for stack in (*PEERS, FLOOR) for each in OPERATIONS}
-    measured |= {(OURS, each): ours for each in OPERATIONS}
+    """Return figures that are all `ours` for this service and all `others` for its peers.
+
+    The floor is 0.3.
+    """
+    measured = {(stack, each): others for stack in PEERS for each in OPERATIONS}
+    measured |= {(OURS, each): ours for each in OPERATIONS} | {(FLOOR, "get"): 0.3}
     names = ("cold_start", "cpu", "peak_memory")
     return {
         key: dict.fromkeys(names, Figure(value, value, value)) for key, value in measured.items()
