@@ -34,7 +34,9 @@ ROUTES: Final[Mapping[str, Route]] = {
 }
 """Routes by the names of their operations, as in the log."""
 FUNCTIONS: Final = tuple(dict.fromkeys(route.function for route in ROUTES.values()))
-"""The modules in `product_lambda.handlers`, one for each function."""
+"""The modules in `product_lambda.handlers`, one for each function of the API."""
+EVENT_FUNCTIONS: Final = ("audit_logger", "change_publisher")
+"""The modules in `product_lambda.event_handlers`, one for each function behind a switch."""
 
 
 def function_name(function: str, environment: str) -> str:
@@ -43,5 +45,5 @@ def function_name(function: str, environment: str) -> str:
 
 
 def function_names(environment: str) -> list[str]:
-    """Return the deployed names of all functions of an environment."""
+    """Return the deployed names of the API's functions in an environment."""
     return [function_name(function, environment) for function in FUNCTIONS]

@@ -33,7 +33,10 @@ REQUIREMENTS = REPOSITORY / "requirements.txt"
 CACHE = REPOSITORY / ".local" / "packages"
 BUILT = "built"  # folder in CACHE: a file for each set of inputs, with the SHA-256 of its zip
 PACKAGE = "product_lambda"
-HANDLERS = f"{PACKAGE}.handlers"
+HANDLERS = (f"{PACKAGE}.handlers", f"{PACKAGE}.event_handlers")
+# What Lambda's runtime has already (AWS Lambda Developer Guide, "Building Lambda functions with
+# Python").
+PROVIDED = frozenset({"botocore"})
 # Where Lambda unpacks a function (AWS Lambda Developer Guide, "Working with .zip file archives for
 # Python Lambda functions"). Bytecode with this path needs no correction when Python loads it.
 TASK_ROOT = "/var/task"
@@ -63,23 +66,35 @@ class Needs(NamedTuple):
 
     Attributes:
         modules: modules of this repository.
-        imports: top-level names that packages provide.
+        imports: top-level names that packages in the zip provide.
     """
 
     modules: frozenset[str]
     imports: frozenset[str]
 
 
-def handler_names(graph: grimp.ImportGraph) -> list[str]:
-    """Return the names of the functions: the modules in `handlers` that define `handler`."""
+def handler_modules(graph: grimp.ImportGraph) -> list[str]:
+    """Return the modules of the functions, which define `handler`, by the names of the functions.
+
+    A function has the name of its module, without the packages that contain it.
+    """
     return sorted(
-        module.rpartition(".")[2]
-        for module in graph.find_children(HANDLERS)
-        if any(
-            isinstance(statement, ast.FunctionDef) and statement.name == "handler"
-            for statement in ast.parse(source_of(module).read_bytes()).body
-        )
+        (
+            module
+            for package in HANDLERS
+            for module in graph.find_children(package)
+            if any(
+                isinstance(statement, ast.FunctionDef) and statement.name == "handler"
+                for statement in ast.parse(source_of(module).read_bytes()).body
+            )
+        ),
+        key=function_of,
     )
+
+
+def function_of(module: str) -> str:
+    """Return the function of a module, such as `get_product`."""
+    return module.rpartition(".")[2]
 
 
 def source_of(module: str, root: Path = SOURCES) -> Path:
@@ -92,12 +107,12 @@ def needs_of(handler: str, graph: grimp.ImportGraph) -> Needs:
     """Return all imports of a handler, also those inside functions and of parent packages.
 
     Args:
-        handler: the name of the function, for example `get_product`.
+        handler: the module, for example `product_lambda.handlers.get_product`.
         graph: the imports of `product_lambda`, without those for type checking only.
     """
     modules: set[str] = set()
     imports: set[str] = set()
-    pending = [f"{HANDLERS}.{handler}"]
+    pending = [handler]
     while pending:
         module = pending.pop()
         if module.split(".")[0] != PACKAGE:
@@ -107,7 +122,7 @@ def needs_of(handler: str, graph: grimp.ImportGraph) -> Needs:
             pending.extend(graph.find_modules_directly_imported_by(module))
             if "." in module:
                 pending.append(module.rpartition(".")[0])
-    return Needs(frozenset(modules), frozenset(imports - sys.stdlib_module_names))
+    return Needs(frozenset(modules), frozenset(imports - sys.stdlib_module_names - PROVIDED))
 
 
 def distributions_for(
@@ -384,9 +399,11 @@ def build(arch: str, out: Path) -> list[Path]:
             modules = sorted(needs.modules)
             distributions = distributions_for(needs.imports, packages, arch)
             inputs = digest_of_inputs(arch, modules, distributions, staged)
-            return Zip(out / f"{handler}.zip", modules, distributions, CACHE / BUILT / inputs)
+            return Zip(
+                out / f"{function_of(handler)}.zip", modules, distributions, CACHE / BUILT / inputs
+            )
 
-        zips = [planned(handler) for handler in handler_names(graph)]
+        zips = [planned(handler) for handler in handler_modules(graph)]
         outdated = [each for each in zips if not each.is_current()]
         if outdated:
             compile_tree(staged, beside_source=False)

@@ -18,11 +18,28 @@ import pytest
 
 import package_lambdas
 from product_tools import packages
+from product_tools.functions import EVENT_FUNCTIONS
 from product_tools.repository import REPOSITORY
 
 READS = ["delete_product", "get_product", "list_products"]  # these take no body
 WRITES = ["create_product", "update_product"]
 HANDLERS = sorted(READS + WRITES)
+EVENTS = sorted(EVENT_FUNCTIONS)
+FUNCTIONS = sorted(HANDLERS + EVENTS)
+RUNTIME = ("botocore", "jmespath", "python-dateutil", "six", "urllib3")
+"""What Lambda's runtime adds to the standard library, as far as the functions use it."""
+EVENT_ENVIRONMENT = {
+    "AUDIT_BUCKET": "bbws-product-audit-logs-dev",
+    "AWS_REGION": "eu-west-1",
+    "EVENT_BUS_NAME": "bbws-product-events-dev",
+    "PARKED_QUEUE_URL": "http://127.0.0.1:9/000000000000/bbws-product-parked-dev",
+    "TABLE_NAME": "products-dev",
+}
+EVENT_BATCHES: dict[str, list[dict[str, str]]] = {
+    "audit_logger": [{"messageId": "1", "body": "{}", "eventSource": "aws:sqs"}],
+    "change_publisher": [],
+}
+"""For each function a batch that makes it call no service."""
 ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64", "x86_64": "x86_64"}
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}  # e_machine in the ELF specification
 
@@ -34,6 +51,24 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, sys.argv[1])
 module = __import__(sys.argv[2], fromlist=["handler"])
 assert module.handler({"queryStringParameters": {"limit": "0"}}, None)["statusCode"] == 400
+loaded = list(sys.modules.values())
+print(json.dumps({
+    "modules": sorted(sys.modules),
+    "files": [file for module in loaded if (file := getattr(module, "__file__", None))],
+    "bytecode": [file for module in loaded if (file := getattr(module, "__cached__", None))],
+}))
+"""
+
+# Imports the function from the unpacked zip, with the standard library and the packages of Lambda's
+# runtime beside it. The function gets a batch.
+EVENT_PROBE = """
+import json, sys
+from types import SimpleNamespace
+sys.dont_write_bytecode = True
+sys.path[:0] = [sys.argv[1], sys.argv[3]]
+module = __import__(sys.argv[2], fromlist=["handler"])
+batch = {"Records": json.loads(sys.argv[4])}
+module.handler(batch, SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000))
 loaded = list(sys.modules.values())
 print(json.dumps({
     "modules": sorted(sys.modules),
@@ -96,7 +131,7 @@ class Checkout(NamedTuple):
 def built_in(output: str) -> list[str]:
     """Return the names of the zips that a build has built, from its output."""
     states = dict(re.findall(r"^(\w+)\.zip .* (built|unchanged)$", output, re.MULTILINE))
-    assert sorted(states) == HANDLERS
+    assert sorted(states) == FUNCTIONS
     return sorted(name for name, state in states.items() if state == "built")
 
 
@@ -115,9 +150,9 @@ def host_zips(tmp_path_factory: pytest.TempPathFactory, host_arch: str) -> Path:
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory, host_zips: Path) -> Path:
     folder = tmp_path_factory.mktemp("unpacked")
-    for handler in HANDLERS:
-        with zipfile.ZipFile(host_zips / f"{handler}.zip") as archive:
-            archive.extractall(folder / handler)
+    for function in FUNCTIONS:
+        with zipfile.ZipFile(host_zips / f"{function}.zip") as archive:
+            archive.extractall(folder / function)
     return folder
 
 
@@ -168,6 +203,37 @@ def imported_by(handler: str, folder: Path) -> Imported:
 @pytest.fixture(scope="module")
 def imported(unpacked: Path) -> dict[str, Imported]:
     return {handler: imported_by(handler, unpacked / handler) for handler in HANDLERS}
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages of Lambda's runtime, without the other packages of this environment."""
+    folder = tmp_path_factory.mktemp("runtime")
+    for name in RUNTIME:
+        distribution = importlib.metadata.distribution(name)
+        for top in {file.parts[0] for file in distribution.files or ()} - {".."}:
+            (folder / top).symlink_to(str(distribution.locate_file(top)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def imported_events(unpacked: Path, runtime: Path) -> dict[str, Imported]:
+    return {function: imported_event(function, unpacked / function, runtime) for function in EVENTS}
+
+
+def imported_event(function: str, folder: Path, runtime: Path) -> Imported:
+    bare_python: str = sys._base_executable  # type: ignore[attr-defined]
+    module = f"product_lambda.event_handlers.{function}"
+    batch = json.dumps(EVENT_BATCHES[function])
+    completed = subprocess.run(
+        [bare_python, "-I", "-S", "-c", EVENT_PROBE, folder, module, runtime, batch],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=EVENT_ENVIRONMENT,
+    )
+    return Imported(**json.loads(completed.stdout.splitlines()[-1]))
 
 
 def entries(zips: Path, handler: str) -> list[str]:
@@ -229,7 +295,7 @@ def test_modules_are_loaded_from_bytecode(
     assert [file for file in files if not Path(file).is_file()] == []
 
 
-@pytest.mark.parametrize("handler", HANDLERS)
+@pytest.mark.parametrize("handler", FUNCTIONS)
 def test_bytecode_is_not_checked_against_source(unpacked: Path, handler: str) -> None:
     flags = {
         int.from_bytes(file.read_bytes()[4:8], "little")
@@ -241,8 +307,75 @@ def test_bytecode_is_not_checked_against_source(unpacked: Path, handler: str) ->
 
 def test_each_function_has_a_zip(host_zips: Path) -> None:
     assert sorted(path.name for path in host_zips.iterdir()) == sorted(
-        ["SHA256SUMS", *(f"{handler}.zip" for handler in HANDLERS)]
+        ["SHA256SUMS", *(f"{function}.zip" for function in FUNCTIONS)]
     )
+
+
+@pytest.mark.parametrize("function", EVENTS)
+def test_event_function_imports_only_its_zip_and_runtime(
+    unpacked: Path, runtime: Path, imported_events: dict[str, Imported], function: str
+) -> None:
+    foreign = [
+        file
+        for file in imported_events[function].files
+        if not Path(file).is_relative_to(unpacked / function)
+        and not Path(file).is_relative_to(runtime)
+        and ("site-packages" in file or Path(file).is_relative_to(REPOSITORY))
+    ]
+    assert foreign == []
+
+
+@pytest.mark.parametrize("function", EVENTS)
+def test_event_function_gets_botocore_from_runtime(
+    runtime: Path, host_zips: Path, imported_events: dict[str, Imported], function: str
+) -> None:
+    files = imported_events[function].files
+
+    assert [file for file in files if Path(file).is_relative_to(runtime / "botocore")]
+    assert not [name for name in entries(host_zips, function) if name.startswith("boto")]
+
+
+def test_change_publisher_imports_no_package_of_the_api(
+    imported_events: dict[str, Imported],
+) -> None:
+    forbidden = {"aws_lambda_powertools", "boto3", "pydantic", "pydynox"}
+
+    assert not forbidden & imported_events["change_publisher"].packages
+
+
+def test_audit_logger_imports_powertools_from_its_zip(
+    host_zips: Path, imported_events: dict[str, Imported]
+) -> None:
+    assert "aws_lambda_powertools" in imported_events["audit_logger"].packages
+    assert not {"boto3", "pydantic", "pydynox"} & imported_events["audit_logger"].packages
+    assert "aws_lambda_powertools/__init__.pyc" in entries(host_zips, "audit_logger")
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_zip_of_api_has_nothing_of_event_functions(host_zips: Path, handler: str) -> None:
+    names = entries(host_zips, handler)
+
+    assert not [name for name in names if name.startswith("aws_lambda_powertools")]
+    assert not [name for name in names if name.startswith("product_lambda/event_handlers/")]
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_handler_loads_nothing_of_event_functions(
+    imported: dict[str, Imported], handler: str
+) -> None:
+    assert not {"aws_lambda_powertools", "boto3", "botocore"} & imported[handler].packages
+
+
+@pytest.mark.parametrize("function", EVENTS)
+def test_zip_of_event_function_has_no_handler_of_api(host_zips: Path, function: str) -> None:
+    own = f"product_lambda/event_handlers/{function}.py"
+    others = {f"product_lambda/event_handlers/{other}.py" for other in EVENTS} - {own}
+
+    names = entries(host_zips, function)
+
+    assert own in names
+    assert not others & set(names)
+    assert not [name for name in names if name.startswith("product_lambda/handlers/")]
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
@@ -255,7 +388,7 @@ def test_zip_has_no_other_handler(host_zips: Path, handler: str) -> None:
     assert not others & set(names)
 
 
-@pytest.mark.parametrize("handler", HANDLERS)
+@pytest.mark.parametrize("handler", FUNCTIONS)
 def test_zip_has_no_unused_files(host_zips: Path, handler: str) -> None:
     forbidden = [
         name
@@ -290,6 +423,12 @@ def test_zip_is_small(host_zips: Path, arm64_zips: Path, handler: str) -> None:
 
     for zips in (host_zips, arm64_zips):
         assert (zips / f"{handler}.zip").stat().st_size <= limit
+
+
+@pytest.mark.parametrize("function", EVENTS)
+def test_zip_of_event_function_is_small(host_zips: Path, arm64_zips: Path, function: str) -> None:
+    for zips in (host_zips, arm64_zips):
+        assert (zips / f"{function}.zip").stat().st_size <= 8_000_000
 
 
 def test_second_build_gives_same_bytes(tmp_path: Path, host_zips: Path, host_arch: str) -> None:
@@ -366,12 +505,12 @@ def test_checksums_match_zips(host_zips: Path) -> None:
     lines = (host_zips / "SHA256SUMS").read_text().splitlines()
 
     assert lines == [
-        f"{hashlib.sha256((host_zips / f'{handler}.zip').read_bytes()).hexdigest()}  {handler}.zip"
-        for handler in HANDLERS
+        f"{hashlib.sha256((host_zips / f'{each}.zip').read_bytes()).hexdigest()}  {each}.zip"
+        for each in FUNCTIONS
     ]
 
 
-@pytest.mark.parametrize("handler", HANDLERS)
+@pytest.mark.parametrize("handler", FUNCTIONS)
 def test_extension_modules_have_given_architecture(
     host_zips: Path, arm64_zips: Path, host_arch: str, handler: str
 ) -> None:
@@ -385,7 +524,7 @@ def test_extension_modules_have_given_architecture(
         assert machines == {ELF_MACHINES[arch]}
 
 
-@pytest.mark.parametrize("handler", HANDLERS)
+@pytest.mark.parametrize("handler", FUNCTIONS)
 def test_all_files_are_readable_for_lambda(host_zips: Path, handler: str) -> None:
     with zipfile.ZipFile(host_zips / f"{handler}.zip") as archive:
         modes = {entry.external_attr >> 16 for entry in archive.infolist()}

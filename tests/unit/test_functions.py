@@ -4,11 +4,12 @@ import ast
 import re
 from pathlib import Path
 
-from product_tools.functions import FUNCTIONS, ROUTES, Route
+from product_tools.functions import EVENT_FUNCTIONS, FUNCTIONS, ROUTES, Route
 
 ROOT = Path(__file__).resolve().parents[2]
 TERRAFORM = (ROOT / "terraform" / "main.tf").read_text(encoding="utf-8")
 HANDLERS = ROOT / "src" / "product_lambda" / "handlers"
+EVENT_HANDLERS = ROOT / "src" / "product_lambda" / "event_handlers"
 
 
 def terraform_routes() -> dict[str, Route]:
@@ -59,3 +60,13 @@ def test_handlers_declare_same_routes() -> None:
 
 def test_functions_are_five() -> None:
     assert len(FUNCTIONS) == len(set(FUNCTIONS)) == 5
+
+
+def test_event_functions_are_modules_with_handler() -> None:
+    modules = {
+        path.stem
+        for path in EVENT_HANDLERS.glob("*.py")
+        if "def handler(" in path.read_text(encoding="utf-8")
+    }
+
+    assert modules == set(EVENT_FUNCTIONS)

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from product_lambda.utils.settings import Settings, load_settings
+from product_lambda.utils.settings import (
+    EventSettings,
+    Settings,
+    load_event_settings,
+    load_settings,
+)
 
 EXAMPLE = Path(__file__).resolve().parents[2] / ".env.example"
 NEEDED = {
@@ -103,3 +108,18 @@ def test_example_file_names_every_setting() -> None:
 
     load_settings(Environment(example))
     assert used == set(example)
+
+
+def test_settings_of_event_function_are_read() -> None:
+    variables = {"AUDIT_BUCKET": " audit-dev ", "AWS_REGION": "eu-west-1", "LOG_LEVEL": "DEBUG"}
+    assert load_event_settings(variables, {"AUDIT_BUCKET": "a bucket"}) == EventSettings(
+        required={"AUDIT_BUCKET": "audit-dev"},
+        aws_region="eu-west-1",
+        aws_endpoint_url=None,
+        log_level="DEBUG",
+    )
+
+
+def test_missing_settings_of_event_function_are_named() -> None:
+    with pytest.raises(ValueError, match="set AUDIT_BUCKET to a bucket; set AWS_REGION to"):
+        load_event_settings({}, {"AUDIT_BUCKET": "a bucket"})

@@ -56,6 +56,11 @@ def product_id_in(key: Item) -> str | None:
     return product_id if is_product else None
 
 
+def belongs_to_product(key: Item) -> bool:
+    """Return whether a key is that of a product's item, even if no product can have its id."""
+    return str(key.get("PK")).startswith(_PRODUCT_PREFIX) and key.get("SK") == SORT_KEY
+
+
 def record_key(key_hash: str) -> dict[str, str]:
     """Return the key of an idempotency record's item."""
     return {"PK": f"IDEMPOTENCY#{key_hash}", "SK": SORT_KEY}
