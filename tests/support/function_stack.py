@@ -20,9 +20,14 @@ ALARM = "bbws-product-api-dev-5xx"
 
 def zipped(content: str) -> bytes:
     """Return the zip of a function that returns a text."""
+    return zipped_code(f"VERSION = {content!r}\ndef handler(*_): return VERSION\n")
+
+
+def zipped_code(code: str) -> bytes:
+    """Return the zip of a function with this code in `function.py`."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as opened:
-        opened.writestr("function.py", f"VERSION = {content!r}\ndef handler(*_): return VERSION\n")
+        opened.writestr("function.py", code)
     return archive.getvalue()
 
 

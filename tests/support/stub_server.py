@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+_HOLD_SECONDS = 60
 _DENIED = "User is not authorized to perform this"
 
 
@@ -44,6 +45,19 @@ class Response(NamedTuple):
 
 
 @dataclass
+class Hold:
+    """A request that waits before it is passed on.
+
+    Attributes:
+        arrived: set when the request has arrived.
+        released: what it waits for.
+    """
+
+    arrived: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass
 class StubServer:
     """The server's responses.
 
@@ -58,6 +72,7 @@ class StubServer:
     requests: list[Request] = field(default_factory=list)
     _responses: dict[str, Response | None] = field(default_factory=dict)
     _next_responses: list[tuple[str, Response]] = field(default_factory=list)
+    _holds: dict[str, Hold] = field(default_factory=dict)
 
     def respond(self, operation: str, body: Any, status: int = HTTPStatus.OK) -> None:
         """Give an operation, which may have wildcards, a response; text is sent as it is."""
@@ -79,10 +94,29 @@ class StubServer:
         response = Response(status, {"x-amzn-ErrorType": code}, body)
         self._next_responses += [(operation, response)] * times
 
+    def respond_headers(self, operation: str, headers: Mapping[str, str]) -> None:
+        """Give an operation a response that has these headers and no content."""
+        self._responses[operation] = Response(HTTPStatus.OK, headers, b"")
+
+    def allow(self, operation: str) -> None:
+        """Pass an operation that was denied, or had a response, on to the engine again."""
+        del self._responses[operation]
+
+    def hold(self, operation: str) -> Hold:
+        """Let the requests of an operation wait until they are released."""
+        return self._holds.setdefault(operation, Hold())
+
     def break_off(self, operation: str) -> None:
         """Let the responses to an operation end before their content is complete."""
         headers = {"Content-Length": "100", "Connection": "close"}
         self._responses[operation] = Response(HTTPStatus.OK, headers, b"{")
+
+    def respond_next(self, operation: str, *bodies: Mapping[str, Any]) -> None:
+        """Give the next requests of an operation these responses, one after the other."""
+        kind = {"Content-Type": "application/json"}
+        self._next_responses += [
+            (operation, Response(HTTPStatus.OK, kind, json.dumps(body).encode())) for body in bodies
+        ]
 
     def count(self, operation: str) -> int:
         """Return how many requests of an operation arrived."""
@@ -91,6 +125,10 @@ class StubServer:
     def response_to(self, request: Request) -> Response:
         """Return the response to a request."""
         self.requests.append(request)
+        for operation, hold in self._holds.items():
+            if fnmatch.fnmatchcase(request.operation, operation):
+                hold.arrived.set()
+                hold.released.wait(_HOLD_SECONDS)
         for entry in self._next_responses:
             if fnmatch.fnmatchcase(request.operation, entry[0]):
                 self._next_responses.remove(entry)
