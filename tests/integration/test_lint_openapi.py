@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A folder with the script, its configuration and the OpenAPI file."""
-    for name in ("scripts", "openapi"):
+    """A folder with the script, its configuration and the checked files."""
+    for name in ("scripts", "openapi", "schemas"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "tools/openapi_lint", tmp_path / "tools/openapi_lint")
     return tmp_path
@@ -31,19 +31,23 @@ def lint(clone: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+OPENAPI = "openapi/product-api.yaml"
+
+
 @pytest.mark.parametrize(
-    ("rule", "line"),
+    ("file_name", "rule", "line"),
     [
-        ("operation-tags", "      tags: [products]\n"),
-        ("owasp:api4:2023-string-limit", "      maxLength: 37\n"),
-        ("info-license-strict", "    identifier: LicenseRef-All-Rights-Reserved\n"),
+        (OPENAPI, "operation-tags", "      tags: [products]\n"),
+        (OPENAPI, "owasp:api4:2023-string-limit", "      maxLength: 37\n"),
+        (OPENAPI, "info-license-strict", "    identifier: LicenseRef-All-Rights-Reserved\n"),
+        ("schemas/product-events.asyncapi.yaml", "asyncapi-3-document", "    action: send\n"),
     ],
-    ids=["spectral", "owasp", "redocly"],
+    ids=["spectral", "owasp", "redocly", "asyncapi"],
 )
-def test_missing_line_is_found(clone: Path, rule: str, line: str) -> None:
+def test_missing_line_is_found(clone: Path, file_name: str, rule: str, line: str) -> None:
     (clone / ".local").mkdir()
     (clone / ".local/openapi_lint").symlink_to(installed("openapi-lint"))
-    file = clone / "openapi/product-api.yaml"
+    file = clone / file_name
     file.write_text(file.read_text().replace(line, "", 1))
 
     run = lint(clone)
@@ -65,5 +69,7 @@ def test_missing_node_is_reported(clone: Path, ci: str, exit_code: int) -> None:
 
     assert run.returncode == exit_code
     message = run.stderr if ci else run.stdout
-    assert message.startswith("Node was not found, so the OpenAPI file was not checked: install")
+    assert message.startswith(
+        "Node was not found, so the OpenAPI and AsyncAPI files were not checked: install"
+    )
     assert message.count("\n") == 1
