@@ -31,12 +31,12 @@ def handler(event: BatchEvent, context: Context) -> PartialItemFailureResponse:
     """
     deadline = deadline_of(context)
 
-    def store(message: SQSRecord) -> None:
+    def store(record: SQSRecord) -> None:
         try:
-            audited = audit_object(message.body)
+            audited = audit_object(record.body)
             is_new = BUCKET.put(audited, deadline)
         except Exception:
-            LOGGER.exception("change not audited", extra={"message_id": message.message_id})
+            LOGGER.exception("change not audited", extra={"message_id": record.message_id})
             raise
         LOGGER.info("change audited", extra={"object_key": audited.key, "is_new": is_new})
 
