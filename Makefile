@@ -85,9 +85,9 @@ credentials: ## Print a shell command that sets BASE_URL and API_KEY: ENVIRONMEN
 	@$(PYTHON_IN_VENV) scripts/print_credentials.py $(call option,--environment,ENVIRONMENT) \
 		$(call option,--writer,WRITER)
 
-deploy-local: ## Deploy the service to a local AWS, and print its URL and API key
+deploy-local: ## Deploy to a local AWS: FEATURES=change_events,audit_log,async_writes or all
 	@scripts/bootstrap.sh dev engine
-	@$(PYTHON_IN_VENV) scripts/deploy_local.py
+	@$(PYTHON_IN_VENV) scripts/deploy_local.py $(call option,--features,FEATURES)
 
 credentials-local: ## Print shell commands that lead runbooks to the local deployment
 	@scripts/bootstrap.sh dev >&2

@@ -13,7 +13,7 @@ from product_tools.repository import REPOSITORY
 DEPLOYMENT_FOLDER = REPOSITORY / ".local" / "deployment"
 """The stack of `make deploy-local`."""
 DESCRIPTION_FILE = REPOSITORY / ".local" / "deployment.json"
-"""How to reach that stack: URLs, API key, region and environment."""
+"""How to reach that stack: URLs, API key, region, environment and features."""
 EXIT_INTERRUPTED = 130
 
 
@@ -44,6 +44,7 @@ def write_description(deployment: Deployment, path: Path) -> None:
         "endpointUrl": deployment.endpoint_url,
         "region": deployment.region,
         "environment": deployment.environment,
+        "features": ",".join(deployment.features),
     }
     write_file(path, (json.dumps(description, indent=2) + "\n").encode())
 

@@ -1,9 +1,9 @@
 """The deployed stack on this machine: a local AWS with the Terraform roots applied to it.
 
-It applies the tracked Terraform files unchanged, and keeps the state of the service as they say, in
-a bucket. So the commands of the pipelines and runbooks work on this stack, too. Only the state of
-the table, the architecture and the value of the API key are local. It never connects to a real
-account.
+It applies the tracked Terraform files, and keeps the state of the service as they say, in a bucket.
+So the commands of the pipelines and runbooks work on this stack, too. Only the state of the table,
+the architecture, the value of the API key and the deletion of the audit trail's bucket are local.
+It never connects to a real account.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import itertools
 import platform
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,31 @@ from product_tools.traffic import (
     carry_out,
 )
 
-_FEATURES = {"enable_product_indexes": True}
+FEATURES: Mapping[str, str] = {
+    "change_events": "enable_change_events",
+    "audit_log": "enable_audit_log",
+    "async_writes": "enable_async_writes",
+}
+"""The optional features of a deployment, with the Terraform variable that switches each on."""
+
+# Features that need the stream of the table.
+_WITH_STREAM = {"change_events", "audit_log"}
+# Values that are the same on every stack. The engine speaks HTTP, so nothing may require TLS.
+_LOCAL_VALUES = {"enable_product_indexes": True, "require_tls": False}
+# A feature that is switched off takes its bucket with it. And the engine returns only one minimum
+# size of objects in a lifecycle, so Terraform would wait for the other in vain.
+_LOCAL_BUCKET = """resource "aws_s3_bucket" "audit" {
+  force_destroy = true
+
+  lifecycle {
+    prevent_destroy = false
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "audit" {
+  transition_default_minimum_object_size = "all_storage_classes_128K"
+}
+"""
 _SCHEMA = {"schema_file": str(REPOSITORY / "schemas" / "products.schema.json")}
 
 MISREPORTED = frozenset(
@@ -71,6 +95,22 @@ class LocalStackError(LocalError):
     """The stack cannot be deployed."""
 
 
+def features_from(text: str) -> frozenset[str]:
+    """Parse names of features with commas between them; `all` means every feature.
+
+    Raises:
+        LocalStackError: a name is unknown.
+    """
+    names = {name.strip() for name in text.split(",")} - {""}
+    if names == {"all"}:
+        return frozenset(FEATURES)
+    if unknown := sorted(names - FEATURES.keys()):
+        raise LocalStackError(
+            f"There is no feature {', '.join(unknown)}: give {', '.join(FEATURES)}, or all."
+        )
+    return frozenset(names)
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """How to reach a deployed stack.
@@ -81,6 +121,7 @@ class Deployment:
         endpoint_url: the URL of its AWS.
         region: the region of the environment.
         environment: dev, sit or prod.
+        features: the optional features that are switched on, in the order of their names.
         changed: whether the deployment changed anything.
     """
 
@@ -89,6 +130,7 @@ class Deployment:
     endpoint_url: str
     region: str
     environment: str
+    features: tuple[str, ...]
     changed: bool
 
 
@@ -100,6 +142,7 @@ class LocalStack:
         environment: dev, sit or prod; its values are deployed.
         variables: Terraform variables that differ from the environment's file.
         packages: the folder of the functions' zips; by default they are built into `folder`.
+        features: the optional features that are switched on, by the names in `FEATURES`.
 
     Attributes:
         engine_folder: the folder of the engine.
@@ -116,9 +159,11 @@ class LocalStack:
         *,
         variables: Mapping[str, object] | None = None,
         packages: Path | None = None,
+        features: Collection[str] = (),
     ) -> None:
         self.folder = folder.resolve()
         self.environment = environment
+        self.features = tuple(sorted(features))
         self.variables = dict(variables or {})
         self.engine_folder = self.folder / "engine"
         self.backend_file: Path | None = _environment_file(environment, "s3.tfbackend")
@@ -164,6 +209,7 @@ class LocalStack:
             self.endpoint_url,
             self.values["aws_region"],
             self.environment,
+            self.features,
             changed or moved,
         )
 
@@ -235,27 +281,36 @@ class LocalStack:
         return LocalRoot(
             TERRAFORM_FOLDER / "table",
             self.folder / "terraform" / "table",
-            {**self.values, **_SCHEMA, **_FEATURES, "deletion_protection": False},
+            {
+                **self.values,
+                **_SCHEMA,
+                "enable_product_indexes": _LOCAL_VALUES["enable_product_indexes"],
+                "enable_stream": not _WITH_STREAM.isdisjoint(self.features),
+                "deletion_protection": False,
+            },
             self._provider_environment(),
         )
 
     def main_root(self) -> LocalRoot:
         """Return the root module of the service."""
         self._link_packages()
-        return LocalRoot(
+        root = LocalRoot(
             TERRAFORM_FOLDER,
             self.folder / "terraform" / "main",
             {**_SCHEMA, **self.local_values(), **self.variables},
             self._provider_environment(),
             EnvironmentFiles(_environment_file(self.environment, "tfvars"), self.backend_file),
         )
+        (root.folder / "bucket_override.tf").write_text(_LOCAL_BUCKET)
+        return root
 
     def local_values(self) -> dict[str, object]:
         """Return the values that every plan on this stack needs, by the name of the variable."""
         return {
             "architecture": architecture(),
             "api_key_values": {"admin": self._api_key()},
-            **_FEATURES,
+            **_LOCAL_VALUES,
+            **{variable: name in self.features for name, variable in FEATURES.items()},
         }
 
     def _provider_environment(self) -> dict[str, str]:

@@ -12,8 +12,8 @@ import environment_check
 
 from botocore.exceptions import BotoCoreError
 
-from product_tools.aliases import AliasError, aws_error_message, lambda_client
-from product_tools.functions import ENVIRONMENTS, function_names
+from product_tools.aliases import AliasError, Aliases, aws_error_message, lambda_client
+from product_tools.functions import ENVIRONMENTS, event_function_names, function_names
 from product_tools.old_versions import DeletionError, Versions, VersionStore
 
 NEWEST = 5
@@ -23,11 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Delete old versions, and return the exit code: 0 when every old version is deleted."""
     options = _parser().parse_args(arguments)
     try:
-        store = VersionStore(lambda_client())
-        # Before the first deletion, so that an unfinished shift of one function protects all.
-        sorted_versions = [
-            store.sort(function, options.newest) for function in function_names(options.environment)
+        client = lambda_client()
+        store = VersionStore(client)
+        functions = [
+            *function_names(options.environment),
+            *Aliases(client).deployed(event_function_names(options.environment)),
         ]
+        # Before the first deletion, so that an unfinished shift of one function protects all.
+        sorted_versions = [store.sort(function, options.newest) for function in functions]
         is_complete = True
         for versions in sorted_versions:
             is_complete &= _delete(store, versions, dry_run=options.dry_run)

@@ -17,14 +17,14 @@ import environment_check
 from local.deployment import DEPLOYMENT_FOLDER, DESCRIPTION_FILE, read_description
 from local.engine import CREDENTIALS
 from local.errors import LocalError
-from local.stack import LocalStack, architecture
+from local.stack import LocalStack, architecture, features_from
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the commands, and return the exit code."""
     _parser().parse_args(arguments)
     try:
-        settings = _settings(LocalStack(DEPLOYMENT_FOLDER))
+        settings = _settings()
     except LocalError as error:
         print(error, file=sys.stderr)
         return 1
@@ -34,13 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _settings(stack: LocalStack) -> Mapping[str, str]:
+def _settings() -> Mapping[str, str]:
     """Return environment variables for the commands of the runbooks.
 
     Raises:
         LocalError: there is no local deployment, or its engine does not run.
     """
     description = read_description(DESCRIPTION_FILE)
+    stack = LocalStack(DEPLOYMENT_FOLDER, features=features_from(description.get("features", "")))
     no_proxy = filter(None, [os.environ.get("NO_PROXY", ""), "127.0.0.1"])
     return {
         **CREDENTIALS,

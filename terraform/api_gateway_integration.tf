@@ -40,7 +40,10 @@ locals {
     "method.response.header.X-Content-Type-Options"        = "'nosniff'"
   }
 
-  request_headers = "content-type, x-api-key, if-match, if-none-match, idempotency-key"
+  request_headers = join(", ", concat(
+    ["content-type", "x-api-key", "if-match", "if-none-match", "idempotency-key"],
+    var.enable_async_writes ? ["prefer"] : [],
+  ))
 
   preflight_template = templatefile("${path.module}/templates/preflight.vtl", {
     origins = slice(var.cors_allowed_origins, 1, length(var.cors_allowed_origins))

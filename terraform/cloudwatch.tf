@@ -431,6 +431,22 @@ locals {
     [aws_cloudwatch_metric_alarm.api_latency.arn],
     values(aws_cloudwatch_metric_alarm.table)[*].arn,
     [aws_cloudwatch_metric_alarm.unreadable_items.arn],
+    values(aws_cloudwatch_metric_alarm.event)[*].arn,
+  )
+
+  # The widgets of the events begin a row of their own.
+  placed_widgets = concat(
+    [
+      for position, widget in local.dashboard_widgets :
+      { row = floor(position / 3), column = position % 3, widget = widget }
+    ],
+    [
+      for position, widget in local.event_widgets : {
+        row    = ceil(length(local.dashboard_widgets) / 3) + floor(position / 3)
+        column = position % 3
+        widget = widget
+      }
+    ],
   )
 }
 
@@ -446,11 +462,11 @@ resource "aws_cloudwatch_dashboard" "product" {
         },
       ],
       [
-        for position, widget in local.dashboard_widgets : {
+        for placed in local.placed_widgets : {
           type       = "metric", width = 8, height = 6
-          x          = 8 * (position % 3)
-          y          = 4 + 6 * floor(position / 3)
-          properties = merge(widget, { region = var.aws_region, view = "timeSeries" })
+          x          = 8 * placed.column
+          y          = 4 + 6 * placed.row
+          properties = merge(placed.widget, { region = var.aws_region, view = "timeSeries" })
         }
       ],
     )

@@ -127,5 +127,17 @@ data "aws_dynamodb_table" "products" {
         "${local.expected.billingMode}; change it in the schema repository, then plan again.",
       ])
     }
+
+    postcondition {
+      condition = !local.change_events || (
+        self.stream_enabled && self.stream_view_type == "NEW_AND_OLD_IMAGES"
+      )
+      error_message = join(" ", [
+        "Table ${self.name}: the stream is",
+        self.stream_enabled ? "on with the view type ${self.stream_view_type}," : "off,",
+        "but change events need it with NEW_AND_OLD_IMAGES: ask the owner of the table to switch it",
+        "on with this view type, then plan again.",
+      ])
+    }
   }
 }

@@ -57,6 +57,18 @@ data "aws_iam_policy_document" "function" {
     resources = local.table_rights[each.key].resources
   }
 
+  dynamic "statement" {
+    for_each = (
+      var.enable_async_writes && contains(local.functions_with_change_queue, each.key)
+      ? [local.change_queue_arn] : []
+    )
+
+    content {
+      actions   = ["sqs:SendMessage"]
+      resources = [statement.value]
+    }
+  }
+
   # Terraform creates the log group, so the function needs no right to; :* means its streams.
   statement {
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]

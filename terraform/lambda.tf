@@ -1,4 +1,4 @@
-# The five functions, their log groups, and the alias `live` that API Gateway calls.
+# The five functions of the API, their log groups, and the alias `live` that API Gateway calls.
 # An apply publishes new versions but moves no traffic: scripts/shift_traffic.py moves the alias
 # afterwards, while it watches the alarms. So Terraform ignores the alias's version and weights.
 
@@ -46,6 +46,8 @@ resource "aws_lambda_function" "function" {
       TOKIO_WORKER_THREADS = "1"
       }, var.enable_product_indexes && each.key == "list_products" ? {
       PRODUCT_INDEXES = "true"
+      } : {}, var.enable_async_writes && contains(local.functions_with_change_queue, each.key) ? {
+      CHANGE_QUEUE_URL = "${local.sqs_url_prefix}/${local.change_queue}"
     } : {})
   }
 

@@ -85,5 +85,7 @@ locals {
     functions  = { Component = "Functions" }
     monitoring = { Component = "Monitoring" }
     firewall   = { Component = "Firewall" }
+    events     = { Component = "Events" }
+    audit      = { Component = "AuditTrail" }
   }
 }

@@ -47,10 +47,32 @@ output "functions" {
   }
 }
 
+output "event_functions" {
+  description = "Name, published version and alias of each event function that is switched on."
+  value = {
+    for key, function in aws_lambda_function.event_function : key => {
+      name    = function.function_name
+      version = function.version
+      alias   = aws_lambda_alias.event_function[key].name
+    }
+  }
+}
+
+output "event_bus_name" {
+  description = "Name of the event bus; null if change events are switched off."
+  value       = one(aws_cloudwatch_event_bus.product[*].name)
+}
+
+output "audit_bucket" {
+  description = "Name of the bucket of the audit trail; null if there is none."
+  value       = one(aws_s3_bucket.audit[*].id)
+}
+
 output "log_group_names" {
   description = "Log group of each function, and of the API's access log under `access`."
   value = merge(
     { for key, group in aws_cloudwatch_log_group.function : key => group.name },
+    { for key, group in aws_cloudwatch_log_group.event_function : key => group.name },
     { access = aws_cloudwatch_log_group.access.name },
   )
 }
@@ -61,13 +83,14 @@ output "table_name" {
 }
 
 output "alarm_names" {
-  description = "Names of all alarms; a traffic shift watches all but the one of unreadable items."
+  description = "Names of all alarms; a traffic shift watches those of the API, table and functions."
   value = sort(concat(
     keys(local.function_alarms),
     keys(local.api_share_alarms),
     [aws_cloudwatch_metric_alarm.api_latency.alarm_name],
     keys(local.table_alarms),
     [aws_cloudwatch_metric_alarm.unreadable_items.alarm_name],
+    keys(local.event_alarms),
   ))
 }
 

@@ -180,6 +180,66 @@ variable "enable_product_indexes" {
   default     = false
 }
 
+# --- After a write: all of it is off by default ---
+
+variable "enable_change_events" {
+  description = "True puts each change of a product on an event bus; it needs the table's stream."
+  type        = bool
+  default     = false
+}
+
+variable "enable_audit_log" {
+  description = "True keeps each change as an object in a bucket; it switches change events on too."
+  type        = bool
+  default     = false
+}
+
+variable "enable_async_writes" {
+  description = "True accepts writes with Prefer: respond-async, and carries them out from a queue."
+  type        = bool
+  default     = false
+}
+
+variable "audit_lifecycle_days" {
+  description = "Days until an object of the audit trail moves to Glacier."
+  type        = number
+  default     = 365
+
+  validation {
+    condition = (
+      var.audit_lifecycle_days >= 1 && floor(var.audit_lifecycle_days) == var.audit_lifecycle_days
+    )
+    error_message = "audit_lifecycle_days must be a whole number of at least 1."
+  }
+}
+
+variable "audit_retention_days" {
+  description = "Days that Object Lock (governance) keeps objects of the audit trail; null for none."
+  type        = number
+  default     = null
+
+  validation {
+    condition = var.audit_retention_days == null || try(
+      var.audit_retention_days >= 1 && var.audit_retention_days <= 36500
+      && floor(var.audit_retention_days) == var.audit_retention_days,
+      false
+    )
+    error_message = "audit_retention_days must be a whole number from 1 to 36500, or null."
+  }
+}
+
+variable "require_tls" {
+  description = "True rejects requests without TLS to the queues and to the audit trail's bucket."
+  type        = bool
+  default     = true
+}
+
+variable "keep_audit_bucket" {
+  description = "True keeps the bucket of the audit trail while enable_audit_log is false."
+  type        = bool
+  default     = false
+}
+
 # --- The API ---
 
 variable "stage_name" {

@@ -157,6 +157,10 @@ class Aliases:
     def __init__(self, client: "LambdaClient") -> None:
         self._client = client
 
+    def deployed(self, functions: Iterable[str]) -> list[str]:
+        """Return those of the functions that have the alias: some may be switched off."""
+        return [function for function in functions if self._has_alias(function)]
+
     def read(self, function: str) -> Alias:
         """Read the alias of a function."""
         try:
@@ -232,3 +236,12 @@ class Aliases:
         except (BotoCoreError, ClientError) as error:
             raise AliasError(aws_error_message(error)) from error
         return newest
+
+    def _has_alias(self, function: str) -> bool:
+        try:
+            self._client.get_alias(FunctionName=function, Name=ALIAS)
+        except self._client.exceptions.ResourceNotFoundException:
+            return False
+        except (BotoCoreError, ClientError) as error:
+            raise AliasError(aws_error_message(error)) from error
+        return True

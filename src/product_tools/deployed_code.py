@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from product_tools.aliases import AliasError, Aliases, aws_error_message
-from product_tools.functions import function_name
+from product_tools.functions import EVENT_FUNCTIONS, function_name
 from product_tools.package_sums import checked_packages, lambda_checksum
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class DeployedCode:
 def compare(client: "LambdaClient", environment: str, packages: Path) -> Iterator[DeployedCode]:
     """Compare the newest version of every function with its zip.
 
+    An event function that is switched off is left out: its zip is built, but not deployed.
+
     Raises:
         AliasError: a call to AWS fails.
         PackageSumsError: the zips and their SHA256SUMS differ.
@@ -42,6 +44,8 @@ def compare(client: "LambdaClient", environment: str, packages: Path) -> Iterato
     aliases = Aliases(client)
     for package, digest in checked_packages(packages).items():
         function = function_name(package, environment)
+        if package in EVENT_FUNCTIONS and not aliases.deployed([function]):
+            continue
         version = aliases.newest_version(function)
         try:
             deployed = client.get_function_configuration(FunctionName=function, Qualifier=version)

@@ -47,3 +47,8 @@ def function_name(function: str, environment: str) -> str:
 def function_names(environment: str) -> list[str]:
     """Return the deployed names of the API's functions in an environment."""
     return [function_name(function, environment) for function in FUNCTIONS]
+
+
+def event_function_names(environment: str) -> list[str]:
+    """Return the deployed names of the event functions, also of those that are switched off."""
+    return [function_name(function, environment) for function in EVENT_FUNCTIONS]

@@ -13,7 +13,7 @@ import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from product_tools.aliases import AliasError, Aliases, aws_error_message
-from product_tools.functions import FUNCTIONS, function_name
+from product_tools.functions import EVENT_FUNCTIONS, FUNCTIONS, function_name
 from product_tools.package_sums import lambda_checksum
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class LivePackage:
 def fetch(client: "LambdaClient", environment: str, folder: Path) -> list[LivePackage]:
     """Replace the packages in a folder by the zips of the live versions, and write SHA256SUMS.
 
+    Event functions that are switched off have no live version, so no plan needs their zips.
+
     After an error, the folder is unchanged.
 
     Raises:
@@ -67,7 +69,12 @@ def fetch(client: "LambdaClient", environment: str, folder: Path) -> list[LivePa
 def _download_all(client: "LambdaClient", environment: str, folder: Path) -> Iterator[LivePackage]:
     aliases = Aliases(client)
     pool = urllib3.PoolManager(timeout=_TIMEOUT, retries=_RETRIES)
-    for package in sorted(FUNCTIONS):
+    event_functions = [
+        package
+        for package in EVENT_FUNCTIONS
+        if aliases.deployed([function_name(package, environment)])
+    ]
+    for package in sorted([*FUNCTIONS, *event_functions]):
         function = function_name(package, environment)
         alias = aliases.read(function)
         if alias.weights:

@@ -1,10 +1,12 @@
 """The AWS roles of the GitHub workflows: names, GitHub environments and rights.
 
 terraform/pipelines creates the roles. Their rights are templates in terraform/pipelines/policies,
-which this module fills in for one region, without Terraform.
+which this module fills in for one region, without Terraform. The role that deploys has two, since
+IAM limits the length of each.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from string import Template
 from typing import Any, Final
 
@@ -12,6 +14,12 @@ from product_tools.terraform import TERRAFORM_FOLDER
 
 POLICY_FOLDER: Final = TERRAFORM_FOLDER / "pipelines" / "policies"
 ROLES: Final = ("plan", "deploy", "rollback")
+POLICIES: Final[Mapping[str, Sequence[str]]] = {
+    "plan": ("plan",),
+    "deploy": ("deploy", "deploy-events"),
+    "rollback": ("rollback",),
+}
+"""The templates of each role's rights; the second one becomes a managed policy."""
 
 
 def role_name(role: str, environment: str) -> str:
@@ -41,9 +49,11 @@ def rights(
     Returns:
         Statements of an IAM policy; `Action` and `Resource` are lists.
     """
-    template = Template((POLICY_FOLDER / f"{role}.json.tftpl").read_text())
-    document = template.substitute(
-        environment=environment, account_id=account_id, region=region, state_bucket=state_bucket
-    )
-    statements: list[dict[str, Any]] = json.loads(document)["Statement"]
+    statements: list[dict[str, Any]] = []
+    for name in POLICIES[role]:
+        template = Template((POLICY_FOLDER / f"{name}.json.tftpl").read_text())
+        document = template.substitute(
+            environment=environment, account_id=account_id, region=region, state_bucket=state_bucket
+        )
+        statements += json.loads(document)["Statement"]
     return statements

@@ -50,12 +50,15 @@ locals {
     ? [{ region = "eu-west-1", state_bucket = "${local.state_bucket}-recovery" }] : [],
   )
 
+  # The role that deploys has a second template: both in one would be longer than IAM allows.
+  managed_policies = { deploy-events = "deploy" }
+
   # Each template is JSON, also before its values are filled in. It describes one region; a role
   # gets the resources of all its regions.
   rights = {
-    for role in keys(local.github_environments) : role => [
+    for name in concat(keys(local.github_environments), keys(local.managed_policies)) : name => [
       for place in local.places :
-      jsondecode(templatefile("${path.module}/policies/${role}.json.tftpl", merge(place, {
+      jsondecode(templatefile("${path.module}/policies/${name}.json.tftpl", merge(place, {
         account_id  = var.aws_account_id
         environment = var.environment
       })))
@@ -63,7 +66,7 @@ locals {
   }
 
   policies = {
-    for role, documents in local.rights : role => jsonencode({
+    for name, documents in local.rights : name => jsonencode({
       Version = "2012-10-17"
       Statement = [
         for index, statement in documents[0].Statement : merge(statement, {
@@ -117,11 +120,26 @@ resource "aws_iam_role" "pipeline" {
 }
 
 resource "aws_iam_role_policy" "pipeline" {
-  for_each = local.policies
+  for_each = local.github_environments
 
   name   = each.key
   role   = aws_iam_role.pipeline[each.key].id
-  policy = each.value
+  policy = local.policies[each.key]
+}
+
+resource "aws_iam_policy" "pipeline" {
+  for_each = local.managed_policies
+
+  name        = "bbws-product-${each.key}-${var.environment}"
+  description = "Rights of the role bbws-product-${each.value}-${var.environment}"
+  policy      = local.policies[each.key]
+}
+
+resource "aws_iam_role_policy_attachment" "pipeline" {
+  for_each = local.managed_policies
+
+  role       = aws_iam_role.pipeline[each.value].name
+  policy_arn = aws_iam_policy.pipeline[each.key].arn
 }
 
 output "role_arns" {

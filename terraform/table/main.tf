@@ -51,7 +51,8 @@ resource "aws_dynamodb_table" "products" {
   hash_key     = local.schema.hashKey
   range_key    = local.schema.rangeKey
 
-  stream_enabled              = local.schema.streamEnabled
+  stream_enabled              = var.enable_stream || local.schema.streamEnabled
+  stream_view_type            = var.enable_stream ? "NEW_AND_OLD_IMAGES" : null
   deletion_protection_enabled = var.deletion_protection
 
   dynamic "attribute" {

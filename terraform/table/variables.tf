@@ -63,3 +63,9 @@ variable "enable_product_indexes" {
   type        = bool
   default     = false
 }
+
+variable "enable_stream" {
+  description = "True switches the stream on, with both images, for change events."
+  type        = bool
+  default     = false
+}

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from local.engine import CREDENTIALS, Engine
 from local.stack import LocalStack
 from product_tools.functions import FUNCTIONS, function_names
-from product_tools.pipeline_roles import ROLES, github_environment, rights, role_name
+from product_tools.pipeline_roles import POLICIES, ROLES, github_environment, rights, role_name
 from product_tools.repository import REPOSITORY
 from product_tools.terraform import TERRAFORM_FOLDER, LocalRoot, TerraformError, find_terraform
 from tests.support.aws_policies import findings
@@ -422,7 +422,10 @@ def test_destroy_of_shared_resource_fails(account: Account, path: str) -> None:
 def test_existing_oidc_provider_is_used(account: Account) -> None:
     variables = {"github_subject_prefix": PREFIX, "create_oidc_provider": False}
     root = account.root("pipelines", variables, "provider-of-others")
-    assert {change.kind for change in root.plan()} == {"aws_iam_role", "aws_iam_role_policy"}
+    assert {change.kind for change in root.plan()} == {
+        *("aws_iam_role", "aws_iam_role_policy"),
+        *("aws_iam_policy", "aws_iam_role_policy_attachment"),
+    }
 
 
 def test_existing_oidc_provider_without_audience_stops_plan(account: Account) -> None:
@@ -454,10 +457,10 @@ def test_roles_of_prod_have_rights_in_both_regions(account: Account) -> None:
     policies = {
         each["index"]: each["values"]["policy"]
         for each in resources
-        if each["type"] == "aws_iam_role_policy"
+        if each["type"] in {"aws_iam_role_policy", "aws_iam_policy"}
     }
-    assert policies.keys() == set(ROLES)
-    for role, policy in policies.items():
+    assert policies.keys() == {name for names in POLICIES.values() for name in names}
+    for role in ROLES:
         expected = [
             rights(
                 role,
@@ -468,11 +471,17 @@ def test_roles_of_prod_have_rights_in_both_regions(account: Account) -> None:
             )
             for region, place in (("af-south-1", "prod"), ("eu-west-1", "prod-recovery"))
         ]
-        for statement, *parts in zip(json.loads(policy)["Statement"], *expected, strict=True):
+        statements = [
+            statement
+            for name in POLICIES[role]
+            for statement in json.loads(policies[name])["Statement"]
+        ]
+        for statement, *parts in zip(statements, *expected, strict=True):
             resources = [each for part in parts for each in part["Resource"]]
             assert statement == {**parts[0], "Resource": list(dict.fromkeys(resources))}
-        # IAM User Guide, "IAM and AWS STS quotas": inline policies of a role.
-        assert len(policy) <= 10_240
+        # IAM User Guide, "IAM and AWS STS quotas": the inline policy, and a managed one.
+        for name, limit in zip(POLICIES[role], (10_240, 6_144), strict=False):
+            assert len(policies[name]) <= limit
 
 
 @pytest.mark.parametrize(

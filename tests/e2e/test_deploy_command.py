@@ -14,9 +14,9 @@ from product_tools.terraform import TERRAFORM_FOLDER, LocalRoot, TerraformError
 pytestmark = pytest.mark.usefixtures("stacks_folder")  # then Terraform is installed
 
 
-def _deploy(path: Path) -> subprocess.CompletedProcess[str]:
+def _deploy(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, REPOSITORY / "scripts" / "deploy_local.py"],
+        [sys.executable, REPOSITORY / "scripts" / "deploy_local.py", *arguments],
         env={**os.environ, "PATH": str(path)},
         capture_output=True,
         text=True,
@@ -36,6 +36,14 @@ def test_missing_terraform_names_next_step(tmp_path: Path) -> None:
     assert completed.stdout == ""
     assert re.fullmatch(
         r"Terraform was not found: install Terraform 1\.11 or newer .*\.\n", completed.stderr
+    )
+
+
+def test_unknown_feature_deploys_nothing(tmp_path: Path) -> None:
+    completed = _deploy(tmp_path, "--features", "audit")
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert completed.stderr == (
+        "There is no feature audit: give change_events, audit_log, async_writes, or all.\n"
     )
 
 

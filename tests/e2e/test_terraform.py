@@ -472,6 +472,8 @@ def test_invalid_value_of_each_variable_is_rejected(empty_stack: LocalStack) -> 
         "custom_domain_base_path": "v1/0",
         "waf_rate_limit": 1,
         "log_retention_days": 45,
+        "audit_lifecycle_days": 0,
+        "audit_retention_days": 0.5,
         "alarm_function_errors": 0,
         "alarm_function_throttles": 0,
         "alarm_5xx_percent": 100,

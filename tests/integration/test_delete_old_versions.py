@@ -7,6 +7,7 @@ import pytest
 import delete_old_versions
 import rollback
 import shift_traffic
+from product_tools.functions import event_function_names
 from tests.support.function_stack import FIRST, FUNCTIONS, OTHERS, FunctionStack
 from tests.support.stub_server import StubServer, stub_server
 
@@ -16,6 +17,17 @@ THROTTLED = ("TooManyRequestsException", 429)
 CONFLICT = ("ResourceConflictException", 409)
 GONE = ("ResourceNotFoundException", 404)
 DENIED = ("AccessDeniedException", 403)
+
+
+EVENT_FUNCTION = event_function_names("dev")[0]
+
+
+@pytest.fixture
+def event_function(stack: FunctionStack) -> Iterator[str]:
+    """An event function beside those of the API."""
+    stack.create_function(EVENT_FUNCTION)
+    yield EVENT_FUNCTION
+    stack.functions.delete_function(FunctionName=EVENT_FUNCTION)
 
 
 def publish_and_shift(stack: FunctionStack, times: int) -> None:
@@ -84,6 +96,30 @@ def test_versions_behind_any_alias_stay(stack: FunctionStack) -> None:
 
     assert stack.published() == ["1", "2", "4", "5"]
     assert stack.published(OTHERS[0]) == ["4", "5"]
+
+
+def test_versions_of_switched_off_function_are_not_sought(
+    stack: FunctionStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_and_shift(stack, 1)
+    capsys.readouterr()
+
+    assert delete_old_versions.main(ENVIRONMENT) == 0
+
+    assert EVENT_FUNCTION not in capsys.readouterr().out
+
+
+def test_version_of_event_function_stays_behind_alias(
+    stack: FunctionStack, event_function: str
+) -> None:
+    """An operator has pointed the alias to an earlier version, in an emergency."""
+    for _ in range(4):
+        stack.publish(event_function)
+    stack.functions.update_alias(FunctionName=event_function, Name="live", FunctionVersion="2")
+
+    assert delete_old_versions.main([*ENVIRONMENT, "--newest", "1"]) == 0
+
+    assert stack.published(event_function) == ["2", "5"]
 
 
 def test_unfinished_shift_stops_every_deletion(

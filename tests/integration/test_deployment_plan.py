@@ -68,6 +68,12 @@ class Job:
         (self.packages / "get_product.zip").write_bytes(content)
         (self.packages / "SHA256SUMS").write_text(f"{self.digest}  get_product.zip\n")
 
+    def add_package(self, name: str) -> None:
+        """Add a package with the content of the first one."""
+        (self.packages / f"{name}.zip").write_bytes(make_zip("1"))
+        with (self.packages / "SHA256SUMS").open("a") as sums:
+            sums.write(f"{self.digest}  {name}.zip\n")
+
     @property
     def terraform_calls(self) -> list[str]:
         """The arguments of each Terraform run, without the checks of its version."""
@@ -366,6 +372,39 @@ def test_deployed_code_of_other_zip_is_rejected(
     assert check_deployed_code.main([*ENVIRONMENT, "--packages", str(job.packages)]) == 1
 
     assert "version 2 is not get_product.zip" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("function")
+def test_zip_of_switched_off_event_function_is_accepted(
+    job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job.add_package("audit_logger")
+
+    assert check_deployed_code.main([*ENVIRONMENT, "--packages", str(job.packages)]) == 0
+
+    assert "audit_logger" not in capsys.readouterr().out
+
+
+def test_other_code_of_event_function_is_rejected(
+    job: Job, function: "LambdaClient", capsys: pytest.CaptureFixture[str]
+) -> None:
+    job.add_package("audit_logger")
+    name = function_name("audit_logger", "dev")
+    function.create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Role="arn:aws:iam::000000000000:role/none",
+        Handler="function.handler",
+        Code={"ZipFile": make_zip("2")},
+        Publish=True,
+    )
+    function.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
+    try:
+        assert check_deployed_code.main([*ENVIRONMENT, "--packages", str(job.packages)]) == 1
+    finally:
+        function.delete_function(FunctionName=name)
+
+    assert "version 1 is not audit_logger.zip" in capsys.readouterr().err
 
 
 def test_missing_function_is_one_sentence(job: Job, capsys: pytest.CaptureFixture[str]) -> None:

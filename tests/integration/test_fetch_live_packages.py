@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import fetch_live_packages
+from product_tools.functions import FUNCTIONS, function_name
 from product_tools.package_sums import checked_packages
 from tests.support.function_stack import FIRST, FunctionStack, zipped
 from tests.support.stub_server import StubServer, stub_server
@@ -42,6 +43,17 @@ def test_zips_and_checksums_of_live_versions_are_written(
     names = ["create_product", "delete_product", "get_product", "list_products", "update_product"]
     assert checked_packages(tmp_path / "dist") == dict.fromkeys(names, digest)
     assert f"list_products.zip is version 1 of {FIRST} ({digest})" in capsys.readouterr().out
+
+
+def test_zip_of_event_function_that_is_on_is_fetched(stack: FunctionStack, tmp_path: Path) -> None:
+    name = function_name("audit_logger", "dev")
+    stack.create_function(name)
+    try:
+        assert fetch(tmp_path) == 0
+    finally:
+        stack.functions.delete_function(FunctionName=name)
+
+    assert checked_packages(tmp_path).keys() == {*FUNCTIONS, "audit_logger"}
 
 
 @pytest.mark.usefixtures("stack")

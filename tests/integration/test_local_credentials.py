@@ -18,6 +18,7 @@ DEPLOYMENT = Deployment(
     endpoint_url="http://127.0.0.1:1",
     region="eu-west-1",
     environment="dev",
+    features=("audit_log",),
     changed=True,
 )
 
@@ -68,6 +69,8 @@ def test_printed_commands_set_up_a_shell(
     )
     assert variables["TF_CLI_ARGS_init"].endswith(" -plugin-dir=/mirror")
     values = LocalStack(folder).local_values()
+    assert variables["TF_VAR_enable_audit_log"] == "true"
+    assert variables["TF_VAR_enable_async_writes"] == "false"
     assert variables["ARCH"] == variables["TF_VAR_architecture"] == values["architecture"]
 
 

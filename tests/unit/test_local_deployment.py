@@ -12,7 +12,7 @@ from local.deployment import (
     read_description,
     write_description,
 )
-from local.stack import Deployment, LocalStackError
+from local.stack import FEATURES, Deployment, LocalStack, LocalStackError, features_from
 
 
 def test_second_run_is_rejected(tmp_path: Path) -> None:
@@ -34,7 +34,13 @@ def test_next_run_is_accepted(tmp_path: Path) -> None:
 
 def deployment(api_key: str) -> Deployment:
     return Deployment(
-        "http://127.0.0.1:1/v1_0", api_key, "http://127.0.0.1:1", "eu-west-1", "dev", changed=True
+        "http://127.0.0.1:1/v1_0",
+        api_key,
+        "http://127.0.0.1:1",
+        "eu-west-1",
+        "dev",
+        ("async_writes", "audit_log"),
+        changed=True,
     )
 
 
@@ -49,6 +55,7 @@ def test_description_says_how_to_reach_the_stack(tmp_path: Path) -> None:
         "endpointUrl": "http://127.0.0.1:1",
         "region": "eu-west-1",
         "environment": "dev",
+        "features": "async_writes,audit_log",
     }
 
 
@@ -63,6 +70,38 @@ def test_description_is_readable_only_for_user(tmp_path: Path) -> None:
         write_description(deployment(key), file)
 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", set()),
+        ("audit_log", {"audit_log"}),
+        ("audit_log, async_writes", {"audit_log", "async_writes"}),
+        ("all", {"change_events", "audit_log", "async_writes"}),
+    ],
+)
+def test_features_are_read_from_a_list(text: str, expected: set[str]) -> None:
+    assert features_from(text) == expected
+
+
+@pytest.mark.parametrize("text", ["audit", "audit_log,audit", "audit_log all", "enable_audit_log"])
+def test_unknown_feature_names_the_known_ones(text: str) -> None:
+    with pytest.raises(
+        LocalStackError,
+        match=r"^There is no feature .*: give change_events, audit_log, async_writes, or all\.$",
+    ):
+        features_from(text)
+
+
+def test_features_switch_on_their_variables(tmp_path: Path) -> None:
+    values = LocalStack(tmp_path, features=["audit_log"]).local_values()
+
+    assert {name: values[name] for name in FEATURES.values()} == {
+        "enable_change_events": False,
+        "enable_audit_log": True,
+        "enable_async_writes": False,
+    }
 
 
 def test_each_step_is_reported_once() -> None:

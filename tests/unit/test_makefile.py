@@ -57,5 +57,11 @@ def test_reset_passes_folder() -> None:
     )
 
 
+def test_deployment_passes_features() -> None:
+    assert "deploy_local.py --features audit_log,async_writes" in make(
+        "--dry-run", "deploy-local", "FEATURES=audit_log,async_writes"
+    )
+
+
 def test_run_omits_empty_settings() -> None:
     assert "PORT=" not in make("--dry-run", "run", "PORT=")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from product_tools.environment_files import state_location, values
-from product_tools.functions import ENVIRONMENTS, function_names
+from product_tools.functions import ENVIRONMENTS, event_function_names, function_names
 from product_tools.pipeline_roles import (
     POLICY_FOLDER,
     ROLES,
@@ -27,6 +27,11 @@ WORKFLOWS: Final = REPOSITORY / ".github" / "workflows"
 OPERATIONS: Final = (REPOSITORY / "docs/runbooks/product_lambda_operations.md").read_text()
 PLACE: Final = "eu-west-1:536580886816"
 KEY: Final = "2_bbws_product_lambda"
+QUEUES: Final = (
+    *("bbws-product-audit-dev", "bbws-product-audit-dev-dlq"),
+    *("bbws-product-change-dev.fifo", "bbws-product-change-dev-dlq.fifo"),
+    *("bbws-product-parked-dev", "bbws-product-stream-failures-dev"),
+)
 READS: Final = re.compile(r"\w+:(Get|List|Describe|GET)")
 
 
@@ -111,7 +116,7 @@ def test_rollback_role_only_reads_and_moves_aliases() -> None:
 
 
 def test_deploy_role_reaches_everything_of_this_service() -> None:
-    functions = function_names("dev")
+    functions = [*function_names("dev"), *event_function_names("dev")]
     alarms = re.findall(r"^### `(bbws-[^`]+)`$", OPERATIONS, re.MULTILINE)
     assert alarms
     owned = [
@@ -123,6 +128,11 @@ def test_deploy_role_reaches_everything_of_this_service() -> None:
         *(f"arn:aws:cloudwatch:{PLACE}:alarm:{name.replace('{env}', 'dev')}" for name in alarms),
         "arn:aws:cloudwatch::536580886816:dashboard/bbws-product-dev",
         "arn:aws:cloudwatch::536580886816:dashboard/bbws-product-dev-eu-west-1",
+        *(f"arn:aws:sqs:{PLACE}:{name}" for name in QUEUES),
+        f"arn:aws:events:{PLACE}:event-bus/bbws-product-events-dev",
+        f"arn:aws:events:{PLACE}:archive/bbws-product-events-dev",
+        f"arn:aws:events:{PLACE}:rule/bbws-product-events-dev/bbws-product-audit-dev",
+        "arn:aws:s3:::bbws-product-audit-logs-dev",
         f"arn:aws:sns:{PLACE}:bbws-product-alerts-dev",
         f"arn:aws:dynamodb:{PLACE}:table/products-dev",
         f"arn:aws:dynamodb:{PLACE}:table/products-dev-restored",
@@ -139,6 +149,10 @@ def test_deploy_role_reaches_everything_of_this_service() -> None:
         *(f"arn:aws:iam::536580886816:role/{role_name(role, 'dev')}" for role in ROLES),
         "arn:aws:iam::536580886816:role/bbws-api-gateway-logs-dev-eu-west-1",
         f"arn:aws:cloudwatch:{PLACE}:alarm:bbws-list-orders-dev-errors",
+        f"arn:aws:sqs:{PLACE}:bbws-orders-dev",
+        f"arn:aws:events:{PLACE}:event-bus/default",
+        f"arn:aws:events:{PLACE}:rule/bbws-product-events-dev/rule-of-another-team",
+        "arn:aws:s3:::bbws-product-audit-logs-dev/2026/01/31/PROD-001.json",
         "arn:aws:apigateway:eu-west-1::/account",
         f"arn:aws:s3:::bbws-terraform-state-dev/{KEY}/pipelines.tfstate",
         f"arn:aws:s3:::bbws-terraform-state-dev/{KEY}/region.tfstate",
@@ -155,6 +169,31 @@ def test_deploy_role_changes_only_mappings_of_custom_domains() -> None:
     assert allows("deploy", "apigateway:GET", domain)
     assert allows("deploy", "apigateway:POST", f"{domain}/basepathmappings")
     assert not allows("deploy", "apigateway:DELETE", domain)
+
+
+def test_deploy_role_deletes_no_audit_trail() -> None:
+    bucket = "arn:aws:s3:::bbws-product-audit-logs-dev"
+
+    assert allows("deploy", "s3:CreateBucket", bucket)
+    for action in ("s3:DeleteBucket", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject"):
+        assert not allows("deploy", action, bucket)
+        assert not allows("deploy", action, f"{bucket}/2026/01/31/PROD-001.json")
+
+
+def test_deploy_role_connects_only_own_event_functions() -> None:
+    conditions = [
+        statement["Condition"]["ArnLike"]["lambda:FunctionArn"]
+        for statement in statements("deploy")
+        if {"lambda:CreateEventSourceMapping", "lambda:UpdateEventSourceMapping"}.intersection(
+            statement["Action"]
+        )
+    ]
+    assert len(conditions) == 2
+    for patterns in conditions:
+        assert len(patterns) == 3
+        for name in event_function_names("dev"):
+            arn = f"arn:aws:lambda:{PLACE}:function:{name}:live"
+            assert any(fnmatch.fnmatchcase(arn, pattern) for pattern in patterns)
 
 
 def test_deploy_role_deletes_versions_of_functions() -> None:

@@ -31,7 +31,7 @@ def checks(target: Target) -> Iterator[Check]:
         )
         yield Check(
             f"Rights of {role_name(role, target.environment)}",
-            f"the rights in terraform/pipelines/policies/{role}.json.tftpl",
+            f"the rights in terraform/pipelines/policies/{role}*.json.tftpl",
             APPLY,
             partial(_rights, target, role, statements),
         )
@@ -103,7 +103,7 @@ def _denied(
         ContextEntries=[
             {
                 "ContextKeyName": key,
-                "ContextKeyValues": [_example(value)],
+                "ContextKeyValues": [_example(value if isinstance(value, str) else value[0])],
                 "ContextKeyType": "string",
             }
             for condition in statement.get("Condition", {}).values()

@@ -1,0 +1,390 @@
+# What the event functions share: roles, log groups, functions and aliases. An event function is
+# called by a stream or a queue, never by the API. The file of each capability has the rest of its
+# function: change_events.tf, audit_log.tf and async_writes.tf. All of them are off by default.
+
+locals {
+  # The audit trail consumes the change events, so it needs them.
+  change_events = var.enable_change_events || var.enable_audit_log
+
+  event_functions = {
+    for key, function in {
+      change_publisher = local.change_publisher
+      audit_logger     = local.audit_logger
+      product_creator  = local.product_creator
+    } : key => function if function.is_on
+  }
+
+  event_function_names = {
+    for key in keys(local.event_functions) :
+    key => "bbws-${replace(key, "_", "-")}-${var.environment}"
+  }
+
+  # A new queue takes Terraform half a minute. So ARNs and URLs are made from names, and nothing
+  # waits for a queue that can do without it.
+  sqs_arn_prefix = "arn:aws:sqs:${var.aws_region}:${var.aws_account_id}"
+  sqs_url_prefix = "https://sqs.${var.aws_region}.amazonaws.com/${var.aws_account_id}"
+
+  # For each queue that a function reads: actions of the event source mapping. AWS Lambda Developer
+  # Guide, "Using Lambda with Amazon SQS".
+  queue_reading_actions = [
+    "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage",
+  ]
+
+  queue_settings = {
+    # Six times the time-out of the function and the batching window, so that no message is visible
+    # again while a function works on it (AWS Lambda Developer Guide, the same page).
+    visibility_seconds = 60
+    function_timeout   = 9
+    tries              = 3
+    retention_seconds  = 4 * 24 * 60 * 60
+    # A dead letter counts its age from its first queue. So it stays there for longer.
+    dead_letter_retention_seconds = 14 * 24 * 60 * 60
+    batch_size                    = 10
+    batching_window_seconds       = 2
+  }
+}
+
+# --- Queues ---
+
+locals {
+  # All queues that are on, with the rules of the bus that may send to them. The messages of some
+  # wait for a person: these queues are empty in good times.
+  queues = concat(
+    local.change_events ? [
+      {
+        name      = local.parked_queue, section = "Parked records", waits_for_person = true
+        rule_arns = []
+      },
+      {
+        name      = local.stream_failure_queue, section = "Stream failures", waits_for_person = true
+        rule_arns = []
+      },
+    ] : [],
+    var.enable_audit_log ? [
+      {
+        name      = local.audit_queue, section = "Old messages", waits_for_person = false
+        rule_arns = [local.audit_rule_arn]
+      },
+      {
+        name      = local.audit_dead_letter_queue, section = "Dead letters", waits_for_person = true
+        rule_arns = [local.audit_rule_arn]
+      },
+    ] : [],
+    var.enable_async_writes ? [
+      {
+        name      = local.change_queue, section = "Old messages", waits_for_person = false
+        rule_arns = []
+      },
+      {
+        name      = local.change_dead_letter_queue, section = "Dead letters", waits_for_person = true
+        rule_arns = []
+      },
+    ] : [],
+  )
+}
+
+# Functions send and receive by the rights of their roles. The policy of a queue rejects requests
+# without TLS, and lets the bus send by a rule.
+data "aws_iam_policy_document" "queue" {
+  for_each = { for queue in local.queues : queue.name => queue.rule_arns }
+
+  dynamic "statement" {
+    for_each = var.require_tls ? ["false"] : []
+
+    content {
+      effect    = "Deny"
+      actions   = ["sqs:*"]
+      resources = ["${local.sqs_arn_prefix}:${each.key}"]
+
+      principals {
+        type        = "*"
+        identifiers = ["*"]
+      }
+
+      condition {
+        test     = "Bool"
+        variable = "aws:SecureTransport"
+        values   = [statement.value]
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.value
+
+    content {
+      actions   = ["sqs:SendMessage"]
+      resources = ["${local.sqs_arn_prefix}:${each.key}"]
+
+      principals {
+        type        = "Service"
+        identifiers = ["events.amazonaws.com"]
+      }
+
+      condition {
+        test     = "ArnEquals"
+        variable = "aws:SourceArn"
+        values   = [statement.value]
+      }
+    }
+  }
+}
+
+locals {
+  # A policy without statements is none.
+  queue_policies = {
+    for queue in local.queues : queue.name => (
+      var.require_tls || length(queue.rule_arns) > 0
+      ? data.aws_iam_policy_document.queue[queue.name].json : null
+    )
+  }
+}
+
+# --- Rights ---
+
+data "aws_iam_policy_document" "event_function" {
+  for_each = local.event_functions
+
+  dynamic "statement" {
+    for_each = each.value.rights
+
+    content {
+      actions   = statement.value.actions
+      resources = statement.value.resources
+    }
+  }
+
+  # As for the functions of the API; see iam.tf.
+  statement {
+    actions = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = [
+      join(":", [
+        "arn:aws:logs:${var.aws_region}:${var.aws_account_id}:log-group",
+        "/aws/lambda/${local.event_function_names[each.key]}:*",
+      ])
+    ]
+  }
+
+  statement {
+    actions   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_role" "event_function" {
+  for_each = local.event_functions
+
+  name               = "${local.event_function_names[each.key]}-${var.aws_region}"
+  description        = "Rights of the function ${local.event_function_names[each.key]}"
+  assume_role_policy = data.aws_iam_policy_document.assume_by_lambda.json
+  tags               = local.component.events
+}
+
+resource "aws_iam_role_policy" "event_function" {
+  for_each = local.event_functions
+
+  name   = "least-privilege"
+  role   = aws_iam_role.event_function[each.key].id
+  policy = data.aws_iam_policy_document.event_function[each.key].json
+}
+
+# --- Functions ---
+
+resource "aws_cloudwatch_log_group" "event_function" {
+  #checkov:skip=CKV_AWS_158:CloudWatch Logs' own key is enough: lines hold no personal fields
+  for_each = local.event_functions
+
+  name              = "/aws/lambda/${local.event_function_names[each.key]}"
+  retention_in_days = var.log_retention_days
+  tags              = local.component.events
+}
+
+resource "aws_lambda_function" "event_function" {
+  #checkov:skip=CKV_AWS_115:The event source limits the concurrency; writes keep their share
+  #checkov:skip=CKV_AWS_116:Failures go to the dead-letter queue or destination of the event source
+  #checkov:skip=CKV_AWS_117:A VPC protects nothing here: functions call only AWS, over TLS
+  #checkov:skip=CKV_AWS_272:Instead of signing, the pipeline checks the deployed code's SHA-256
+  #checkov:skip=CKV_AWS_173:The environment variables hold no secret; Lambda's own key is enough
+  for_each = local.event_functions
+
+  function_name = local.event_function_names[each.key]
+  description   = each.value.description
+  role          = aws_iam_role.event_function[each.key].arn
+
+  runtime          = "python3.12"
+  architectures    = [var.architecture]
+  handler          = "product_lambda.event_handlers.${each.key}.handler"
+  filename         = "${var.package_dir}/${each.key}.zip"
+  source_code_hash = filebase64sha256("${var.package_dir}/${each.key}.zip")
+  publish          = true
+
+  memory_size = var.memory_size
+  timeout     = each.value.timeout
+
+  environment {
+    variables = merge(each.value.environment, { LOG_LEVEL = var.log_level })
+  }
+
+  logging_config {
+    log_group             = aws_cloudwatch_log_group.event_function[each.key].name
+    log_format            = "JSON"
+    application_log_level = var.log_level
+    system_log_level      = "INFO"
+  }
+
+  tracing_config {
+    mode = "Active"
+  }
+
+  tags = local.component.events
+
+  # A new function must have its rights before the first event.
+  depends_on = [aws_iam_role_policy.event_function]
+
+  lifecycle {
+    precondition {
+      condition = fileexists("${var.package_dir}/${each.key}.zip")
+      error_message = join(" ", [
+        "${var.package_dir}/${each.key}.zip is missing: run `make package` first,",
+        "or set package_dir to the folder of the zips.",
+      ])
+    }
+  }
+}
+
+# The alias moves with the apply: see docs/adr/0030-aliases-of-event-functions.md.
+resource "aws_lambda_alias" "event_function" {
+  for_each = local.event_functions
+
+  name             = "live"
+  description      = "The version that the event source calls; an apply moves it."
+  function_name    = aws_lambda_function.event_function[each.key].function_name
+  function_version = aws_lambda_function.event_function[each.key].version
+}
+
+# --- Metrics, alarms and dashboard ---
+
+locals {
+  parked_records_metric    = "ParkedRecords"
+  rejected_commands_metric = "RejectedCommands"
+
+  # Counted from log lines: the function that writes them, and their message.
+  event_metric_filters = {
+    for name, filter in {
+      (local.parked_records_metric) = {
+        function = "change_publisher", message = "record parked"
+      }
+      (local.rejected_commands_metric) = {
+        function = "product_creator", message = "command rejected"
+      }
+    } : name => filter if contains(keys(local.event_functions), filter.function)
+  }
+
+  # An alarm about a queue for a person stays until the queue is empty again.
+  event_alarms = merge(
+    {
+      for name in values(local.event_function_names) : "${name}-errors" => {
+        subject    = "Errors of ${name}", section = "Event function errors"
+        namespace  = "AWS/Lambda", metric = "Errors", statistic = "Sum"
+        dimensions = { FunctionName = name }, period = 60, threshold = var.alarm_function_errors
+      }
+    },
+    {
+      for key, name in local.event_function_names : "${name}-iterator-age" => {
+        subject    = "${name} is more than 5 minutes behind the stream", section = "Iterator age"
+        namespace  = "AWS/Lambda", metric = "IteratorAge", statistic = "Maximum"
+        dimensions = { FunctionName = name }, period = 60, threshold = 5 * 60 * 1000 + 1
+      } if key == "change_publisher"
+    },
+    {
+      for queue in local.queues : "${trimsuffix(queue.name, ".fifo")}-not-empty" => {
+        subject    = "Messages in ${queue.name}", section = queue.section
+        namespace  = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible"
+        statistic  = "Maximum"
+        dimensions = { QueueName = queue.name }, period = 60, threshold = 1
+      } if queue.waits_for_person
+    },
+    {
+      for queue in local.queues : "${trimsuffix(queue.name, ".fifo")}-old-messages" => {
+        subject    = "A message in ${queue.name} is older than 5 minutes", section = queue.section
+        namespace  = "AWS/SQS", metric = "ApproximateAgeOfOldestMessage", statistic = "Maximum"
+        dimensions = { QueueName = queue.name }, period = 60, threshold = 5 * 60 + 1
+      } if !queue.waits_for_person
+    },
+    {
+      for name in [local.rejected_commands_metric] : "${trimsuffix(local.change_queue, ".fifo")}-rejected" => {
+        subject    = "Rejected commands of ${local.change_queue}", section = "Rejected commands"
+        namespace  = local.metric_namespace, metric = name, statistic = "Sum"
+        dimensions = null, period = 300, threshold = 1
+      } if var.enable_async_writes
+    },
+  )
+
+  event_widgets = concat(
+    length(local.queues) == 0 ? [] : [
+      {
+        title = "Messages in the queues", period = 60, stat = "Maximum"
+        metrics = [
+          for queue in local.queues :
+          ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue.name]
+        ]
+      },
+      {
+        title  = "Errors of the event functions, parked records and rejected commands"
+        period = 60, stat = "Sum"
+        metrics = concat(
+          [
+            for name in values(local.event_function_names) :
+            ["AWS/Lambda", "Errors", "FunctionName", name]
+          ],
+          [for name in keys(local.event_metric_filters) : [local.metric_namespace, name]],
+        )
+      },
+    ],
+    local.change_events ? [
+      {
+        title = "Delay of the change events in ms", period = 60, stat = "Maximum"
+        metrics = [[
+          "AWS/Lambda", "IteratorAge", "FunctionName",
+          local.event_function_names["change_publisher"],
+        ]]
+      },
+    ] : [],
+  )
+}
+
+resource "aws_cloudwatch_log_metric_filter" "event_function" {
+  for_each = local.event_metric_filters
+
+  name           = each.key
+  log_group_name = aws_cloudwatch_log_group.event_function[each.value.function].name
+  pattern        = "{ ($.message = \"${each.value.message}\") }"
+
+  metric_transformation {
+    name          = each.key
+    namespace     = local.metric_namespace
+    value         = "1"
+    default_value = "0"
+    unit          = "Count"
+  }
+}
+
+# A traffic shift does not watch them: the versions that it moves cause none of them.
+resource "aws_cloudwatch_metric_alarm" "event" {
+  for_each = local.event_alarms
+
+  alarm_name          = each.key
+  alarm_description   = "${each.value.subject}: ${local.runbook} ${each.value.section}"
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = each.value.statistic
+  period              = each.value.period
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = each.value.threshold
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+  ok_actions          = [aws_sns_topic.alerts.arn]
+  tags                = local.component.monitoring
+}
