@@ -10,12 +10,15 @@ from typing import Any, Protocol
 import pytest
 
 from product_lambda.exceptions import (
+    DependencyUnavailableException,
     DuplicateProductException,
     IdempotencyKeyInFlightException,
+    IdempotencyKeyReusedException,
     PreconditionFailedException,
     ProductNotFoundException,
     ProductServiceException,
 )
+from product_lambda.models.command import Command, Outcome
 from product_lambda.models.product import (
     Cursor,
     PageRequest,
@@ -23,24 +26,33 @@ from product_lambda.models.product import (
     Revision,
     SortOrder,
 )
+from product_lambda.repositories.command_repository import CommandRepository
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.items import product_in
-from product_lambda.repositories.product_repository import ProductRepository, ProductTable
-from product_lambda.services.product_service import ProductStore
+from product_lambda.repositories.product_repository import ProductTable
+from product_lambda.services.acceptance_service import AcceptanceStore
+from product_lambda.services.command_service import CommandStore
 from tests.integration.conftest import new_table
 from tests.support.fakes import FakeProductStore
 from tests.support.pages import pages_of
-from tests.support.products import CREATED_AT, product, record, second
+from tests.support.products import CREATED_AT, acceptance, command, outcome, product, record, second
 
 LATER = "2026-03-01T00:00:00.000000Z"
 BOTH_ORDERS = pytest.mark.parametrize("sort", [SortOrder.NEWEST_FIRST, SortOrder.OLDEST_FIRST])
+
+
+class Store(AcceptanceStore, CommandStore, Protocol):
+    """What both services of asynchronous writes need of a store, and what tests read."""
+
+    def find_outcome(self, command_hash: str) -> Outcome | None:
+        """Return the outcome of a command."""
 
 
 class StoreProbe(Protocol):
     """A store, with access to what it stored."""
 
     @property
-    def store(self) -> ProductStore: ...
+    def store(self) -> Store: ...
 
     def author_of(self, product_id: str) -> str:
         """The author of the last change."""
@@ -70,7 +82,7 @@ class FakeStoreProbe:
 @dataclass(frozen=True)
 class TableProbe:
     table: ProductTable
-    store: ProductRepository
+    store: CommandRepository
 
     def author_of(self, product_id: str) -> str:
         item = self.table.client.sync_get_item(self.table.name, _key(product_id))
@@ -100,11 +112,11 @@ def probe(request: pytest.FixtureRequest) -> StoreProbe:
     if request.param == "memory":
         return FakeStoreProbe()
     table = new_table(request.getfixturevalue(request.param))
-    return TableProbe(table, ProductRepository(table, Deadline(60)))
+    return TableProbe(table, CommandRepository(table, Deadline(60)))
 
 
 @pytest.fixture
-def store(probe: StoreProbe) -> ProductStore:
+def store(probe: StoreProbe) -> Store:
     return probe.store
 
 
@@ -118,7 +130,7 @@ def revisions(*versions: int) -> frozenset[Revision]:
     return frozenset(Revision(version, CREATED_AT) for version in versions)
 
 
-def fill(store: ProductStore, count: int) -> list[Product]:
+def fill(store: Store, count: int) -> list[Product]:
     """Insert products in the order of their numbers."""
     filled = [product(f"PROD-{n:03}", created_at=second(n)) for n in range(1, count + 1)]
     for each in filled:
@@ -127,7 +139,7 @@ def fill(store: ProductStore, count: int) -> list[Product]:
 
 
 def page_of(
-    store: ProductStore, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
+    store: Store, sort: SortOrder, after: Cursor | None, limit: int, skip: int = 0
 ) -> list[Product]:
     """Return the products of a page."""
     return list(store.page(PageRequest(limit, sort, skip, after)).products)
@@ -140,17 +152,17 @@ def ids(products: Sequence[Product]) -> list[str]:
 # get and insert
 
 
-def test_inserted_product_is_read_back(store: ProductStore) -> None:
+def test_inserted_product_is_read_back(store: Store) -> None:
     store.insert(product(), "author")
     assert store.get("PROD-001") == product()
 
 
-def test_product_without_setup_fee_is_read_back(store: ProductStore) -> None:
+def test_product_without_setup_fee_is_read_back(store: Store) -> None:
     store.insert(product(setup_fee=None), "author")
     assert store.get("PROD-001") == product(setup_fee=None)
 
 
-def test_extreme_values_are_stored_exactly(store: ProductStore) -> None:
+def test_extreme_values_are_stored_exactly(store: Store) -> None:
     extreme = product(
         "PROD-" + "Z" * 32,
         name="é" * 200,
@@ -163,7 +175,7 @@ def test_extreme_values_are_stored_exactly(store: ProductStore) -> None:
     assert store.get(extreme.product_id) == extreme
 
 
-def test_get_unknown_product_returns_none(store: ProductStore) -> None:
+def test_get_unknown_product_returns_none(store: Store) -> None:
     assert store.get("PROD-001") is None
 
 
@@ -173,7 +185,7 @@ def test_get_inactive_product_returns_none(probe: StoreProbe) -> None:
     assert probe.stored("PROD-001") == product(active=False)
 
 
-def test_insert_never_overwrites(store: ProductStore) -> None:
+def test_insert_never_overwrites(store: Store) -> None:
     store.insert(product(), "author")
     with pytest.raises(DuplicateProductException) as raised:
         store.insert(product(name="another"), "other")
@@ -188,7 +200,7 @@ def test_id_of_inactive_product_stays_taken(probe: StoreProbe) -> None:
     assert probe.stored("PROD-001") == product(active=False)
 
 
-def test_one_of_concurrent_inserts_succeeds(store: ProductStore) -> None:
+def test_one_of_concurrent_inserts_succeeds(store: Store) -> None:
     start = Barrier(4)
 
     def insert(number: int) -> bool:
@@ -220,36 +232,36 @@ def test_product_without_version_has_version_0(probe: StoreProbe) -> None:
 
 
 @BOTH_ORDERS
-def test_empty_table_has_empty_page(store: ProductStore, sort: SortOrder) -> None:
+def test_empty_table_has_empty_page(store: Store, sort: SortOrder) -> None:
     assert page_of(store, sort, None, 5) == []
 
 
-def test_page_is_newest_first(store: ProductStore) -> None:
+def test_page_is_newest_first(store: Store) -> None:
     fill(store, 3)
     page = page_of(store, SortOrder.NEWEST_FIRST, None, 5)
     assert ids(page) == ["PROD-003", "PROD-002", "PROD-001"]
 
 
-def test_page_is_oldest_first_on_request(store: ProductStore) -> None:
+def test_page_is_oldest_first_on_request(store: Store) -> None:
     fill(store, 3)
     page = page_of(store, SortOrder.OLDEST_FIRST, None, 5)
     assert ids(page) == ["PROD-001", "PROD-002", "PROD-003"]
 
 
 @BOTH_ORDERS
-def test_page_has_complete_products(store: ProductStore, sort: SortOrder) -> None:
+def test_page_has_complete_products(store: Store, sort: SortOrder) -> None:
     filled = fill(store, 2)
     page = page_of(store, sort, None, 5)
     assert sorted(page, key=lambda each: each.product_id) == filled
 
 
 @BOTH_ORDERS
-def test_page_has_at_most_limit_products(store: ProductStore, sort: SortOrder) -> None:
+def test_page_has_at_most_limit_products(store: Store, sort: SortOrder) -> None:
     fill(store, 4)
     assert [len(page_of(store, sort, None, limit)) for limit in (1, 3, 4, 5)] == [1, 3, 4, 4]
 
 
-def test_page_shows_only_active_products(store: ProductStore) -> None:
+def test_page_shows_only_active_products(store: Store) -> None:
     fill(store, 3)
     store.deactivate("PROD-002", None, "author", later)
     store.advance_number(7)
@@ -264,9 +276,7 @@ def test_page_shows_only_active_products(store: ProductStore) -> None:
 
 @BOTH_ORDERS
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_consecutive_pages_show_each_product_once(
-    store: ProductStore, sort: SortOrder, size: int
-) -> None:
+def test_consecutive_pages_show_each_product_once(store: Store, sort: SortOrder, size: int) -> None:
     expected = ids(fill(store, 7))
     if sort is SortOrder.NEWEST_FIRST:
         expected.reverse()
@@ -274,7 +284,7 @@ def test_consecutive_pages_show_each_product_once(
 
 
 @BOTH_ORDERS
-def test_equal_timestamps_are_shown_once_each(store: ProductStore, sort: SortOrder) -> None:
+def test_equal_timestamps_are_shown_once_each(store: Store, sort: SortOrder) -> None:
     tied = [product(f"PROD-{n}", created_at=CREATED_AT) for n in range(5)]
     for each in tied:
         store.insert(each, "author")
@@ -283,7 +293,7 @@ def test_equal_timestamps_are_shown_once_each(store: ProductStore, sort: SortOrd
     assert seen == ids(page_of(store, sort, None, 9))
 
 
-def walked(store: ProductStore, sort: SortOrder, size: int) -> list[str]:
+def walked(store: Store, sort: SortOrder, size: int) -> list[str]:
     """Return the ids on all pages; each but the last one must be full."""
     pages = list(pages_of(store, PageRequest(size, sort, 0, None)))
     assert all(len(page.products) == size for page in pages[:-1])
@@ -291,7 +301,7 @@ def walked(store: ProductStore, sort: SortOrder, size: int) -> list[str]:
 
 
 @BOTH_ORDERS
-def test_page_starts_after_removed_product(store: ProductStore, sort: SortOrder) -> None:
+def test_page_starts_after_removed_product(store: Store, sort: SortOrder) -> None:
     filled = fill(store, 5)
     store.deactivate("PROD-003", None, "author", later)
     page = page_of(store, sort, Cursor(filled[2].created_at, "PROD-003"), 9)
@@ -301,7 +311,7 @@ def test_page_starts_after_removed_product(store: ProductStore, sort: SortOrder)
 
 
 @BOTH_ORDERS
-def test_page_skips_products(store: ProductStore, sort: SortOrder) -> None:
+def test_page_skips_products(store: Store, sort: SortOrder) -> None:
     expected = ids(fill(store, 4))
     if sort is SortOrder.NEWEST_FIRST:
         expected.reverse()
@@ -309,7 +319,7 @@ def test_page_skips_products(store: ProductStore, sort: SortOrder) -> None:
     assert pages == [expected[:2], expected[1:3], expected[3:], [], []]
 
 
-def test_page_skips_after_cursor(store: ProductStore) -> None:
+def test_page_skips_after_cursor(store: Store) -> None:
     first, *_ = fill(store, 4)
     after = Cursor(first.created_at, first.product_id)
     assert ids(page_of(store, SortOrder.OLDEST_FIRST, after, 1, 2)) == ["PROD-004"]
@@ -318,7 +328,7 @@ def test_page_skips_after_cursor(store: ProductStore) -> None:
 # is_taken
 
 
-def test_id_of_any_product_is_taken(store: ProductStore) -> None:
+def test_id_of_any_product_is_taken(store: Store) -> None:
     fill(store, 2)
     store.deactivate("PROD-002", None, "author", later)
     taken = [store.is_taken(product_id) for product_id in ("PROD-001", "PROD-002", "PROD-003")]
@@ -328,11 +338,11 @@ def test_id_of_any_product_is_taken(store: ProductStore) -> None:
 # advance_number
 
 
-def test_counter_adds_steps(store: ProductStore) -> None:
+def test_counter_adds_steps(store: Store) -> None:
     assert [store.advance_number(step) for step in (1, 1, 5, 2)] == [1, 2, 7, 9]
 
 
-def test_counter_gives_each_thread_other_numbers(store: ProductStore) -> None:
+def test_counter_gives_each_thread_other_numbers(store: Store) -> None:
     with ThreadPoolExecutor(8) as threads:
         numbers = list(threads.map(lambda _: store.advance_number(1), range(40)))
     assert sorted(numbers) == list(range(1, 41))
@@ -348,7 +358,7 @@ def test_product_and_record_are_stored_together(probe: StoreProbe) -> None:
     assert probe.author_of("PROD-001") == "key-of-ann"
 
 
-def test_record_keeps_original_response(store: ProductStore) -> None:
+def test_record_keeps_original_response(store: Store) -> None:
     store.insert_once(product(), "author", record(product()), 1000)
     store.update("PROD-001", {"name": "new"}, None, "author", later)
     found = store.find_record("a" * 64)
@@ -356,17 +366,17 @@ def test_record_keeps_original_response(store: ProductStore) -> None:
     assert found.product == product()
 
 
-def test_record_without_setup_fee_has_none(store: ProductStore) -> None:
+def test_record_without_setup_fee_has_none(store: Store) -> None:
     free = product(setup_fee=None)
     store.insert_once(free, "author", record(free), 1000)
     assert store.find_record("a" * 64) == record(free)
 
 
-def test_find_unknown_record_returns_none(store: ProductStore) -> None:
+def test_find_unknown_record_returns_none(store: Store) -> None:
     assert store.find_record("c" * 64) is None
 
 
-def test_taken_id_leaves_no_record(store: ProductStore) -> None:
+def test_taken_id_leaves_no_record(store: Store) -> None:
     store.insert(product(), "author")
     with pytest.raises(DuplicateProductException, match="PROD-"):
         store.insert_once(product(name="new"), "author", record(product()), 1000)
@@ -374,7 +384,7 @@ def test_taken_id_leaves_no_record(store: ProductStore) -> None:
     assert store.get("PROD-001") == product()
 
 
-def test_valid_record_leaves_no_product(store: ProductStore) -> None:
+def test_valid_record_leaves_no_product(store: Store) -> None:
     store.insert_once(product(), "author", record(product()), 1000)
     second_one = product("PROD-002")
     with pytest.raises(IdempotencyKeyInFlightException):
@@ -383,7 +393,7 @@ def test_valid_record_leaves_no_product(store: ProductStore) -> None:
     assert store.find_record("a" * 64) == record(product())
 
 
-def test_valid_record_is_reported_before_taken_id(store: ProductStore) -> None:
+def test_valid_record_is_reported_before_taken_id(store: Store) -> None:
     store.insert_once(product(), "author", record(product()), 1000)
     again = record(product(), fingerprint="c" * 64)
     with pytest.raises(IdempotencyKeyInFlightException):
@@ -391,7 +401,7 @@ def test_valid_record_is_reported_before_taken_id(store: ProductStore) -> None:
 
 
 @pytest.mark.parametrize("now", [2000, 2001, 99999])
-def test_expired_record_is_replaced(store: ProductStore, now: int) -> None:
+def test_expired_record_is_replaced(store: Store, now: int) -> None:
     store.insert_once(product(), "author", record(product()), 1000)
     renewed = record(product("PROD-002"), fingerprint="c" * 64, expires_at=now + 1)
     store.insert_once(renewed.product, "author", renewed, now)
@@ -399,7 +409,7 @@ def test_expired_record_is_replaced(store: ProductStore, now: int) -> None:
     assert store.get("PROD-002") == renewed.product
 
 
-def test_expired_record_does_not_allow_taken_id(store: ProductStore) -> None:
+def test_expired_record_does_not_allow_taken_id(store: Store) -> None:
     store.insert_once(product(), "author", record(product()), 1000)
     again = record(product(), expires_at=9000)
     with pytest.raises(DuplicateProductException):
@@ -407,7 +417,7 @@ def test_expired_record_does_not_allow_taken_id(store: ProductStore) -> None:
     assert store.find_record("a" * 64) == record(product())
 
 
-def test_one_of_concurrent_inserts_with_one_key_succeeds(store: ProductStore) -> None:
+def test_one_of_concurrent_inserts_with_one_key_succeeds(store: Store) -> None:
     start = Barrier(4)
 
     def insert(number: int) -> bool:
@@ -450,7 +460,7 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("changes", "fields"), CHANGES)
 def test_update_changes_only_given_fields(
-    store: ProductStore, changes: dict[str, Any], fields: dict[str, Any]
+    store: Store, changes: dict[str, Any], fields: dict[str, Any]
 ) -> None:
     store.insert(product(), "author")
     changed = store.update("PROD-001", changes, None, "author", later)
@@ -459,13 +469,13 @@ def test_update_changes_only_given_fields(
     assert page_of(store, SortOrder.OLDEST_FIRST, None, 9) == [changed]
 
 
-def test_removing_missing_setup_fee_succeeds(store: ProductStore) -> None:
+def test_removing_missing_setup_fee_succeeds(store: Store) -> None:
     store.insert(product(setup_fee=None), "author")
     changed = store.update("PROD-001", {"setupFee": None}, None, "author", later)
     assert changed == product(setup_fee=None, version=2, updated_at=LATER)
 
 
-def test_setup_fee_can_be_added(store: ProductStore) -> None:
+def test_setup_fee_can_be_added(store: Store) -> None:
     store.insert(product(setup_fee=None), "author")
     changed = store.update("PROD-001", {"setupFee": Decimal("1.1")}, None, "author", later)
     assert changed.setup_fee == Decimal("1.1")
@@ -516,14 +526,14 @@ WHOLE = {
 
 @pytest.mark.parametrize("changes", [{"active": True}, WHOLE])
 def test_restoration_of_missing_product_raises_not_found(
-    store: ProductStore, changes: dict[str, Any]
+    store: Store, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(ProductNotFoundException):
         store.update("PROD-001", changes, None, "author", later)
     assert page_of(store, SortOrder.OLDEST_FIRST, None, 9) == []
 
 
-def test_one_of_concurrent_restorations_of_a_version_succeeds(store: ProductStore) -> None:
+def test_one_of_concurrent_restorations_of_a_version_succeeds(store: Store) -> None:
     store.insert(product(active=False), "author")
     start = Barrier(4)
 
@@ -546,7 +556,7 @@ def test_update_stores_author(probe: StoreProbe) -> None:
     assert probe.author_of("PROD-001") == "key-of-bob"
 
 
-def test_update_missing_product_raises_not_found(store: ProductStore) -> None:
+def test_update_missing_product_raises_not_found(store: Store) -> None:
     with pytest.raises(ProductNotFoundException) as raised:
         store.update("PROD-001", {"name": "New"}, None, "author", later)
     assert "PROD-001" in raised.value.detail
@@ -564,16 +574,14 @@ def test_update_inactive_product_raises_not_found(
 
 
 @pytest.mark.parametrize("expected", [{3}, {1, 3}, {3, 0}, set(range(50))])
-def test_update_with_expected_version_succeeds(store: ProductStore, expected: set[int]) -> None:
+def test_update_with_expected_version_succeeds(store: Store, expected: set[int]) -> None:
     store.insert(product(version=3), "author")
     changed = store.update("PROD-001", {"name": "N"}, revisions(*expected), "author", later)
     assert changed.version == 4
 
 
 @pytest.mark.parametrize("expected", [set(), {0}, {2}, {4, 30}])
-def test_update_with_other_version_fails_precondition(
-    store: ProductStore, expected: set[int]
-) -> None:
+def test_update_with_other_version_fails_precondition(store: Store, expected: set[int]) -> None:
     store.insert(product(version=3), "author")
     with pytest.raises(PreconditionFailedException) as raised:
         store.update("PROD-001", {"name": "N"}, revisions(*expected), "author", later)
@@ -599,7 +607,7 @@ def test_missing_version_matches_only_version_0(probe: StoreProbe, expected: set
         probe.store.update("PROD-001", {"name": "N"}, revisions(*expected), "author", later)
 
 
-def test_one_of_concurrent_updates_of_a_version_succeeds(store: ProductStore) -> None:
+def test_one_of_concurrent_updates_of_a_version_succeeds(store: Store) -> None:
     store.insert(product(), "author")
     start = Barrier(4)
 
@@ -641,7 +649,7 @@ def test_repeated_deactivation_changes_nothing(
 
 @pytest.mark.parametrize("expected", [None, revisions(1), revisions()])
 def test_deactivate_missing_product_raises_not_found(
-    store: ProductStore, expected: frozenset[Revision] | None
+    store: Store, expected: frozenset[Revision] | None
 ) -> None:
     with pytest.raises(ProductNotFoundException) as raised:
         store.deactivate("PROD-001", expected, "author", later)
@@ -657,9 +665,7 @@ def test_deactivate_with_expected_version_succeeds(probe: StoreProbe, expected: 
 
 
 @pytest.mark.parametrize("expected", [set(), {0}, {2}])
-def test_deactivate_with_other_version_fails_precondition(
-    store: ProductStore, expected: set[int]
-) -> None:
+def test_deactivate_with_other_version_fails_precondition(store: Store, expected: set[int]) -> None:
     store.insert(product(), "author")
     with pytest.raises(PreconditionFailedException) as raised:
         store.deactivate("PROD-001", revisions(*expected), "author", later)
@@ -689,3 +695,313 @@ def test_version_counts_concurrent_changes(
     left = probe.stored("PROD-001")
     assert not left.active
     assert left.version == 1 + done
+
+
+# accept, find_acceptance and insert_unaccepted
+
+
+def test_acceptance_is_found(store: Store) -> None:
+    store.accept(acceptance(), "a" * 64, 1000)
+    assert store.find_acceptance("d" * 64) == acceptance()
+    assert store.find_acceptance("a" * 64) is None
+    assert store.get("PROD-001") is None
+
+
+def test_second_acceptance_of_key_is_in_flight(store: Store) -> None:
+    store.accept(acceptance(), "a" * 64, 1000)
+    with pytest.raises(IdempotencyKeyInFlightException):
+        store.accept(acceptance(product_id="PROD-002"), "a" * 64, 1999)
+    assert store.find_acceptance("d" * 64) == acceptance()
+
+
+@pytest.mark.parametrize("now", [2000, 2001])
+def test_expired_acceptance_is_replaced(store: Store, now: int) -> None:
+    store.accept(acceptance(), "a" * 64, 1000)
+    renewed = acceptance(product_id="PROD-002", expires_at=now + 1)
+    store.accept(renewed, "a" * 64, now)
+    assert store.find_acceptance("d" * 64) == renewed
+
+
+def test_key_of_created_product_is_not_accepted(store: Store) -> None:
+    store.insert_once(product(), "author", record(product()), 1000)
+    with pytest.raises(IdempotencyKeyInFlightException):
+        store.accept(acceptance(), "a" * 64, 1999)
+    assert store.find_acceptance("d" * 64) is None
+
+
+def test_expired_record_of_key_allows_acceptance(store: Store) -> None:
+    store.insert_once(product(), "author", record(product()), 1000)
+    renewed = acceptance(expires_at=9000)
+    store.accept(renewed, "a" * 64, 2000)
+    assert store.find_acceptance("d" * 64) == renewed
+
+
+def test_one_of_concurrent_acceptances_succeeds(store: Store) -> None:
+    start = Barrier(4)
+
+    def accept(number: int) -> bool:
+        start.wait()
+        try:
+            store.accept(acceptance(product_id=f"PROD-{number}"), "a" * 64, 1000)
+        except IdempotencyKeyInFlightException:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        won = list(threads.map(accept, range(4)))
+    assert won.count(True) == 1
+    assert store.find_acceptance("d" * 64) == acceptance(product_id=f"PROD-{won.index(True)}")
+
+
+def test_accepted_key_creates_nothing_else(store: Store) -> None:
+    store.accept(acceptance(), "a" * 64, 1000)
+    other = product("PROD-002")
+    with pytest.raises(IdempotencyKeyInFlightException):
+        store.insert_unaccepted(other, "author", record(other), "d" * 64, 1999)
+    assert store.get("PROD-002") is None
+    assert store.find_record("a" * 64) is None
+
+
+def test_expired_acceptance_allows_creation(store: Store) -> None:
+    store.accept(acceptance(), "a" * 64, 1000)
+    renewed = record(product(), expires_at=9000)
+    store.insert_unaccepted(product(), "author", renewed, "d" * 64, 2000)
+    assert store.find_record("a" * 64) == renewed
+
+
+def test_unaccepted_product_is_stored_with_record(probe: StoreProbe) -> None:
+    probe.store.insert_unaccepted(product(), "key-of-ann", record(product()), "d" * 64, 1000)
+    assert probe.store.get("PROD-001") == product()
+    assert probe.store.find_record("a" * 64) == record(product())
+    assert probe.author_of("PROD-001") == "key-of-ann"
+
+
+def test_unaccepted_product_with_taken_id_is_rejected(store: Store) -> None:
+    store.insert(product(), "author")
+    with pytest.raises(DuplicateProductException):
+        store.insert_unaccepted(product(name="N"), "author", record(product()), "d" * 64, 1000)
+    assert store.find_record("a" * 64) is None
+
+
+def test_used_key_creates_no_second_product(store: Store) -> None:
+    store.insert_unaccepted(product(), "author", record(product()), "d" * 64, 1000)
+    other = product("PROD-002")
+    with pytest.raises(IdempotencyKeyInFlightException):
+        store.insert_unaccepted(other, "author", record(other), "d" * 64, 1001)
+    assert store.get("PROD-002") is None
+
+
+# decide and find_outcome
+
+
+@pytest.mark.parametrize("problem", [None, "precondition-failed"])
+def test_decided_outcome_is_found(store: Store, problem: str | None) -> None:
+    assert store.decide(outcome(problem=problem)) == outcome(problem=problem)
+    assert store.find_outcome("e" * 64) == outcome(problem=problem)
+
+
+def test_unknown_outcome_is_none(store: Store) -> None:
+    assert store.find_outcome("e" * 64) is None
+
+
+def test_first_outcome_stays(store: Store) -> None:
+    store.decide(outcome(problem="product-not-found"))
+    later_one = outcome(expires_at=9000)
+    assert store.decide(later_one) == outcome(problem="product-not-found")
+    assert store.find_outcome("e" * 64) == outcome(problem="product-not-found")
+
+
+# insert_by, update_by and deactivate_by
+
+
+def test_command_inserts_product_and_outcome(probe: StoreProbe) -> None:
+    assert probe.store.insert_by(outcome(), product(), "key-of-ann", None, 1000) == outcome()
+    assert probe.stored("PROD-001") == product()
+    assert probe.author_of("PROD-001") == "key-of-ann"
+    assert probe.store.find_outcome("e" * 64) == outcome()
+
+
+def test_repeated_insertion_returns_first_outcome(probe: StoreProbe) -> None:
+    probe.store.insert_by(outcome(), product(), "key-of-ann", None, 1000)
+    again = probe.store.insert_by(
+        outcome(expires_at=9000), product(name="N"), "key-of-bob", None, 1000
+    )
+    assert again == outcome()
+    assert probe.stored("PROD-001") == product()
+    assert probe.author_of("PROD-001") == "key-of-ann"
+
+
+def test_command_with_taken_id_leaves_no_outcome(store: Store) -> None:
+    store.insert(product(), "author")
+    with pytest.raises(DuplicateProductException):
+        store.insert_by(outcome(), product(name="N"), "author", record(product()), 1000)
+    assert store.find_outcome("e" * 64) is None
+    assert store.find_record("a" * 64) is None
+    assert store.get("PROD-001") == product()
+
+
+def test_command_with_key_stores_its_record(store: Store) -> None:
+    store.insert_by(outcome(), product(), "author", record(product()), 1000)
+    assert store.find_record("a" * 64) == record(product())
+
+
+def test_command_of_created_product_has_outcome_only(probe: StoreProbe) -> None:
+    probe.store.insert_once(product(), "key-of-ann", record(product()), 1000)
+    later_one = record(product(created_at=LATER))
+    decided = probe.store.insert_by(outcome(), later_one.product, "key-of-bob", later_one, 1001)
+    assert decided == outcome() == probe.store.find_outcome("e" * 64)
+    assert probe.stored("PROD-001") == product()
+    assert probe.author_of("PROD-001") == "key-of-ann"
+    assert probe.store.find_record("a" * 64) == record(product())
+
+
+@pytest.mark.parametrize("fields", [{"fingerprint": "c" * 64}, {"created": product("PROD-002")}])
+def test_command_with_used_key_is_rejected(store: Store, fields: dict[str, Any]) -> None:
+    store.insert_once(product(), "author", record(product()), 1000)
+    other = record(**{"created": product(), **fields})
+    with pytest.raises(IdempotencyKeyReusedException):
+        store.insert_by(outcome(), other.product, "author", other, 1001)
+    assert store.find_outcome("e" * 64) is None
+    assert store.get("PROD-002") is None
+
+
+def test_command_replaces_expired_record(store: Store) -> None:
+    store.insert_once(product(), "author", record(product()), 1000)
+    renewed = record(product("PROD-002"), expires_at=9000)
+    assert store.insert_by(outcome(), renewed.product, "author", renewed, 2000) == outcome()
+    assert store.find_record("a" * 64) == renewed
+    assert store.get("PROD-002") == renewed.product
+
+
+@pytest.mark.parametrize(("changes", "fields"), CHANGES)
+def test_command_changes_only_given_fields(
+    probe: StoreProbe, changes: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    probe.store.insert(product(), "key-of-ann")
+    update = command(changes=changes, author="key-of-bob")
+    assert probe.store.update_by(outcome(), update, later) == outcome()
+    assert probe.stored("PROD-001") == product(**fields, version=2, updated_at=LATER)
+    assert probe.author_of("PROD-001") == "key-of-bob"
+    assert probe.store.find_outcome("e" * 64) == outcome()
+
+
+def test_command_restores_product(store: Store) -> None:
+    store.insert(product(active=False), "author")
+    store.update_by(outcome(), command(changes={"active": True}), later)
+    assert store.get("PROD-001") == product(version=2, updated_at=LATER)
+
+
+def test_repeated_update_changes_nothing(probe: StoreProbe) -> None:
+    probe.store.insert(product(), "author")
+    probe.store.update_by(outcome(), command(changes={"name": "A"}), later)
+    probe.store.update("PROD-001", {"name": "B"}, None, "author", later)
+    again = outcome(expires_at=9000)
+    assert probe.store.update_by(again, command(changes={"name": "A"}), later) == outcome()
+    assert probe.stored("PROD-001") == product(name="B", version=3, updated_at=LATER)
+
+
+def test_rejected_update_stays_rejected(probe: StoreProbe) -> None:
+    probe.store.insert(product(), "author")
+    probe.store.decide(outcome(problem="product-not-found"))
+    decided = probe.store.update_by(outcome(), command(changes={"name": "A"}), later)
+    assert decided == outcome(problem="product-not-found")
+    assert probe.stored("PROD-001") == product()
+
+
+@pytest.mark.parametrize("changes", [{"name": "N"}, {"active": True}])
+def test_update_of_missing_product_leaves_no_outcome(store: Store, changes: dict[str, Any]) -> None:
+    with pytest.raises(ProductNotFoundException):
+        store.update_by(outcome(), command(changes=changes), later)
+    assert store.find_outcome("e" * 64) is None
+
+
+def test_update_of_inactive_product_leaves_no_outcome(probe: StoreProbe) -> None:
+    probe.store.insert(product(active=False), "author")
+    with pytest.raises(ProductNotFoundException):
+        probe.store.update_by(outcome(), command(changes={"name": "N"}), later)
+    assert probe.store.find_outcome("e" * 64) is None
+    assert probe.stored("PROD-001") == product(active=False)
+
+
+@pytest.mark.parametrize("expected", [set(), {0}, {2}, {4, 30}])
+@pytest.mark.parametrize("changes", [{"name": "N"}, None])
+def test_command_for_other_version_leaves_no_outcome(
+    store: Store, expected: set[int], changes: dict[str, Any] | None
+) -> None:
+    store.insert(product(), "author")
+    other = command(changes=changes, expected=revisions(*expected))
+    with pytest.raises(PreconditionFailedException):
+        carry_out(store, other)
+    assert store.find_outcome("e" * 64) is None
+    assert store.get("PROD-001") == product()
+
+
+@pytest.mark.parametrize("expected", [{1}, {9, 1}, {1, *range(50)}])
+@pytest.mark.parametrize("changes", [{"name": "N"}, None])
+def test_command_for_expected_version_succeeds(
+    probe: StoreProbe, expected: set[int], changes: dict[str, Any] | None
+) -> None:
+    probe.store.insert(product(), "author")
+    right = command(changes=changes, expected=revisions(*expected))
+    assert carry_out(probe.store, right) == outcome()
+    assert probe.stored("PROD-001").version == 2
+
+
+def carry_out(store: Store, change: Command) -> Outcome:
+    """Carry out an update, or a deletion."""
+    if change.changes is None:
+        return store.deactivate_by(outcome(), change, later)
+    return store.update_by(outcome(), change, later)
+
+
+def test_command_counts_from_missing_version(probe: StoreProbe) -> None:
+    probe.store.insert(product(), "author")
+    probe.forget_version("PROD-001")
+    probe.store.update_by(outcome(), command(changes={"name": "N"}), later)
+    assert probe.stored("PROD-001") == product(name="N", version=1, updated_at=LATER)
+
+
+def test_command_deactivates_product(probe: StoreProbe) -> None:
+    probe.store.insert(product(), "key-of-ann")
+    decided = probe.store.deactivate_by(outcome(), command(author="key-of-bob"), later)
+    assert decided == outcome() == probe.store.find_outcome("e" * 64)
+    assert probe.stored("PROD-001") == product(active=False, version=2, updated_at=LATER)
+    assert probe.author_of("PROD-001") == "key-of-bob"
+
+
+def test_deactivation_of_inactive_product_has_outcome(probe: StoreProbe) -> None:
+    probe.store.insert(product(active=False), "author")
+    assert probe.store.deactivate_by(outcome(), command(), later) == outcome()
+    assert probe.stored("PROD-001") == product(active=False)
+    assert probe.store.find_outcome("e" * 64) == outcome()
+
+
+def test_repeated_deactivation_keeps_restored_product(probe: StoreProbe) -> None:
+    probe.store.insert(product(active=False), "author")
+    probe.store.deactivate_by(outcome(), command(), later)
+    restored = probe.store.update("PROD-001", {"active": True}, None, "author", later)
+    assert probe.store.deactivate_by(outcome(expires_at=9000), command(), later) == outcome()
+    assert probe.stored("PROD-001") == restored
+
+
+def test_deactivation_of_missing_product_leaves_no_outcome(store: Store) -> None:
+    with pytest.raises(ProductNotFoundException):
+        store.deactivate_by(outcome(), command(), later)
+    assert store.find_outcome("e" * 64) is None
+
+
+def test_one_of_concurrent_deliveries_changes_product(probe: StoreProbe) -> None:
+    probe.store.insert(product(), "author")
+    start = Barrier(4)
+
+    def deliver(_: int) -> Outcome:
+        start.wait()
+        while True:
+            try:
+                return probe.store.update_by(outcome(), command(changes={"name": "N"}), later)
+            except DependencyUnavailableException:  # transactions at the same time: SQS repeats
+                continue
+
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(deliver, range(4))) == {outcome()}
+    assert probe.stored("PROD-001") == product(name="N", version=2, updated_at=LATER)

@@ -9,12 +9,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from product_lambda.models.product import IdempotencyRecord
+from product_lambda.repositories.command_repository import CommandRepository
 from product_lambda.repositories.deadline import Deadline
-from product_lambda.repositories.product_repository import ProductRepository, ProductTable
+from product_lambda.repositories.product_repository import ProductTable
 from product_tools.repository import REPOSITORY
 from tests.support.events import API_KEY_ID, Functions, gateway_event
 from tests.support.factory import product_body
-from tests.support.products import product
+from tests.support.products import acceptance, outcome, product
 
 type RawItem = Callable[[ProductTable, str], dict[str, Any]]
 
@@ -42,12 +43,12 @@ ITEM = {
 
 
 @pytest.fixture
-def repository(table: ProductTable) -> ProductRepository:
-    return ProductRepository(table, Deadline(60))
+def repository(table: ProductTable) -> CommandRepository:
+    return CommandRepository(table, Deadline(60))
 
 
 def test_inserted_product_fits_schema(
-    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+    repository: CommandRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     VALIDATOR.validate(ITEM)
     repository.insert(product(), "key-of-ann")
@@ -55,7 +56,7 @@ def test_inserted_product_fits_schema(
 
 
 def test_product_without_setup_fee_has_no_attribute(
-    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+    repository: CommandRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     repository.insert(product(setup_fee=None), "key-of-ann")
     item = raw_item(table, "PRODUCT#PROD-001")
@@ -64,7 +65,7 @@ def test_product_without_setup_fee_has_no_attribute(
 
 
 def test_changed_product_fits_schema(
-    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+    repository: CommandRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     repository.insert(product(), "key-of-ann")
     changes = {"price": Decimal("0.1"), "setupFee": None, "features": ["One"]}
@@ -82,7 +83,7 @@ def test_changed_product_fits_schema(
 
 
 def test_deactivated_product_fits_schema(
-    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+    repository: CommandRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     repository.insert(product(), "key-of-ann")
     repository.deactivate("PROD-001", None, "key-of-bob", lambda: LATER)
@@ -97,7 +98,7 @@ def test_deactivated_product_fits_schema(
 
 
 def test_restored_and_renamed_product_fits_schema(
-    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+    repository: CommandRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     repository.insert(product(active=False), "key-of-ann")
     changes = {"active": True, "name": "ÉLITE"}
@@ -114,7 +115,7 @@ def test_restored_and_renamed_product_fits_schema(
 
 
 def test_counter_fits_schema(
-    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+    repository: CommandRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     repository.advance_number(3)
     item = raw_item(table, "COUNTER#PRODUCT")
@@ -124,7 +125,7 @@ def test_counter_fits_schema(
 
 
 def test_record_fits_schema(
-    repository: ProductRepository, table: ProductTable, raw_item: RawItem
+    repository: CommandRepository, table: ProductTable, raw_item: RawItem
 ) -> None:
     record = IdempotencyRecord("a" * 64, "b" * 64, product(), 2000)
     repository.insert_once(product(), "key-of-ann", record, 1000)
@@ -139,6 +140,53 @@ def test_record_fits_schema(
         "fingerprint": {"S": "b" * 64},
         "expiresAt": {"N": "2000"},
     }
+    assert raw_item(table, "PRODUCT#PROD-001") == ITEM
+
+
+def test_acceptance_fits_schema(
+    repository: CommandRepository, table: ProductTable, raw_item: RawItem
+) -> None:
+    repository.accept(acceptance(), "a" * 64, 1000)
+    item = raw_item(table, f"IDEMPOTENCY#{'d' * 64}")
+    VALIDATOR.validate(item)
+    assert item == {
+        "PK": {"S": f"IDEMPOTENCY#{'d' * 64}"},
+        "SK": {"S": "METADATA"},
+        "productId": {"S": "PROD-001"},
+        "fingerprint": {"S": "b" * 64},
+        "requestId": {"S": "request-1"},
+        "commandId": {"S": "command-1"},
+        "expiresAt": {"N": "2000"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("problem", "attributes"),
+    [(None, {}), ("duplicate-product", {"problem": {"S": "duplicate-product"}})],
+)
+def test_outcome_fits_schema(
+    repository: CommandRepository,
+    table: ProductTable,
+    raw_item: RawItem,
+    problem: str | None,
+    attributes: dict[str, Any],
+) -> None:
+    repository.decide(outcome(problem=problem))
+    item = raw_item(table, f"IDEMPOTENCY#{'e' * 64}")
+    VALIDATOR.validate(item)
+    assert item == {
+        "PK": {"S": f"IDEMPOTENCY#{'e' * 64}"},
+        "SK": {"S": "METADATA"},
+        "productId": {"S": "PROD-001"},
+        "expiresAt": {"N": "3000"},
+        **attributes,
+    }
+
+
+def test_product_of_command_fits_schema(
+    repository: CommandRepository, table: ProductTable, raw_item: RawItem
+) -> None:
+    repository.insert_by(outcome(), product(), "key-of-ann", None, 1000)
     assert raw_item(table, "PRODUCT#PROD-001") == ITEM
 
 

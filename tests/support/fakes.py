@@ -13,9 +13,11 @@ from typing import Any
 from product_lambda.exceptions import (
     DuplicateProductException,
     IdempotencyKeyInFlightException,
+    IdempotencyKeyReusedException,
     PreconditionFailedException,
     ProductNotFoundException,
 )
+from product_lambda.models.command import Acceptance, Command, Outcome
 from product_lambda.models.product import (
     Cursor,
     IdempotencyRecord,
@@ -30,12 +32,14 @@ from product_lambda.models.product import (
 
 
 class FakeProductStore:
-    """A `ProductStore` that lives as long as the object.
+    """A store for all services that lives as long as the object.
 
     Attributes:
         products: by id, including inactive products.
         authors: the author of each product's last change, by product id.
         records: by the hash of the idempotency key.
+        acceptances: by the hash that stands for the idempotency key.
+        outcomes: by the hash that stands for the command's id.
         number: the last value of the counter.
     """
 
@@ -43,6 +47,8 @@ class FakeProductStore:
         self.products: dict[str, Product] = {}
         self.authors: dict[str, str] = {}
         self.records: dict[str, IdempotencyRecord] = {}
+        self.acceptances: dict[str, Acceptance] = {}
+        self.outcomes: dict[str, Outcome] = {}
         self.number = 0
         self._lock = threading.RLock()
 
@@ -103,6 +109,74 @@ class FakeProductStore:
     def find_record(self, key_hash: str) -> IdempotencyRecord | None:
         return self.records.get(key_hash)
 
+    def find_acceptance(self, key_hash: str) -> Acceptance | None:
+        return self.acceptances.get(key_hash)
+
+    def accept(self, acceptance: Acceptance, record_hash: str, now: int) -> None:
+        with self._lock:
+            earlier = self.acceptances.get(acceptance.key_hash)
+            created = self.records.get(record_hash)
+            if _is_valid(earlier, now) or _is_valid(created, now):
+                raise IdempotencyKeyInFlightException
+            self.acceptances[acceptance.key_hash] = acceptance
+
+    def insert_unaccepted(
+        self, product: Product, author: str, record: IdempotencyRecord, accepted_hash: str, now: int
+    ) -> None:
+        with self._lock:
+            if _is_valid(self.acceptances.get(accepted_hash), now):
+                raise IdempotencyKeyInFlightException
+            self.insert_once(product, author, record, now)
+
+    def find_outcome(self, command_hash: str) -> Outcome | None:
+        return self.outcomes.get(command_hash)
+
+    def decide(self, outcome: Outcome) -> Outcome:
+        return self.outcomes.setdefault(outcome.command_hash, outcome)
+
+    def insert_by(
+        self,
+        outcome: Outcome,
+        product: Product,
+        author: str,
+        record: IdempotencyRecord | None,
+        now: int,
+    ) -> Outcome:
+        def write() -> None:
+            if record is None:
+                self.insert(product, author)
+                return
+            try:
+                self.insert_once(product, author, record, now)
+            except IdempotencyKeyInFlightException:
+                earlier = self.records[record.key_hash]
+                if (earlier.fingerprint, earlier.product.product_id) != (
+                    record.fingerprint,
+                    product.product_id,
+                ):
+                    raise IdempotencyKeyReusedException from None
+
+        return self._write_by(outcome, write)
+
+    def update_by(self, outcome: Outcome, command: Command, now: Callable[[], str]) -> Outcome:
+        def write() -> None:
+            changes = command.changes or {}
+            self.update(command.product_id, changes, command.expected, command.author, now)
+
+        return self._write_by(outcome, write)
+
+    def deactivate_by(self, outcome: Outcome, command: Command, now: Callable[[], str]) -> Outcome:
+        def write() -> None:
+            self.deactivate(command.product_id, command.expected, command.author, now)
+
+        return self._write_by(outcome, write)
+
+    def _write_by(self, outcome: Outcome, write: Callable[[], None]) -> Outcome:
+        with self._lock:
+            if outcome.command_hash not in self.outcomes:
+                write()
+            return self.decide(outcome)
+
     def update(
         self,
         product_id: str,
@@ -141,6 +215,10 @@ class FakeProductStore:
                 product, active=False, version=product.version + 1, updated_at=now()
             )
             self.authors[product_id] = author
+
+
+def _is_valid(record: Acceptance | IdempotencyRecord | None, now: int) -> bool:
+    return record is not None and record.expires_at > now
 
 
 def _position(product: Product, sort: SortOrder) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from product_lambda.models.command import Acceptance, Command, Outcome
 from product_lambda.models.product import IdempotencyRecord, Product, ProductDraft
 
 CENTS_MAX = 9_999_999_999
@@ -60,6 +61,47 @@ def record(created: Product, **fields: Any) -> IdempotencyRecord:
             "fingerprint": "b" * 64,
             "product": created,
             "expires_at": 2000,
+            **fields,
+        }
+    )
+
+
+def acceptance(**fields: Any) -> Acceptance:
+    """Return an acceptance record; `fields` replace its defaults."""
+    return Acceptance(
+        **{
+            "key_hash": "d" * 64,
+            "fingerprint": "b" * 64,
+            "product_id": "PROD-001",
+            "request_id": "request-1",
+            "command_id": "command-1",
+            "expires_at": 2000,
+            **fields,
+        }
+    )
+
+
+def outcome(**fields: Any) -> Outcome:
+    """Return the outcome of a command that was carried out; `fields` replace its defaults."""
+    return Outcome(
+        **{
+            "command_hash": "e" * 64,
+            "product_id": "PROD-001",
+            "problem": None,
+            "expires_at": 3000,
+            **fields,
+        }
+    )
+
+
+def command(**fields: Any) -> Command:
+    """Return a command, a deletion without a draft and changes; `fields` replace its defaults."""
+    return Command(
+        **{
+            "command_id": "command-1",
+            "request_id": "request-1",
+            "product_id": "PROD-001",
+            "author": "key-of-ann",
             **fields,
         }
     )

@@ -159,12 +159,13 @@ def record_in(key_hash: str, item: Item) -> IdempotencyRecord:
     )
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Return whether a value of an item is a number."""
     return isinstance(value, (Decimal, int, float)) and not isinstance(value, bool)
 
 
 def _is_amount(value: Any) -> bool:  # noqa: ANN401 (an attribute of any type)
-    if not _is_number(value):
+    if not is_number(value):
         return False
     amount = exact_number(value)
     # The range comes first: arithmetic with a large exponent would overflow.
@@ -176,7 +177,7 @@ def _is_price(value: Any) -> bool:  # noqa: ANN401
 
 
 def _is_version(value: Any) -> bool:  # noqa: ANN401
-    return _is_number(value) and 1 <= value <= MAX_VERSION and value == int(value)
+    return is_number(value) and 1 <= value <= MAX_VERSION and value == int(value)
 
 
 def _is_line(value: Any) -> bool:  # noqa: ANN401

@@ -76,7 +76,7 @@ _INDEXES: Final = {
 """By the field that a list is sorted by: its index in the model, and the index's sort key."""
 _MAX_QUERY_ITEMS: Final = 1000  # about as many as a response of DynamoDB holds (1 MB)
 _SEARCH_RESERVE_SECONDS: Final = 0.5  # what a search leaves for its response
-_MAX_ATTEMPTS: Final = 20
+MAX_ATTEMPTS: Final = 20
 _MAX_LOGGED_KEY: Final = 100  # characters
 _TEXTS: Final = ("productId", "name", "description", "currency", "period", "createdAt")
 _FALSE: Final = "attribute_not_exists(PK)"  # for an item that exists
@@ -86,12 +86,12 @@ class _UnclassifiedException(Exception):
     """A 5xx, a conflict of transactions, or a response that the client cannot read."""
 
 
-class _AlreadyInactive(Exception):
+class AlreadyInactiveException(Exception):
     """The product is inactive, so a deletion has nothing to do."""
 
 
 _THROTTLED: Final = (ProvisionedThroughputExceededException,)
-_TEMPORARY: Final = (*_THROTTLED, ConnectionException, _UnclassifiedException)
+TEMPORARY: Final = (*_THROTTLED, ConnectionException, _UnclassifiedException)
 
 
 class ProductTable(NamedTuple):
@@ -142,7 +142,7 @@ def open_table(name: str, region: str, endpoint_url: str | None) -> ProductTable
 
 
 @dataclass(slots=True)
-class _Update:
+class Update:
     """The expressions of one conditional UpdateItem.
 
     Attributes:
@@ -205,6 +205,17 @@ class _Update:
             self.values[f"updated{position}"] = revision.updated_at
         self.conditions.append(f"({' OR '.join(alternatives) or _FALSE})")
 
+    def require_number_as_version(self) -> None:
+        """Add a condition that the version can be raised."""
+        self.conditions.append("(attribute_not_exists(#version) OR attribute_type(#version, :num))")
+        self.values["num"] = "N"
+
+    def replace_version(self) -> None:
+        """Set the version to 1 if it is no number, so that it cannot be raised."""
+        self.version = ":one"
+        self.conditions.append("NOT attribute_type(#version, :number)")
+        self.values["number"] = "N"
+
     def arguments(self, author: str, now: str, not_after: str) -> dict[str, Any]:
         """Return the arguments of UpdateItem.
 
@@ -236,6 +247,83 @@ class _Update:
         self.conditions.append(condition)
         self.attributes.add(attribute)
         self.values |= values
+
+
+@dataclass(slots=True)
+class Change:
+    """One change of a product, until its condition holds.
+
+    Attributes:
+        check: raises why the condition cannot hold for an item.
+    """
+
+    product_id: str
+    update: Update
+    author: str
+    now: Callable[[], str]
+    check: Callable[[Item], None]
+
+    def arguments(self, stored_at: str) -> dict[str, Any]:
+        """Return the arguments of UpdateItem; `stored_at` is the last known `updatedAt`, or ""."""
+        moment = self.now()
+        return self.update.arguments(self.author, moment, max(moment, stored_at))
+
+    def checked(self, item: Item | None) -> str:
+        """Return the `updatedAt` of the item that failed the condition.
+
+        Raises:
+            ProductNotFoundException: there is no item.
+            Exception: what `check` raises.
+        """
+        if item is None:
+            raise ProductNotFoundException(self.product_id)
+        self.check(item)
+        return str(item.get("updatedAt", ""))
+
+
+def changed_product(
+    product_id: str,
+    changes: Mapping[str, Any],
+    expected: frozenset[Revision] | None,
+    author: str,
+    now: Callable[[], str],
+) -> Change:
+    """Return the change that `ProductRepository.update` describes."""
+
+    def check(item: Item) -> None:
+        if item.get("active") == INACTIVE and "active" not in changes:
+            raise ProductNotFoundException(product_id)
+        flaws = flaws_in(item)
+        for repaired in (*changes, "updatedAt"):
+            flaws.pop(repaired, None)
+        if flaws:
+            log_unreadable(item, flaws)
+            raise InternalException
+        _check_revision(product_id, item, expected)
+
+    update = Update(changed_attributes(changes), ["attribute_exists(PK)"], {})
+    update.require_intact()
+    update.require_revision(expected)
+    return Change(product_id, update, author, now, check)
+
+
+def deactivated_product(
+    product_id: str,
+    expected: frozenset[Revision] | None,
+    author: str,
+    now: Callable[[], str],
+) -> Change:
+    """Return the change that `ProductRepository.deactivate` describes."""
+
+    def check(item: Item) -> None:
+        if item.get("active") == INACTIVE:
+            raise AlreadyInactiveException
+        _check_revision(product_id, item, expected)
+
+    # A missing attribute equals nothing, so NOT covers items without `active`.
+    update = Update({"active": INACTIVE}, ["attribute_exists(PK)", "NOT #active = :active"], {})
+    update.require_revision(expected)
+    return Change(product_id, update, author, now, check)
 
 
 class ProductRepository:
@@ -330,10 +418,10 @@ class ProductRepository:
                     expression_attribute_values={":step": step},
                     return_values="UPDATED_NEW",
                 ),
-                _TEMPORARY,  # a retry may skip a number, and gaps are allowed
+                TEMPORARY,  # a retry may skip a number, and gaps are allowed
             )
         except ValidationException as error:
-            _log_unreadable(COUNTER_KEY, {"number": "is not a number"})
+            log_unreadable(COUNTER_KEY, {"number": "is not a number"})
             raise InternalException from error
         return int(_attributes(counter)["number"])
 
@@ -368,18 +456,9 @@ class ProductRepository:
                 writes it.
         """
         try:
-            self._call(lambda: self._transact_insert(product, author, record, now), _TEMPORARY)
+            self._call(lambda: self._transact_insert(product, author, record, now), TEMPORARY)
         except TransactionCanceledException as cancelled:
-            earlier = self.find_record(record.key_hash)
-            if earlier == record:  # the first attempt succeeded, but its response was lost
-                return
-            if earlier is not None and earlier.expires_at > now:
-                raise IdempotencyKeyInFlightException from None
-            if self._item(product_key(product.product_id)) is not None:
-                raise DuplicateProductException(product.product_id) from None
-            if "TransactionConflict" in str(cancelled):
-                raise IdempotencyKeyInFlightException from None
-            raise DependencyUnavailableException from cancelled
+            self._explain(cancelled, product, record, now)
 
     def find_record(self, key_hash: str) -> IdempotencyRecord | None:
         """Return the record of an idempotency key, expired or not. Strongly consistent.
@@ -393,7 +472,7 @@ class ProductRepository:
         try:
             return record_in(key_hash, item)
         except (ValueError, KeyError, TypeError, ArithmeticError) as error:
-            _log_unreadable(item, {"answer": f"holds no product ({type(error).__name__})"})
+            log_unreadable(item, {"answer": f"holds no product ({type(error).__name__})"})
             raise InternalException from error
 
     def update(
@@ -417,22 +496,7 @@ class ProductRepository:
             InternalException: the item is unreadable. Nothing has changed if a condition of
                 DynamoDB can see why.
         """
-
-        def check(item: Item) -> None:
-            if item.get("active") == INACTIVE and "active" not in changes:
-                raise ProductNotFoundException(product_id)
-            flaws = flaws_in(item)
-            for repaired in (*changes, "updatedAt"):
-                flaws.pop(repaired, None)
-            if flaws:
-                _log_unreadable(item, flaws)
-                raise InternalException
-            _check_revision(product_id, item, expected)
-
-        update = _Update(changed_attributes(changes), ["attribute_exists(PK)"], {})
-        update.require_intact()
-        update.require_revision(expected)
-        return _readable(self._write(product_id, update, author, now, check))
+        return _readable(self._write(changed_product(product_id, changes, expected, author, now)))
 
     def deactivate(
         self,
@@ -449,62 +513,42 @@ class ProductRepository:
             ProductNotFoundException: no product ever had this id.
             PreconditionFailedException: the product is active and has another revision.
         """
-
-        def check(item: Item) -> None:
-            if item.get("active") == INACTIVE:
-                raise _AlreadyInactive
-            _check_revision(product_id, item, expected)
-
-        # A missing attribute equals nothing, so NOT covers items without `active`.
-        update = _Update(
-            {"active": INACTIVE}, ["attribute_exists(PK)", "NOT #active = :active"], {}
-        )
-        update.require_revision(expected)
+        change = deactivated_product(product_id, expected, author, now)
         try:
             try:
-                self._write(product_id, update, author, now, check)
+                self._write(change)
             except ValidationException:  # the version is no number, so it cannot be raised
-                update.version = ":one"
-                update.conditions.append("NOT attribute_type(#version, :number)")
-                update.values["number"] = "N"
-                self._write(product_id, update, author, now, check)
-        except _AlreadyInactive:
+                change.update.replace_version()
+                self._write(change)
+        except AlreadyInactiveException:
             return
 
-    def _write(
-        self,
-        product_id: str,
-        update: _Update,
-        author: str,
-        now: Callable[[], str],
-        check: Callable[[Item], None],
-    ) -> Item:
-        """Send an update until its condition holds, or `check` raises why it does not.
+    def _write(self, change: Change) -> Item:
+        """Send a change until its condition holds, or its check raises why it does not.
 
         One request is enough unless another change of the product came in between.
         """
+
+        def send(arguments: Mapping[str, Any]) -> Item:
+            changed = self._call(
+                lambda: self._table.client.sync_update_item(
+                    self._table.name,
+                    product_key(change.product_id),
+                    return_values_on_condition_check_failure=True,
+                    return_values="ALL_NEW",
+                    **arguments,
+                ),
+                _THROTTLED,
+            )
+            return _attributes(changed)
+
         stored_at = ""
-        for _ in range(_MAX_ATTEMPTS):
-            moment = now()
-            arguments = update.arguments(author, moment, max(moment, stored_at))
+        for _ in range(MAX_ATTEMPTS):
             try:
-                changed = self._call(
-                    lambda arguments=arguments: self._table.client.sync_update_item(  # type: ignore[misc]
-                        self._table.name,
-                        product_key(product_id),
-                        return_values_on_condition_check_failure=True,
-                        return_values="ALL_NEW",
-                        **arguments,
-                    ),
-                    _THROTTLED,
-                )
-                return _attributes(changed)
+                return send(change.arguments(stored_at))
             except ConditionalCheckFailedException as failed:
-                item = self._current_item(product_id, failed)
-            if item is None:
-                raise ProductNotFoundException(product_id)
-            check(item)
-            stored_at = str(item.get("updatedAt", ""))
+                item = self._current_item(change.product_id, failed)
+            stored_at = change.checked(item)
         raise DependencyUnavailableException
 
     def _current_item(
@@ -512,6 +556,25 @@ class ProductRepository:
     ) -> Item | None:
         """Return the item that failed a condition, from the exception or by one read."""
         return getattr(failed, "item", None) or self._item(product_key(product_id))
+
+    def _explain(
+        self,
+        cancelled: TransactionCanceledException,
+        product: Product,
+        record: IdempotencyRecord,
+        now: int,
+    ) -> None:
+        """Raise why `insert_once` was cancelled; return if it was not, since the retry was."""
+        earlier = self.find_record(record.key_hash)
+        if earlier == record:  # the first attempt succeeded, but its response was lost
+            return
+        if earlier is not None and earlier.expires_at > now:
+            raise IdempotencyKeyInFlightException from None
+        if self._item(product_key(product.product_id)) is not None:
+            raise DuplicateProductException(product.product_id) from None
+        if "TransactionConflict" in str(cancelled):
+            raise IdempotencyKeyInFlightException from None
+        raise DependencyUnavailableException from cancelled
 
     def _transact_insert(
         self, product: Product, author: str, record: IdempotencyRecord, now: int
@@ -558,7 +621,7 @@ class ProductRepository:
             # The client decodes the price in a key as binary64, but in an item as Decimal.
             return items, {**last, sort_key: items[-1][sort_key]}
 
-        return self._call(read_one_page, _TEMPORARY)
+        return self._call(read_one_page, TEMPORARY)
 
     def _condition(self, request: PageRequest) -> Condition | None:
         """Return the condition on the sort key of the index, if the filters limit it."""
@@ -578,7 +641,7 @@ class ProductRepository:
     def _item(self, key: Mapping[str, str]) -> dict[str, Any] | None:
         return self._call(
             lambda: self._table.items.sync_get(consistent_read=True, as_dict=True, **key),
-            _TEMPORARY,
+            TEMPORARY,
         )
 
     def _call[T](self, operation: Callable[[], T], retry_on: tuple[type[Exception], ...]) -> T:
@@ -588,7 +651,7 @@ class ProductRepository:
                 timeout=_CALL_SECONDS,
                 retry_on=retry_on,
             )
-        except _TEMPORARY as failure:
+        except TEMPORARY as failure:
             raise DependencyUnavailableException from failure
 
 
@@ -660,7 +723,7 @@ def _product_or_log(item: Item) -> Product | None:
     """Return the product in an item; None for an unreadable item, which is logged."""
     flaws = flaws_in(item)
     if flaws:
-        _log_unreadable(item, flaws)
+        log_unreadable(item, flaws)
         return None
     return product_in(item)
 
@@ -670,7 +733,8 @@ def _check_revision(product_id: str, item: Item, expected: frozenset[Revision] |
         raise PreconditionFailedException(product_id)
 
 
-def _log_unreadable(item: Item, flaws: Mapping[str, str]) -> None:
+def log_unreadable(item: Item, flaws: Mapping[str, str]) -> None:
+    """Log an item that breaks the rules, so that an alarm is raised."""
     _LOGGER.error(
         "unreadable item",
         extra={

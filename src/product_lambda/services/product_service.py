@@ -69,6 +69,33 @@ class Creation(NamedTuple):
     replayed: bool
 
 
+class KeyedCreation(NamedTuple):
+    """A request for a creation with an idempotency key.
+
+    Attributes:
+        fingerprint: SHA-256 of the request, hexadecimal.
+        now: when it arrived, in seconds since the epoch.
+    """
+
+    key: str
+    fingerprint: str
+    now: int
+
+    @property
+    def key_hash(self) -> str:
+        """SHA-256 of the idempotency key, hexadecimal."""
+        return sha256(self.key)
+
+    @property
+    def expires_at(self) -> int:
+        """When its record expires, in seconds since the epoch."""
+        return self.now + IDEMPOTENCY_SECONDS
+
+    def record(self, product: Product) -> IdempotencyRecord:
+        """Return the idempotency record of the creation of `product`."""
+        return IdempotencyRecord(self.key_hash, self.fingerprint, product, self.expires_at)
+
+
 class ProductService:
     """The operations on the catalogue.
 
@@ -119,24 +146,12 @@ class ProductService:
         if idempotency_key is None:
             product = self._create(draft, lambda new: self._products.insert(new, author))
             return Creation(product, replayed=False)
-        key_hash = hashlib.sha256(idempotency_key.encode()).hexdigest()
-        fingerprint = _fingerprint(draft)
-        now = int(self._now().timestamp())
-        earlier = self._replay(key_hash, fingerprint, now)
-        if earlier is not None:
-            return Creation(earlier, replayed=True)
+        keyed = self._keyed(draft, idempotency_key)
 
         def insert(product: Product) -> None:
-            record = IdempotencyRecord(key_hash, fingerprint, product, now + IDEMPOTENCY_SECONDS)
-            self._products.insert_once(product, author, record, now)
+            self._products.insert_once(product, author, keyed.record(product), keyed.now)
 
-        try:
-            return Creation(self._create(draft, insert), replayed=False)
-        except IdempotencyKeyInFlightException:
-            earlier = self._replay(key_hash, fingerprint, now)
-            if earlier is None:
-                raise
-            return Creation(earlier, replayed=True)
+        return self._create_once(draft, keyed, insert)
 
     def update_product(
         self,
@@ -166,16 +181,34 @@ class ProductService:
         self._products.deactivate(product_id, expected, author, self._timestamp)
 
     def _timestamp(self) -> str:
-        return _timestamp(self._now())
+        return timestamp_of(self._now())
+
+    def _keyed(self, draft: ProductDraft, idempotency_key: str) -> KeyedCreation:
+        return KeyedCreation(idempotency_key, fingerprint_of(draft), int(self._now().timestamp()))
+
+    def _create_once(
+        self, draft: ProductDraft, keyed: KeyedCreation, insert: Callable[[Product], None]
+    ) -> Creation:
+        """Create a product, or return the one that an earlier request with the key created."""
+        earlier = self._replay(keyed)
+        if earlier is not None:
+            return Creation(earlier, replayed=True)
+        try:
+            return Creation(self._create(draft, insert), replayed=False)
+        except IdempotencyKeyInFlightException:
+            earlier = self._replay(keyed)
+            if earlier is None:
+                raise
+            return Creation(earlier, replayed=True)
 
     def _create(self, draft: ProductDraft, insert: Callable[[Product], None]) -> Product:
         if draft.product_id is not None:
-            product = _new_product(draft, draft.product_id, self._now())
+            product = new_product(draft, draft.product_id, self._now())
             insert(product)
             return product
         number = self._products.advance_number(1)
         while True:
-            product = _new_product(draft, _numbered_id(number), self._now())
+            product = new_product(draft, _numbered_id(number), self._now())
             try:
                 insert(product)
             except DuplicateProductException:
@@ -183,6 +216,13 @@ class ProductService:
                 number = self._products.advance_number(self._distance_to_free_number(number))
             else:
                 return product
+
+    def _unused_id(self) -> str:
+        """Return the next product number that no product has; it is never given again."""
+        number = self._products.advance_number(1)
+        while self._products.is_taken(_numbered_id(number)):
+            number = self._products.advance_number(self._distance_to_free_number(number))
+        return _numbered_id(number)
 
     def _distance_to_free_number(self, number: int) -> int:
         """Return how far after a taken number the taken numbers end, by few reads.
@@ -204,11 +244,11 @@ class ProductService:
                 free = middle
         return free
 
-    def _replay(self, key_hash: str, fingerprint: str, now: int) -> Product | None:
-        record = self._products.find_record(key_hash)
-        if record is None or record.expires_at <= now:
+    def _replay(self, keyed: KeyedCreation) -> Product | None:
+        record = self._products.find_record(keyed.key_hash)
+        if record is None or record.expires_at <= keyed.now:
             return None
-        if record.fingerprint != fingerprint:
+        if record.fingerprint != keyed.fingerprint:
             raise IdempotencyKeyReusedException
         return record.product
 
@@ -217,8 +257,9 @@ def _numbered_id(number: int) -> str:
     return f"PROD-{number:03}"
 
 
-def _new_product(draft: ProductDraft, product_id: str, moment: datetime) -> Product:
-    now = _timestamp(moment)
+def new_product(draft: ProductDraft, product_id: str, moment: datetime) -> Product:
+    """Return the product of a draft, created at `moment`."""
+    now = timestamp_of(moment)
     return Product(
         product_id=product_id,
         name=draft.name,
@@ -235,12 +276,17 @@ def _new_product(draft: ProductDraft, product_id: str, moment: datetime) -> Prod
     )
 
 
-def _timestamp(moment: datetime) -> str:
+def timestamp_of(moment: datetime) -> str:
     """`2026-01-31T09:30:00.123456Z`: fixed width, so that text order is time order."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _fingerprint(draft: ProductDraft) -> str:
+def fingerprint_of(draft: ProductDraft) -> str:
     """SHA-256 of a draft; the order of fields and the notation of numbers do not change it."""
     canonical = json.dumps(draft._asdict(), default=str, sort_keys=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return sha256(canonical)
+
+
+def sha256(text: str) -> str:
+    """Return the SHA-256 of a text, hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
