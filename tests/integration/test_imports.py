@@ -11,6 +11,9 @@ import pytest
 from local.engine import CREDENTIALS
 from product_tools.repository import REPOSITORY
 from tests.integration.conftest import CONFIGURATION
+from tests.support.events import as_json, gateway_event
+from tests.support.factory import product_body
+from tests.support.faulty_dynamodb import unused_endpoint
 
 READ = {"pydynox", "simplejson"}
 WRITE = READ | {
@@ -52,6 +55,36 @@ def imported_by(function: str) -> set[str]:
     return set(json.loads(ran.stdout)) - MEASURING
 
 
+REQUEST = """
+import importlib, json, sys
+handler = importlib.import_module(f"product_lambda.handlers.{sys.argv[1]}").handler
+print(handler(json.loads(sys.argv[2]), None)["statusCode"], *sorted(sys.modules))
+"""
+
+
+def loaded_by_request(function: str, headers: dict[str, str], queue_url: str) -> set[str]:
+    """Return the modules that are loaded after a write that meets a dead DynamoDB and SQS."""
+    event = gateway_event(product_id="PROD-001", body=as_json(WRITES[function]), headers=headers)
+    endpoint = unused_endpoint()
+    ran = subprocess.run(
+        [sys.executable, "-c", REQUEST, function, json.dumps(event)],
+        env={
+            **os.environ,
+            **CREDENTIALS,
+            **CONFIGURATION,
+            "AWS_ENDPOINT_URL": endpoint,
+            "CHANGE_QUEUE_URL": queue_url,
+            "PYTHONPATH": str(REPOSITORY / "src"),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    status, *modules = ran.stdout.splitlines()[-1].split()
+    assert status == "503"
+    return set(modules)
+
+
 # Loaded by the measurement of coverage.
 MEASURING = {"coverage", "a1_coverage", "_virtualenv", "pytest_cov"}
 
@@ -69,6 +102,40 @@ def test_loaded_function_collects_garbage(function: str) -> None:
         env={**os.environ, **CREDENTIALS, **CONFIGURATION, "PYTHONPATH": str(REPOSITORY / "src")},
         check=True,
     )
+
+
+WRITES: dict[str, object] = {
+    "create_product": product_body(),
+    "update_product": {"name": "New"},
+    "delete_product": None,
+}
+OF_ASYNC_WRITES = {
+    "product_lambda.handlers.async_writes",
+    "product_lambda.models.command",
+    "product_lambda.repositories.command_items",
+    "product_lambda.repositories.command_repository",
+    "product_lambda.services.acceptance_service",
+    "product_lambda.validators.preferences",
+}
+OF_QUEUES = {"botocore", "product_lambda.repositories.queues"}
+ASYNC = {"Prefer": "respond-async"}
+QUEUE_URL = "http://127.0.0.1/1/changes.fifo"
+
+
+@pytest.mark.parametrize("function", WRITES)
+def test_write_without_switch_loads_nothing_of_it(function: str) -> None:
+    loaded = loaded_by_request(function, ASYNC, "")
+    assert loaded.isdisjoint(OF_ASYNC_WRITES | OF_QUEUES)
+
+
+@pytest.mark.parametrize("function", WRITES)
+def test_write_loads_queue_only_on_preference(function: str) -> None:
+    loaded = loaded_by_request(function, {}, QUEUE_URL)
+    assert loaded >= OF_ASYNC_WRITES
+    assert loaded.isdisjoint(OF_QUEUES)
+    # A creation needs a number first, and DynamoDB is dead, too.
+    if function != "create_product":
+        assert loaded_by_request(function, ASYNC, QUEUE_URL) >= OF_QUEUES
 
 
 @pytest.mark.parametrize("missing", sorted(CONFIGURATION.keys() - {"PRODUCT_INDEXES"}))

@@ -30,6 +30,7 @@ def test_required_settings_are_enough() -> None:
         read_cache_control="no-cache",
         read_only=False,
         product_indexes=False,
+        change_queue_url=None,
     )
 
 
@@ -43,6 +44,7 @@ def test_all_settings_are_read() -> None:
         "READ_CACHE_CONTROL": "public, max-age=60",
         "READ_ONLY": "true",
         "PRODUCT_INDEXES": "true",
+        "CHANGE_QUEUE_URL": " https://sqs.af-south-1.amazonaws.com/1/changes.fifo",
     }
     assert load_settings(environment) == Settings(
         table_name="products-prod",
@@ -53,6 +55,7 @@ def test_all_settings_are_read() -> None:
         read_cache_control="public, max-age=60",
         read_only=True,
         product_indexes=True,
+        change_queue_url="https://sqs.af-south-1.amazonaws.com/1/changes.fifo",
     )
 
 

@@ -38,9 +38,17 @@ type Handler = Callable[[Mapping[str, object], object], GatewayResponse]
 
 def product_service() -> ProductService:
     """Return the service for one request; the request's deadline starts now."""
-    return ProductService(
-        ProductRepository(TABLE, Deadline(_DEADLINE_SECONDS)), lambda: datetime.now(UTC)
-    )
+    return ProductService(ProductRepository(TABLE, request_deadline()), utc_now)
+
+
+def request_deadline() -> Deadline:
+    """Return the deadline of one request, which starts now."""
+    return Deadline(_DEADLINE_SECONDS)
+
+
+def utc_now() -> datetime:
+    """Return the current time in UTC."""
+    return datetime.now(UTC)
 
 
 def reject_when_read_only() -> None:

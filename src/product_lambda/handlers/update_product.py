@@ -1,6 +1,11 @@
 """PUT /products/{productId}: change or restore a product."""
 
-from product_lambda.handlers.entry import endpoint, product_service, reject_when_read_only
+from product_lambda.handlers.entry import (
+    SETTINGS,
+    endpoint,
+    product_service,
+    reject_when_read_only,
+)
 from product_lambda.models.requests import UpdateProductRequest
 from product_lambda.utils.request import HttpRequest
 from product_lambda.utils.response_builder import Response, entity_tag, json_response, to_json
@@ -21,6 +26,14 @@ def handler(request: HttpRequest) -> Response:
         lambda: parse_body(request, UpdateProductRequest),
     )
     changes = body.changes()
+    if SETTINGS.change_queue_url is not None:
+        from product_lambda.handlers import async_writes  # noqa: PLC0415 (only where it is on)
+
+        accepted = async_writes.accept_update(
+            request, product_id, changes, expected, SETTINGS.change_queue_url
+        )
+        if accepted is not None:
+            return accepted
     product = product_service().update_product(product_id, changes, expected, request.api_key_id)
     response = json_response(
         200, to_json(product.representation()), {"ETag": entity_tag(*product.revision)}

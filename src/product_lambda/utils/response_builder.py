@@ -12,7 +12,7 @@ _MAX_FIELD_NAME: Final = 100  # characters
 _ENCODER: Final = simplejson.JSONEncoder(
     use_decimal=True, ensure_ascii=False, separators=(",", ":")
 )
-_EXPOSED_HEADERS = "ETag, Location, Retry-After, X-Request-Id, Idempotency-Replayed"
+EXPOSED_HEADERS = "ETag, Location, Retry-After, X-Request-Id, Idempotency-Replayed"
 
 
 class GatewayResponse(TypedDict):
@@ -128,7 +128,7 @@ def gateway_response(
         origin = allowed_origins[0]
     headers = {
         "Access-Control-Allow-Origin": origin,
-        "Access-Control-Expose-Headers": _EXPOSED_HEADERS,
+        "Access-Control-Expose-Headers": EXPOSED_HEADERS,
         "Cache-Control": "no-store",
         "X-Content-Type-Options": "nosniff",
         "X-Request-Id": request_id,

@@ -15,6 +15,7 @@ class Settings(NamedTuple):
     read_cache_control: str
     read_only: bool
     product_indexes: bool
+    change_queue_url: str | None
 
 
 class EventSettings(NamedTuple):
@@ -83,6 +84,7 @@ def load_settings(variables: Mapping[str, str]) -> Settings:
         read_cache_control=environment.optional("READ_CACHE_CONTROL") or "no-cache",
         read_only=environment.switch("READ_ONLY"),
         product_indexes=environment.switch("PRODUCT_INDEXES"),
+        change_queue_url=environment.optional("CHANGE_QUEUE_URL"),
     )
     environment.check()
     return settings

@@ -1,0 +1,417 @@
+"""202 responses of the functions: the queue of the engine, and queues that fail."""
+
+import importlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from urllib3 import HTTPHeaderDict
+
+from product_lambda.models.command import Command
+from product_lambda.models.product import Revision
+from product_lambda.repositories.command_repository import CommandRepository
+from product_lambda.repositories.deadline import Deadline
+from product_lambda.repositories.product_repository import ProductTable
+from product_lambda.utils.settings import Settings
+from product_lambda.validators.commands import parse_command
+from tests.support import faulty_dynamodb as faults
+from tests.support.events import (
+    API_KEY_ID,
+    REQUEST_ID,
+    FunctionResponse,
+    Functions,
+    as_json,
+    gateway_event,
+    tag_of,
+)
+from tests.support.factory import product_body
+from tests.support.faulty_dynamodb import Fault, FaultyDynamoDB, faulty_dynamodb
+from tests.support.products import amounts
+from tests.support.queues import EngineQueue
+from tests.support.response_check import ApiResponse, check_response
+
+WRITERS = ("create_product", "update_product", "delete_product")
+ASYNC = {"Prefer": "respond-async"}
+EXPOSED = "ETag, Location, Retry-After, X-Request-Id, Idempotency-Replayed, Preference-Applied"
+
+
+@pytest.fixture(scope="module")
+def shared_queue(engine: str) -> EngineQueue:
+    return EngineQueue(engine, fifo=True)
+
+
+@pytest.fixture
+def queue(shared_queue: EngineQueue) -> EngineQueue:
+    """The queue of commands, which is empty."""
+    shared_queue.client.purge_queue(QueueUrl=shared_queue.url)
+    return shared_queue
+
+
+@pytest.fixture
+def switch_on(
+    engine: str, imported_functions: Functions, monkeypatch: pytest.MonkeyPatch  # noqa: ARG001
+) -> Callable[..., None]:
+    """Switch asynchronous writes on, with the queue of a URL."""
+
+    def switch(queue_url: str, endpoint_url: str = engine, **changes: Any) -> None:
+        # The functions are imported by now; before, they have no settings.
+        handlers = {
+            name: importlib.import_module(f"product_lambda.handlers.{name}")
+            for name in ("entry", "async_writes", *WRITERS)
+        }
+        before: Settings = handlers["entry"].SETTINGS
+        changed = before._replace(
+            change_queue_url=queue_url, aws_endpoint_url=endpoint_url, **changes
+        )
+        for name in ("entry", *WRITERS):
+            monkeypatch.setattr(handlers[name], "SETTINGS", changed)
+        handlers["async_writes"]._client.cache_clear()
+
+    return switch
+
+
+@pytest.fixture
+def functions(
+    functions_on_table: Functions, queue: EngineQueue, switch_on: Callable[..., None]
+) -> Functions:
+    """The functions on an empty table, with asynchronous writes."""
+    switch_on(queue.url)
+    return functions_on_table
+
+
+@pytest.fixture
+def stored(table: ProductTable) -> CommandRepository:
+    return CommandRepository(table, Deadline(60))
+
+
+def commands(queue: EngineQueue, count: int) -> list[Command]:
+    """Return the next commands in the queue."""
+    return [parse_command(message["Body"]) for message in queue.received(count)]
+
+
+def require_accepted(response: FunctionResponse, product_id: str) -> None:
+    assert response.status == 202, response
+    assert response.json() == {"productId": product_id, "requestId": REQUEST_ID}
+    assert response.headers == {
+        "Access-Control-Allow-Origin": "https://portal.example",
+        "Access-Control-Expose-Headers": EXPOSED,
+        "Cache-Control": "no-store",
+        "Content-Type": "application/json",
+        "Location": f"/v1.0/products/{product_id}",
+        "Preference-Applied": "respond-async",
+        "X-Content-Type-Options": "nosniff",
+        "X-Request-Id": REQUEST_ID,
+    }
+
+
+# Accepted changes
+
+
+def test_accepted_creation_is_a_command(
+    functions: Functions, queue: EngineQueue, stored: CommandRepository
+) -> None:
+    body = product_body(price=Decimal("19.90"), setupFee=Decimal("0.10"))
+    require_accepted(functions.create(body, ASYNC), "PROD-001")
+    assert stored.get("PROD-001") is None
+    (message,) = queue.received(1)
+    command = parse_command(message["Body"])
+    assert message["Attributes"]["MessageGroupId"] == "PROD-001"
+    assert message["Attributes"]["MessageDeduplicationId"] == command.command_id
+    assert command.operation == "create"
+    assert (command.author, command.request_id) == (API_KEY_ID, REQUEST_ID)
+    assert command.draft is not None
+    assert command.draft.product_id == command.product_id == "PROD-001"
+    assert (str(command.draft.price), str(command.draft.setup_fee)) == ("19.9", "0.1")
+
+
+def test_accepted_creation_keeps_given_id(functions: Functions, queue: EngineQueue) -> None:
+    require_accepted(functions.create(product_body(productId="PROD-PRO"), ASYNC), "PROD-PRO")
+    assert [command.product_id for command in commands(queue, 1)] == ["PROD-PRO"]
+
+
+def test_accepted_creations_get_free_numbers(functions: Functions, queue: EngineQueue) -> None:
+    for number in (1, 2, 3):
+        functions.create(product_body(productId=f"PROD-{number:03}"))
+    require_accepted(functions.create(product_body(), ASYNC), "PROD-004")
+    require_accepted(functions.create(product_body(), ASYNC), "PROD-005")
+    assert functions.create(product_body()).json()["productId"] == "PROD-006"
+    assert [command.product_id for command in commands(queue, 2)] == ["PROD-004", "PROD-005"]
+
+
+def test_accepted_update_is_a_command(functions: Functions, queue: EngineQueue) -> None:
+    created = functions.create(product_body(productId="PROD-001")).json()
+    headers = {**ASYNC, "If-Match": tag_of(created)}
+    changes = {"price": Decimal("0.1"), "setupFee": None}
+    require_accepted(functions.update("PROD-001", changes, headers), "PROD-001")
+    (command,) = commands(queue, 1)
+    assert command.changes == changes
+    assert command.expected == frozenset({Revision(1, created["updatedAt"])})
+    assert functions.get("PROD-001").json() == created
+
+
+def test_accepted_deletion_is_a_command(functions: Functions, queue: EngineQueue) -> None:
+    functions.create(product_body(productId="PROD-001"))
+    require_accepted(functions.delete("PROD-001", ASYNC), "PROD-001")
+    (command,) = commands(queue, 1)
+    assert (command.operation, command.expected) == ("delete", None)
+    assert functions.get("PROD-001").status == 200
+
+
+def test_commands_of_a_product_stay_in_order(functions: Functions, queue: EngineQueue) -> None:
+    functions.create(product_body(productId="PROD-001"), ASYNC)
+    for number in range(4):
+        functions.update("PROD-001", {"name": f"{number}"}, ASYNC)
+    functions.delete("PROD-001", ASYNC)
+    operations = [(each.operation, each.changes) for each in commands(queue, 6)]
+    assert operations == [
+        ("create", None),
+        *[("update", {"name": f"{number}"}) for number in range(4)],
+        ("delete", None),
+    ]
+
+
+@pytest.mark.parametrize("prefer", ["RESPOND-ASYNC", "wait=5, respond-async; x", "return=minimal"])
+def test_preference_is_parsed(functions: Functions, queue: EngineQueue, prefer: str) -> None:
+    response = functions.create(product_body(productId="PROD-001"), {"prefer": prefer})
+    is_async = "minimal" not in prefer
+    assert response.status == (202 if is_async else 201)
+    assert ("Preference-Applied" in response.headers) is is_async
+    assert len(commands(queue, 1)) == 1 if is_async else True
+
+
+def test_write_without_preference_is_synchronous(functions: Functions) -> None:
+    created = functions.create(product_body(productId="PROD-001"), {"Prefer": "wait=1"})
+    assert created.status == 201
+    assert "Preference-Applied" not in created.headers["Access-Control-Expose-Headers"]
+    assert functions.update("PROD-001", {"name": "N"}).status == 200
+    assert functions.delete("PROD-001").status == 204
+
+
+def test_accepted_responses_fit_openapi(functions: Functions) -> None:
+    responses = [
+        ("POST", "/products", functions.create(product_body(productId="PROD-001"), ASYNC)),
+        ("PUT", "/products/PROD-001", functions.update("PROD-001", {"name": "N"}, ASYNC)),
+        ("DELETE", "/products/PROD-001", functions.delete("PROD-001", ASYNC)),
+    ]
+    for method, path, response in responses:
+        assert response.status == 202
+        headers = HTTPHeaderDict(response.headers)
+        check_response(ApiResponse(method, path, response.status, headers, response.body.encode()))
+
+
+def test_preference_is_ignored_without_switch(functions_on_table: Functions) -> None:
+    for response, status in (
+        (functions_on_table.create(product_body(productId="PROD-001"), ASYNC), 201),
+        (functions_on_table.update("PROD-001", {"name": "N"}, ASYNC), 200),
+        (functions_on_table.delete("PROD-001", ASYNC), 204),
+    ):
+        assert response.status == status
+        assert "Preference-Applied" not in response.headers
+        assert "Preference-Applied" not in response.headers["Access-Control-Expose-Headers"]
+
+
+# Rejected requests
+
+
+@pytest.mark.parametrize("headers", [ASYNC, {**ASYNC, "Idempotency-Key": "a-key"}])
+def test_invalid_requests_are_rejected_at_once(
+    functions: Functions, stored: CommandRepository, headers: dict[str, str]
+) -> None:
+    invalid = functions.create(product_body(price=-1, name=""), headers)
+    assert (invalid.status, len(invalid.errors())) == (400, 2)
+    invalid = functions.update("basic", {"price": -1}, {**headers, "If-Match": "x"})
+    assert [field for field, _ in invalid.errors()] == ["productId", "If-Match", "price"]
+    assert functions.delete("basic", headers).status == 400
+    text = {**headers, "Content-Type": "text/plain"}
+    assert functions.create(product_body(), text).status == 415
+    assert functions.update("PROD-001", {"name": "N"}, text).status == 415
+    assert functions.create(f'"{"x" * 300_000}"', headers).status == 413
+    assert stored.advance_number(1) == 1
+
+
+def test_read_only_rejects_accepted_writes_too(
+    functions: Functions, queue: EngineQueue, switch_on: Callable[..., None]
+) -> None:
+    switch_on(queue.url, read_only=True)
+    for response in (
+        functions.create(product_body(), ASYNC),
+        functions.update("PROD-001", {"name": "N"}, ASYNC),
+        functions.delete("PROD-001", ASYNC),
+    ):
+        assert (response.status, response.problem()) == (503, "read-only")
+
+
+def test_what_execution_decides_is_accepted(functions: Functions, queue: EngineQueue) -> None:
+    functions.create(product_body(productId="PROD-001"))
+    taken = functions.create(product_body(productId="PROD-001"), ASYNC)
+    missing = functions.update("PROD-404", {"name": "N"}, ASYNC)
+    other = functions.delete("PROD-001", {**ASYNC, "If-Match": '"9-20260131093000123456"'})
+    assert [taken.status, missing.status, other.status] == [202] * 3
+    assert len(commands(queue, 3)) == 3
+
+
+# Idempotency keys
+
+KEYED = {**ASYNC, "Idempotency-Key": "a-key"}
+
+
+def test_repeated_key_gets_same_ids(functions: Functions, queue: EngineQueue) -> None:
+    require_accepted(functions.create(product_body(), KEYED), "PROD-001")
+    repetition = gateway_event(body=as_json(product_body()), headers=KEYED)
+    repetition["requestContext"]["requestId"] = "another"
+    again = functions.call("create_product", repetition)
+    assert again.json() == {"productId": "PROD-001", "requestId": REQUEST_ID}
+    assert again.headers["X-Request-Id"] == "another"
+    other = {**ASYNC, "Idempotency-Key": "another-key"}
+    require_accepted(functions.create(product_body(), other), "PROD-002")
+    # The queue takes the repeated command for the same message.
+    assert [command.product_id for command in commands(queue, 2)] == ["PROD-001", "PROD-002"]
+
+
+def test_key_with_other_body_returns_422(functions: Functions) -> None:
+    functions.create(product_body(), KEYED)
+    response = functions.create(product_body(price=5), KEYED)
+    assert (response.status, response.problem()) == (422, "idempotency-key-reused")
+    response = functions.create(product_body(price=5), {"Idempotency-Key": "a-key"})
+    assert (response.status, response.problem()) == (422, "idempotency-key-reused")
+
+
+def test_synchronous_repetition_creates_accepted_id(
+    functions: Functions, stored: CommandRepository
+) -> None:
+    functions.create(product_body(), KEYED)
+    functions.create(product_body(), ASYNC)
+    created = functions.create(product_body(), {"Idempotency-Key": "a-key"})
+    assert (created.status, created.json()["productId"]) == (201, "PROD-001")
+    assert stored.get("PROD-001") is not None
+    require_accepted(functions.create(product_body(), KEYED), "PROD-001")
+
+
+def test_created_key_is_replayed_instead_of_accepted(functions: Functions) -> None:
+    created = functions.create(product_body(), {"Idempotency-Key": "a-key"})
+    repeated = functions.create(product_body(), KEYED)
+    assert repeated.status == 201
+    assert repeated.headers["Idempotency-Replayed"] == "true"
+    assert "Preference-Applied" not in repeated.headers
+    assert repeated.json() == created.json()
+
+
+# A queue that fails
+
+
+@pytest.fixture
+def proxy(
+    engine: str,
+    queue: EngineQueue,
+    functions: Functions,  # noqa: ARG001 (it switches asynchronous writes on first)
+    switch_on: Callable[..., None],
+) -> Iterator[FaultyDynamoDB]:
+    """A faulty server between the functions and the queue."""
+    with faulty_dynamodb(engine) as server:
+        switch_on(queue.url, server.endpoint_url)
+        yield server
+
+
+WRITES: dict[str, Callable[[Functions], FunctionResponse]] = {
+    "create": lambda functions: functions.create(product_body(), ASYNC),
+    "create_with_key": lambda functions: functions.create(product_body(), KEYED),
+    "update": lambda functions: functions.update("PROD-001", {"name": "N"}, ASYNC),
+    "delete": lambda functions: functions.delete("PROD-001", ASYNC),
+}
+FAILURES: dict[str, Fault] = {
+    "throttled": faults.error_response("RequestThrottled"),
+    "internal failure": faults.error_response("InternalFailure", status=500),
+    "hang": faults.hang,
+    "reset": faults.reset,
+    "not JSON": faults.fixed_response(b"<html>hello</html>"),
+    "no message id": faults.fixed_response(b"{}"),
+    "endless header": faults.endless_header,
+    "endless body": faults.endless_body,
+}
+
+
+@pytest.mark.usefixtures("real_time_outs")
+@pytest.mark.parametrize("fault", FAILURES.values(), ids=FAILURES.keys())
+def test_failing_queue_returns_503_in_time(
+    proxy: FaultyDynamoDB, functions: Functions, fault: Fault
+) -> None:
+    proxy.fail("SendMessage", fault)
+
+    def timed(write: Callable[[Functions], FunctionResponse]) -> tuple[FunctionResponse, float]:
+        started = time.monotonic()
+        return write(functions), time.monotonic() - started
+
+    with ThreadPoolExecutor(len(WRITES)) as threads:
+        responses = list(threads.map(timed, WRITES.values()))
+    for response, seconds in responses:
+        assert seconds < 3
+        assert (response.status, response.problem()) == (503, "service-unavailable")
+        assert response.headers["Retry-After"] == "1"
+
+
+def test_closed_port_of_queue_returns_503(
+    functions: Functions, queue: EngineQueue, switch_on: Callable[..., None]
+) -> None:
+    switch_on(queue.url, faults.unused_endpoint())
+    assert WRITES["update"](functions).status == 503
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [faults.reset, faults.after_execution(faults.reset), FAILURES["throttled"]],
+    ids=["lost request", "lost response", "throttled"],
+)
+def test_message_is_sent_again_and_arrives_once(
+    proxy: FaultyDynamoDB, functions: Functions, queue: EngineQueue, fault: Fault
+) -> None:
+    proxy.fail("SendMessage", fault, nth=1)
+    require_accepted(functions.update("PROD-001", {"name": "N"}, ASYNC), "PROD-001")
+    assert proxy.count("SendMessage") == 2
+    functions.delete("PROD-001", ASYNC)
+    assert [command.operation for command in commands(queue, 2)] == ["update", "delete"]
+
+
+def test_repetition_after_failing_queue_is_accepted(
+    proxy: FaultyDynamoDB, functions: Functions, queue: EngineQueue
+) -> None:
+    proxy.fail("SendMessage", faults.reset)
+    assert functions.create(product_body(), KEYED).status == 503
+    proxy.fail("SendMessage", faults.pass_on)
+    require_accepted(functions.create(product_body(), KEYED), "PROD-001")
+    assert [command.product_id for command in commands(queue, 1)] == ["PROD-001"]
+
+
+def test_missing_queue_returns_500_and_is_logged(
+    functions: Functions,
+    queue: EngineQueue,
+    switch_on: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    switch_on(queue.url.replace("changes-", "gone-"))
+    response = WRITES["delete"](functions)
+    assert (response.status, response.problem()) == (500, "internal-error")
+    assert "NonExistentQueue" in caplog.text or "QueueDoesNotExist" in caplog.text
+
+
+# Money
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(amounts(), st.none() | amounts(0))
+def test_amounts_reach_the_queue_exactly(
+    functions: Functions, queue: EngineQueue, price: Decimal, fee: Decimal | None
+) -> None:
+    functions.create(product_body(price=price, setupFee=fee), ASYNC)
+    functions.update("PROD-001", {"price": price, "setupFee": fee}, ASYNC)
+    creation, update = commands(queue, 2)
+    assert creation.draft is not None
+    assert update.changes is not None
+    assert (creation.draft.price, creation.draft.setup_fee) == (price, fee)
+    assert (update.changes["price"], update.changes["setupFee"]) == (price, fee)
