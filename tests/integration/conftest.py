@@ -4,8 +4,9 @@ The functions read their configuration at import, so it is set here and nowhere 
 """
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
@@ -15,10 +16,10 @@ import pytest
 import tests.support.profiles  # noqa: F401 (registers the Hypothesis profile)
 from local.engine import CREDENTIALS, REGION
 from local.table import create_table
-from product_lambda.repositories import product_repository
+from product_lambda.repositories import aws_client, product_repository
 from product_lambda.repositories.product_repository import ProductTable, open_table
 from product_tools import environment_files
-from product_tools.functions import FUNCTIONS
+from product_tools.functions import EVENT_FUNCTIONS, FUNCTIONS
 from tests.support.events import Functions
 from tests.support.fake_product_api import FakeProductApi, Target, serving_fake_api
 from tests.support.function_stack import FunctionStack
@@ -41,6 +42,13 @@ CONFIGURATION = {
     "CORS_ALLOWED_ORIGINS": ORIGIN,
     "PRODUCT_INDEXES": "true",
 }
+EVENT_CONFIGURATION = {
+    "AUDIT_BUCKET": "audit-test",
+    "AWS_REGION": REGION,
+    "EVENT_BUS_NAME": "events-test",
+    "PARKED_QUEUE_URL": "http://127.0.0.1:9/000000000000/parked-test",
+}
+"""Tests replace what the functions have made of it."""
 
 
 def new_table(endpoint_url: str) -> ProductTable:
@@ -65,6 +73,7 @@ def _long_time_outs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as constants:
         for name in REPOSITORY_TIME_OUTS:
             constants.setattr(product_repository, name, LONG_DEADLINE_SECONDS)
+            constants.setattr(aws_client, name, LONG_DEADLINE_SECONDS)
         yield
 
 
@@ -79,6 +88,18 @@ def imported_functions() -> Iterator[Functions]:
         )
         environment.setattr(DEADLINE, LONG_DEADLINE_SECONDS)
         yield functions
+
+
+@pytest.fixture(scope="session")
+def imported_event_functions() -> Iterator[Mapping[str, ModuleType]]:
+    """The modules of the functions behind a stream or a queue, by name."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in EVENT_CONFIGURATION.items():
+            environment.setenv(name, value)
+        yield {
+            name: importlib.import_module(f"product_lambda.event_handlers.{name}")
+            for name in EVENT_FUNCTIONS
+        }
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ class Exchange:
     """One request and the connection for its response.
 
     Attributes:
-        operation: the operation of DynamoDB, such as `GetItem`.
+        operation: the operation of DynamoDB, such as `GetItem`; `PUT` for an object of S3.
         closing: set when the server stops, so that endless faults end.
         upstream: host and port of the engine; None without an engine.
     """
@@ -40,13 +40,15 @@ class Exchange:
     connection: socket.socket
     closing: threading.Event
     upstream: str | None
+    method: str = "POST"
+    path: str = "/"
 
     def forward(self) -> tuple[int, dict[str, str], bytes]:
         """Send the request to the engine, and return status, headers and body of its response."""
         assert self.upstream, "this server has no engine: pass one to faulty_dynamodb"
         engine = http.client.HTTPConnection(self.upstream, timeout=10)
         with contextlib.closing(engine):
-            engine.request("POST", "/", self.request, self.headers)
+            engine.request(self.method, self.path, self.request, self.headers)
             response = engine.getresponse()
             return response.status, dict(response.getheaders()), response.read()
 
@@ -229,11 +231,26 @@ def faulty_dynamodb(
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
+            self._exchange()
+
+        def do_PUT(self) -> None:
+            self._exchange()
+
+        def _exchange(self) -> None:
             request = self.rfile.read(int(self.headers["Content-Length"]))
-            operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+            operation = self.headers.get("X-Amz-Target", self.command).rpartition(".")[2]
             fault = server.fault_for(operation) or default
             headers = {name: value for name, value in self.headers.items() if name != "host"}
-            exchange = Exchange(operation, request, headers, self.connection, closing, address)
+            exchange = Exchange(
+                operation,
+                request,
+                headers,
+                self.connection,
+                closing,
+                address,
+                self.command,
+                self.path,
+            )
             try:
                 fault(exchange)
             except OSError:  # the fault or the client closed the connection

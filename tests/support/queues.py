@@ -23,7 +23,7 @@ class EngineQueue:
         """Return `count` messages in the order of their arrival."""
         messages: list[Any] = []
 
-        def receive() -> bool:
+        def receive() -> bool | None:
             found = self.client.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=10,
@@ -35,7 +35,7 @@ class EngineQueue:
                     QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"]
                 )
             messages.extend(found)
-            return len(messages) >= count
+            return True if len(messages) >= count else None
 
         eventually(receive, f"{count} messages")
         return messages

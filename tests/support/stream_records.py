@@ -2,7 +2,7 @@
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from jsonschema import Draft202012Validator
@@ -20,6 +20,16 @@ _VALIDATOR = Draft202012Validator(SCHEMA)
 
 type RawItem = dict[str, dict[str, Any]]
 """An item in DynamoDB JSON."""
+
+
+class LambdaContext(NamedTuple):
+    """The context of a function that Lambda stops after some time."""
+
+    seconds: float = 60
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the time until then."""
+        return int(self.seconds * 1000)
 
 
 def image(product: Product, author: str = AUTHOR) -> RawItem:
@@ -60,17 +70,22 @@ def record(old: RawItem | None, new: RawItem | None, **fields: Any) -> dict[str,
 
 
 def checked_detail(text: str) -> dict[str, Any]:
-    """Return the detail of an event, with exact numbers, after a check against the schema.
+    """Return the detail of an event, with exact numbers, after a check against the schema."""
+    detail: dict[str, Any] = json.loads(text, parse_float=Decimal)
+    check_detail(detail)
+    return detail
+
+
+def check_detail(detail: dict[str, Any]) -> None:
+    """Check the detail of an event against the schema.
 
     The schema lets consumers meet unknown members; an event of this version has none.
     """
-    detail: dict[str, Any] = json.loads(text, parse_float=Decimal)
     _VALIDATOR.validate(detail)
     assert detail.keys() == SCHEMA["properties"].keys()
     for product in (detail["before"], detail["after"]):
         if product is not None:
             assert product.keys() <= SCHEMA["$defs"]["product"]["properties"].keys()
-    return detail
 
 
 def _typed(value: Any) -> dict[str, Any]:

@@ -35,8 +35,11 @@ class CallRejectedException(Exception):
         self.code = code
 
 
-class _TemporaryException(Exception):
-    """The service throttles, fails, is unreachable or sends an invalid response."""
+class TemporaryException(Exception):
+    """The service throttles, fails, is unreachable or sends an invalid response.
+
+    An operation raises it for a response that botocore accepts and that lacks what it needs.
+    """
 
 
 def open_client(service: str, region: str, endpoint_url: str | None) -> Any:  # noqa: ANN401
@@ -70,9 +73,9 @@ def call[T](operation: Callable[[], T], deadline: Deadline) -> T:
         return deadline.call(
             lambda: _classified(operation),
             timeout=_CALL_SECONDS,
-            retry_on=(_TemporaryException,),
+            retry_on=(TemporaryException,),
         )
-    except _TemporaryException as failure:
+    except TemporaryException as failure:
         raise DependencyUnavailableException from failure
 
 
@@ -81,11 +84,11 @@ def _classified[T](operation: Callable[[], T]) -> T:
     try:
         return operation()
     except (errors.ConnectionError, errors.HTTPClientError, ResponseParserError) as failure:
-        raise _TemporaryException from failure
+        raise TemporaryException from failure
     except errors.ClientError as failure:
         code = str(failure.response.get("Error", {}).get("Code", ""))
         status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", _SERVER_ERROR)
         is_temporary = status >= _SERVER_ERROR or status in _TEMPORARY_STATUSES
         if is_temporary or code in _TEMPORARY_CODES:
-            raise _TemporaryException from failure
+            raise TemporaryException from failure
         raise CallRejectedException(code) from failure

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from product_lambda.exceptions import DependencyUnavailableException
 from product_lambda.models.change import ProductChange
-from product_lambda.repositories.aws_client import call, open_client
+from product_lambda.repositories.aws_client import TemporaryException, call, open_client
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.utils.response_builder import to_json
 
@@ -102,8 +102,9 @@ class EventBus:
 
     def _put(self, request: list[Entry], deadline: Deadline) -> list[tuple[Entry, str]]:
         """Send one request, and return what was refused, with the codes of the errors."""
-        response: dict[str, Any] = call(
-            lambda: self._client.put_events(
+
+        def put() -> list[dict[str, Any]]:
+            response = self._client.put_events(
                 Entries=[
                     {
                         "EventBusName": self._name,
@@ -113,14 +114,14 @@ class EventBus:
                     }
                     for entry in request
                 ]
-            ),
-            deadline,
-        )
-        results = response.get("Entries", [])
-        if len(results) != len(request):
-            raise DependencyUnavailableException
+            )
+            results: list[dict[str, Any]] = response.get("Entries", [])
+            if len(results) != len(request):
+                raise TemporaryException
+            return results
+
         return [
-            (entry, str(result.get("ErrorCode", "no id")))
-            for entry, result in zip(request, results, strict=True)
+            (entry, str(result.get("ErrorCode")))
+            for entry, result in zip(request, call(put, deadline), strict=True)
             if not result.get("EventId")
         ]
