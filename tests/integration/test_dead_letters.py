@@ -250,7 +250,7 @@ def test_messages_beyond_limit_become_visible_again(
     queues: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(8):
-        queues.send(AUDIT_DLQ, event(price=number))
+        queues.send(AUDIT_DLQ, event(price=100 + number))
 
     assert show("audit", "--limit", "3") == 0
 
@@ -340,7 +340,7 @@ def test_dead_letters_go_to_their_queue_with_attributes(
     queues: Queues, capsys: pytest.CaptureFixture[str]
 ) -> None:
     attributes = {"ERROR_CODE": {"DataType": "String", "StringValue": "NO_PERMISSIONS"}}
-    bodies = [event(price=number) for number in range(12)]
+    bodies = [event(price=100 + number) for number in range(12)]
     for body in bodies:
         queues.send(AUDIT_DLQ, body, MessageAttributes=attributes)
 

@@ -134,8 +134,9 @@ def test_csv_keeps_removal_flags_and_states_of_no_kind(
     trail: AuditTrail, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trail.add(EVENTS[2])
-    odd = {**DELETED, "price": 7, "period": {"months": 1}}
-    trail.add(change_event(None, odd, changedFields=["price", "period"]))
+    odd = change_event(None, DELETED, changedFields=["price", "period"])
+    odd["detail"]["after"] = {**DELETED, "price": 7, "period": {"months": 1}}
+    trail.add(odd)
     trail.add(change_event(RESTORED, None, "ProductRemoved", changedFields=[]))
 
     assert run(*RANGE, "--format", "csv") == 0

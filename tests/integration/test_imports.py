@@ -9,8 +9,9 @@ import sysconfig
 import pytest
 
 from local.engine import CREDENTIALS
+from product_tools.functions import EVENT_FUNCTIONS, FUNCTIONS
 from product_tools.repository import REPOSITORY
-from tests.integration.conftest import CONFIGURATION
+from tests.integration.conftest import CONFIGURATION, EVENT_CONFIGURATION
 from tests.support.events import as_json, gateway_event
 from tests.support.factory import product_body
 from tests.support.faulty_dynamodb import unused_endpoint
@@ -30,9 +31,15 @@ IMPORTS = {
     "create_product": WRITE,
     "update_product": WRITE,
 }
+# botocore uses certifi where it is installed, which is not so in Lambda's runtime.
+CLIENT = {"botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"}
+EVENT_IMPORTS = {
+    "audit_logger": CLIENT | {"aws_lambda_powertools", "simplejson", "typing_extensions"},
+    "change_publisher": CLIENT | {"simplejson"},
+}
 PROGRAM = """
 import importlib, json, sys
-importlib.import_module(f"product_lambda.handlers.{sys.argv[1]}")
+importlib.import_module(f"product_lambda.{sys.argv[1]}")
 site_packages = sys.argv[2]
 print(json.dumps(sorted({
     name.partition(".")[0]
@@ -42,12 +49,13 @@ print(json.dumps(sorted({
 """
 
 
-def imported_by(function: str) -> set[str]:
-    """Return the third-party packages that importing a function loads."""
+def imported_by(module: str) -> set[str]:
+    """Return the third-party packages that importing a module of the functions loads."""
     site_packages = sysconfig.get_path("platlib")
+    settings = {**CREDENTIALS, **CONFIGURATION, **EVENT_CONFIGURATION}
     ran = subprocess.run(
-        [sys.executable, "-c", PROGRAM, function, site_packages],
-        env={**os.environ, **CREDENTIALS, **CONFIGURATION, "PYTHONPATH": str(REPOSITORY / "src")},
+        [sys.executable, "-c", PROGRAM, module, site_packages],
+        env={**os.environ, **settings, "PYTHONPATH": str(REPOSITORY / "src")},
         capture_output=True,
         text=True,
         check=True,
@@ -91,7 +99,16 @@ MEASURING = {"coverage", "a1_coverage", "_virtualenv", "pytest_cov"}
 
 @pytest.mark.parametrize("function", IMPORTS)
 def test_function_imports_only_what_it_needs(function: str) -> None:
-    assert imported_by(function) == IMPORTS[function]
+    assert imported_by(f"handlers.{function}") == IMPORTS[function]
+
+
+@pytest.mark.parametrize("function", EVENT_IMPORTS)
+def test_event_function_imports_only_what_it_needs(function: str) -> None:
+    assert imported_by(f"event_handlers.{function}") == EVENT_IMPORTS[function]
+
+
+def test_imports_of_all_functions_are_checked() -> None:
+    assert IMPORTS.keys() | EVENT_IMPORTS.keys() == {*FUNCTIONS, *EVENT_FUNCTIONS}
 
 
 @pytest.mark.parametrize("function", IMPORTS)

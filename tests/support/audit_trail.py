@@ -8,6 +8,7 @@ from uuid import uuid4
 import simplejson
 
 from product_tools.audit_history import bucket_name
+from tests.support.stream_records import check_detail
 
 SOURCE = "bbws.product"
 
@@ -45,7 +46,7 @@ def change_event(
         if name not in ("productId", "version", "updatedAt")
         and (before or {}).get(name) != (after or {}).get(name)
     ]
-    return {
+    event: dict[str, Any] = {
         "version": "0",
         "id": str(uuid4()),
         "source": SOURCE,
@@ -67,6 +68,8 @@ def change_event(
             **detail,
         },
     }
+    check_detail(event["detail"])
+    return event
 
 
 def text_of(event: Mapping[str, Any]) -> str:
