@@ -24,7 +24,11 @@ locals {
     list_products = { actions = ["dynamodb:Query"], resources = local.index_arns }
     get_product   = { actions = ["dynamodb:GetItem"], resources = local.table_arns }
     create_product = {
-      actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+      # With asynchronous writes, a key that was accepted is a condition of the transaction.
+      actions = concat(
+        ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+        var.enable_async_writes ? ["dynamodb:ConditionCheckItem"] : [],
+      )
       resources = local.table_arns
     }
     update_product = {
