@@ -136,6 +136,34 @@ def test_removal_has_last_version_and_no_author() -> None:
     assert change.after is None
 
 
+def test_change_in_second_of_last_update_is_later() -> None:
+    last = product(updated_at="2026-01-31T09:35:00.999999Z")
+    removed = removal(last, WRITE)
+    changed_elsewhere = changed(last, replace(last, price=Decimal(20)), OTHER_PROGRAM)
+
+    assert removed.changed_at == changed_elsewhere.changed_at == "2026-01-31T09:35:01.000000Z"
+
+
+def test_update_to_earlier_time_is_later_than_last_update() -> None:
+    last = product(updated_at=second(9))
+    change = changed(last, next_state(last))
+
+    assert change.changed_at == "2026-02-01T00:00:09.000001Z"
+    assert change.changed_by == "key-of-ann"
+
+
+def test_time_after_early_year_has_fixed_width() -> None:
+    change = removal(
+        product(updated_at="0001-01-01T00:00:00.000000Z"), WRITE._replace(written_at="")
+    )
+    assert change.changed_at == "0001-01-01T00:00:00.000001Z"
+
+
+def test_last_time_of_calendar_has_no_later_one() -> None:
+    last = product(updated_at="9999-12-31T23:59:59.999999Z")
+    assert removal(last, WRITE).changed_at == last.updated_at
+
+
 @pytest.mark.parametrize("text", ["a", "0123456789abcdef" * 4, "A-1"])
 def test_change_id_is_accepted(text: str) -> None:
     assert is_change_id(text)

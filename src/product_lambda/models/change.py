@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from product_lambda.models.product import Product
+from product_lambda.models.product import Product, timestamp_of
 
 SCHEMA_VERSION: Final = "1.0"
 _CHANGE_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -52,7 +53,7 @@ class ProductChange:
     Attributes:
         product_id: the product.
         version: its version after the change, or before its removal.
-        changed_at: UTC, `2026-01-31T09:30:00.123456Z`.
+        changed_at: UTC, `2026-01-31T09:30:00.123456Z`; later than the last `updatedAt`.
         changed_by: the id of an API key; None if another program made the change.
         changed_fields: their names in the API, in the order of the representation.
         before: the product before; None for a creation, or if the item was unreadable.
@@ -116,18 +117,37 @@ def _change(
     old = None if before is None else before.representation()
     new = None if after is None else after.representation()
     product = new or old or {}
-    is_dated = new is not None and write.sets_updated_at
     return ProductChange(
         change_id=write.change_id,
         change_type=change_type,
         product_id=product["productId"],
         version=product["version"],
-        changed_at=product["updatedAt"] if is_dated else write.written_at,
-        changed_by=write.author if is_dated else None,
+        changed_at=_changed_at(before, after, write),
+        changed_by=write.author if after is not None and write.sets_updated_at else None,
         changed_fields=_changed_fields(old or {}, new or {}),
         before=old,
         after=new,
     )
+
+
+def _changed_at(before: Product | None, after: Product | None, write: Write) -> str:
+    """Return the time of a change, which is always later than the last `updatedAt`.
+
+    The stream rounds its times down to the second (Amazon DynamoDB API Reference, "StreamRecord"),
+    so a removal would otherwise seem to be older than an update in the same second.
+    """
+    updated_at = after.updated_at if after is not None and write.sets_updated_at else ""
+    if updated_at and (before is None or updated_at > before.updated_at):
+        return updated_at
+    earliest = "" if before is None else _next_microsecond(before.updated_at)
+    return max(write.written_at, earliest)
+
+
+def _next_microsecond(timestamp: str) -> str:
+    moment = datetime.fromisoformat(timestamp)
+    if moment == datetime.max.replace(tzinfo=UTC):
+        return timestamp
+    return timestamp_of(moment + timedelta(microseconds=1))
 
 
 def _changed_fields(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Literal, NamedTuple, get_args
@@ -32,6 +33,11 @@ def is_product_id(text: str) -> bool:
 def is_timestamp(text: str) -> bool:
     """Return whether `text` has the form of a timestamp such as 2026-01-31T09:30:00.123456Z."""
     return _TIMESTAMP.fullmatch(text) is not None
+
+
+def timestamp_of(moment: datetime) -> str:
+    """Return a time in UTC as `2026-01-31T09:30:00.123456Z`; text order is time order."""
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def comparable(name: str) -> str:

@@ -18,7 +18,7 @@ from product_lambda.models.change import (
     removal,
     update,
 )
-from product_lambda.models.product import Product
+from product_lambda.models.product import Product, timestamp_of
 from product_lambda.repositories.items import (
     Item,
     belongs_to_product,
@@ -118,7 +118,7 @@ def _time(seconds: object) -> str:
         moment = datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, OSError, ValueError):
         raise UnreadableRecordException("ApproximateCreationDateTime is no time") from None
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+    return timestamp_of(moment)
 
 
 def _value(typed: object) -> object:

@@ -9,12 +9,11 @@ from product_lambda.exceptions import (
     ProductServiceException,
 )
 from product_lambda.models.command import Command, Outcome
-from product_lambda.models.product import IdempotencyRecord, Product, ProductDraft
+from product_lambda.models.product import IdempotencyRecord, Product, ProductDraft, timestamp_of
 from product_lambda.services.product_service import (
     IDEMPOTENCY_SECONDS,
     new_product,
     sha256,
-    timestamp_of,
 )
 
 OUTCOME_SECONDS: Final = 30 * 24 * 60 * 60

@@ -25,6 +25,7 @@ from product_lambda.models.product import (
     Product,
     ProductDraft,
     Revision,
+    timestamp_of,
 )
 
 IDEMPOTENCY_SECONDS: Final = 24 * 60 * 60
@@ -274,11 +275,6 @@ def new_product(draft: ProductDraft, product_id: str, moment: datetime) -> Produ
         created_at=now,
         updated_at=now,
     )
-
-
-def timestamp_of(moment: datetime) -> str:
-    """`2026-01-31T09:30:00.123456Z`: fixed width, so that text order is time order."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def fingerprint_of(draft: ProductDraft) -> str:
