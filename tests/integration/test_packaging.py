@@ -326,7 +326,7 @@ def test_event_function_imports_only_its_zip_and_runtime(
     assert foreign == []
 
 
-@pytest.mark.parametrize("function", ["audit_logger", "change_publisher"])
+@pytest.mark.parametrize("function", EVENTS)
 def test_event_function_gets_botocore_from_runtime(
     runtime: Path, host_zips: Path, imported_events: dict[str, Imported], function: str
 ) -> None:
@@ -358,7 +358,6 @@ def test_product_creator_imports_packages_from_its_zip(
     imported = imported_events["product_creator"].packages
 
     assert {"aws_lambda_powertools", "pydantic", "pydynox"} <= imported
-    assert not {"boto3", "botocore"} & imported
     assert "product_lambda/repositories/queues.pyc" not in entries(host_zips, "product_creator")
 
 
@@ -438,8 +437,11 @@ def test_zip_is_small(host_zips: Path, arm64_zips: Path, handler: str) -> None:
 
 @pytest.mark.parametrize("function", EVENTS)
 def test_zip_of_event_function_is_small(host_zips: Path, arm64_zips: Path, function: str) -> None:
+    # The product creator has pydynox, Pydantic and Powertools.
+    limit = 12_000_000 if function == "product_creator" else 8_000_000
+
     for zips in (host_zips, arm64_zips):
-        assert (zips / f"{function}.zip").stat().st_size <= 8_000_000
+        assert (zips / f"{function}.zip").stat().st_size <= limit
 
 
 def test_second_build_gives_same_bytes(tmp_path: Path, host_zips: Path, host_arch: str) -> None:
