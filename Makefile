@@ -7,7 +7,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup run reset test lint format audit sbom package requirements preflight \
 	credentials deploy-local credentials-local destroy-local fuzz e2e bench growth load soak \
-	fuzz-events memory mutants clean
+	soak-events fuzz-events memory mutants clean
 
 PYTHON_IN_VENV := .venv/bin/python
 PYTHON_FOR_BENCH := .local/bench/bin/python
@@ -122,6 +122,11 @@ soak: ## Test many concurrent operations, half with faults: OPERATIONS=200000 SO
 	@scripts/bootstrap.sh bench engine
 	@$(PYTHON_FOR_BENCH) -m tests.soak.run \
 		$(call option,--operations,OPERATIONS) $(call option,--seed,SOAK_SEED)
+
+soak-events: ## Test that each of many changes is audited once, despite faults: CHANGES=12000
+	@scripts/bootstrap.sh bench engine
+	@$(PYTHON_FOR_BENCH) -m tests.soak.run_events \
+		$(call option,--changes,CHANGES) $(call option,--seed,SOAK_SEED)
 
 fuzz-events: ## Fuzz the functions' events, guided by coverage: FUZZ_SECONDS=300
 	@scripts/bootstrap.sh bench

@@ -49,6 +49,7 @@ EXIT_CODES = """exit codes:
   2    wrong arguments, an unusable file, or an API or a bucket that does not respond or rejects
        the caller
   130  interrupted"""
+_DEPLOYMENTS = (*ENVIRONMENTS, "prod-recovery")  # as environment_files, which needs more packages
 _BASE_URL_HELP = "address of the API, up to just before /products (default: BASE_URL)"
 _API_KEY_HELP = "API key; set API_KEY instead to keep it out of process lists"
 
@@ -296,7 +297,7 @@ def _add_history_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="such as PROD-001")
     parser.add_argument(
         "--environment",
-        choices=ENVIRONMENTS,
+        choices=_DEPLOYMENTS,
         default=os.environ.get("ENVIRONMENT"),
         help="whose audit bucket to read (default: ENVIRONMENT)",
     )
@@ -327,9 +328,9 @@ def _history(options: argparse.Namespace) -> int:
     # The other commands do without boto3.
     from product_tools import audit_history  # noqa: PLC0415
 
-    if options.environment not in ENVIRONMENTS:  # the variable may have any value
+    if options.environment not in _DEPLOYMENTS:  # the variable may have any value
         raise CatalogueError(
-            f"An environment is needed ({', '.join(ENVIRONMENTS)}): set ENVIRONMENT, or give"
+            f"An environment is needed ({', '.join(_DEPLOYMENTS)}): set ENVIRONMENT, or give"
             " --environment."
         )
     since, until = options.since, options.until

@@ -70,7 +70,10 @@ class _Run:
 
     def _handle(self, message: Message) -> None:
         product, change, _ = describe(self._options.queue, message, self._options.environment)
-        if self._options.product not in (None, product) or self.target.has_given(message):
+        is_chosen = self._options.product in (None, product) and (
+            self._options.message in (None, message.message_id)
+        )
+        if not is_chosen or self.target.has_given(message):
             return
         try:
             verb = self._discard(message) if self._options.discard else self._resend(message)
@@ -143,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("queue", choices=QUEUES, help="the queue, by its short name")
     parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
     parser.add_argument("--product", metavar="ID", help="only the messages of this product")
+    parser.add_argument("--message", metavar="ID", help="only the message with this id")
     parser.add_argument(
         "--discard",
         action="store_true",

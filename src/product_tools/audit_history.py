@@ -20,6 +20,7 @@ from product_tools import catalogue_csv
 from product_tools.aliases import aws_error_message
 from product_tools.catalogue_diff import shown_value
 from product_tools.change_events import Change, NotAnEventError
+from product_tools.environment_files import RECOVERY, values
 from product_tools.moments import timestamp
 
 if TYPE_CHECKING:
@@ -60,7 +61,13 @@ class UnreadObject:
 
 
 def bucket_name(environment: str) -> str:
-    """Return the name of the audit bucket of an environment."""
+    """Return the name of the audit bucket of an environment, or of PROD in the second region.
+
+    Raises:
+        EnvironmentFileError: a file of the environment has a syntax error.
+    """
+    if environment == RECOVERY:  # names of buckets are global
+        return f"{bucket_name('prod')}-{values(environment)['aws_region']}"
     return f"bbws-product-audit-logs-{environment}"
 
 

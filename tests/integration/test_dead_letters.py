@@ -473,6 +473,13 @@ def test_discard_prints_whole_message_of_product_and_deletes_it(
     assert received(file) == []
 
 
+def test_message_is_chosen_by_its_id(queues: Queues) -> None:
+    first, second = (queues.send(AUDIT_DLQ, event(price=number)) for number in (1, 2))
+
+    assert resend("audit", "--message", second, "--discard") == 0
+    assert [message["MessageId"] for message in queues.read(AUDIT_DLQ)] == [first]
+
+
 def test_interrupted_run_gives_rest_back_in_order(queues: Queues, stub: StubServer) -> None:
     for number in range(3):
         queues.send(CHANGE_DLQ, command(number), **fifo(number))

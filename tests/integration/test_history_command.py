@@ -241,6 +241,14 @@ def test_missing_bucket_says_that_switch_is_off(
     )
 
 
+def test_second_region_has_bucket_of_its_own(
+    account: PreparedAccount,  # noqa: ARG001 (it is empty)
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(environment="prod-recovery") == 2
+    assert "no bucket bbws-product-audit-logs-prod-eu-west-1: " in capsys.readouterr().err
+
+
 def test_list_without_right_is_error(
     trail: AuditTrail,  # noqa: ARG001 (the bucket exists)
     stub: StubServer,
@@ -270,7 +278,8 @@ def test_missing_environment_is_error(
     monkeypatch.delenv("ENVIRONMENT", raising=False)
     assert catalogue.main(["history", "PROD-001"]) == 2
     assert capsys.readouterr().err == (
-        "An environment is needed (dev, sit, prod): set ENVIRONMENT, or give --environment.\n"
+        "An environment is needed (dev, sit, prod, prod-recovery): set ENVIRONMENT, or give"
+        " --environment.\n"
     )
 
 
