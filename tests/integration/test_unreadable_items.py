@@ -143,6 +143,17 @@ def test_unreadable_item_is_left_out_and_logged(
     assert len(unreadable()) == 1
 
 
+def test_all_flaws_of_unreadable_item_are_logged(
+    store: Store, unreadable: Callable[[], list[tuple[str, str]]]
+) -> None:
+    store.put(raw_product("PROD-001", period={"S": "daily"}, price={"N": "0"}))
+    assert listed(store.functions) == []
+    amount = "a number above 0, at most 99999999.99, with at most 2 decimals"
+    assert unreadable() == [
+        ("PRODUCT#PROD-001 METADATA", f"price is not {amount}; period is not a period")
+    ]
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_pages_go_past_foreign_items(store: Store, limit: int) -> None:
     for number in range(5):
@@ -255,9 +266,20 @@ def test_unreadable_counter_returns_500(
     assert unreadable() == [("COUNTER#PRODUCT METADATA", "number is not a number")]
 
 
-@pytest.mark.parametrize("answer", [{"S": "{}"}, {"S": "x"}, {"N": "1"}, None])
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ({"S": "{}"}, "KeyError"),
+        ({"S": "x"}, "JSONDecodeError"),
+        ({"N": "1"}, "TypeError"),
+        (None, "KeyError"),
+    ],
+)
 def test_unreadable_idempotency_record_returns_500(
-    store: Store, unreadable: Callable[[], list[tuple[str, str]]], answer: dict[str, str] | None
+    store: Store,
+    unreadable: Callable[[], list[tuple[str, str]]],
+    answer: dict[str, str] | None,
+    error: str,
 ) -> None:
     key = {"Idempotency-Key": "one"}
     store.functions.create(product_body(productId="PROD-001"), key)
@@ -270,7 +292,7 @@ def test_unreadable_idempotency_record_returns_500(
     store.put(record | ({"answer": answer} if answer else {}))
     response = store.functions.create(product_body(productId="PROD-001"), key)
     assert (response.status, response.problem()) == (500, "internal-error")
-    assert len(unreadable()) == 1
+    assert unreadable() == [(f"{record['PK']['S']} METADATA", f"answer holds no product ({error})")]
 
 
 # Random items

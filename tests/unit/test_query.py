@@ -274,6 +274,10 @@ def test_other_amount_is_rejected(name: str, wrong: str) -> None:
     assert errors_of(one(currency="ZAR", **{name: wrong})) == [(name, AMOUNT)]
 
 
+def test_name_of_200_characters_is_accepted() -> None:
+    assert parse_query(name="x" * 200).filters.name == "x" * 200
+
+
 @pytest.mark.parametrize("wrong", ["", " ", "x" * 201, "a\x00", "\x7f", "\x85", "\ud800"])
 def test_other_name_is_rejected(wrong: str) -> None:
     assert errors_of(one(name=wrong)) == [NAME]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product_lambda.utils.request import HttpRequest, parse_event
+from product_lambda.utils.request import HttpRequest, parse_event, resource_of
 from tests.support.events import API_KEY_ID, REQUEST_ID, gateway_event
 
 
@@ -122,6 +122,18 @@ def test_invalid_base64_body_is_none(broken: str) -> None:
 
 def test_lone_surrogate_reaches_json_parser() -> None:
     assert parse_event({"body": "\ud800"}).body == b"\xed\xa0\x80"
+
+
+# Resource
+
+
+def test_resource_is_path_of_gateway() -> None:
+    assert resource_of({"resource": "/deleted-products"}) == "/deleted-products"
+
+
+@pytest.mark.parametrize("event", [{}, {"resource": 5}, {"resource": None}, None, []])
+def test_missing_resource_is_empty(event: Any) -> None:
+    assert resource_of(event) == ""
 
 
 # Random events
