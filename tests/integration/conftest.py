@@ -18,6 +18,7 @@ from local.engine import CREDENTIALS, REGION
 from local.table import create_table
 from product_lambda.repositories import aws_client, product_repository
 from product_lambda.repositories.product_repository import ProductTable, open_table
+from product_lambda.utils.settings import Settings
 from product_tools import environment_files
 from product_tools.functions import EVENT_FUNCTIONS, FUNCTIONS
 from tests.support.events import Functions
@@ -25,6 +26,7 @@ from tests.support.fake_product_api import FakeProductApi, Target, serving_fake_
 from tests.support.function_stack import FunctionStack
 from tests.support.github_settings import REPOSITORY, GitHubSettings
 from tests.support.prepared_account import PreparedAccount
+from tests.support.queues import EngineQueue
 from tests.support.stub_server import StubServer, stub_server
 from tests.support.terraform_files import TerraformFiles
 
@@ -36,6 +38,7 @@ REPOSITORY_TIME_OUTS = {
     name: vars(product_repository)[name]
     for name in ("_CONNECT_SECONDS", "_READ_SECONDS", "_CALL_SECONDS")
 }
+WRITERS = ("create_product", "update_product", "delete_product")
 CONFIGURATION = {
     "TABLE_NAME": "products-test",
     "AWS_REGION": REGION,
@@ -47,6 +50,7 @@ EVENT_CONFIGURATION = {
     "AWS_REGION": REGION,
     "EVENT_BUS_NAME": "events-test",
     "PARKED_QUEUE_URL": "http://127.0.0.1:9/000000000000/parked-test",
+    "TABLE_NAME": "products-test",
 }
 """Tests replace what the functions have made of it."""
 
@@ -237,3 +241,53 @@ def repository(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubSettings]:
         monkeypatch.setenv("GITHUB_REPOSITORY", REPOSITORY)
         monkeypatch.setenv("GH_TOKEN", "a-token")
         yield GitHubSettings(stub)
+
+
+@pytest.fixture(scope="session")
+def _shared_queue(engine: str) -> EngineQueue:
+    return EngineQueue(engine, fifo=True)
+
+
+@pytest.fixture
+def change_queue(_shared_queue: EngineQueue) -> EngineQueue:
+    """The queue of commands, which is empty."""
+    _shared_queue.client.purge_queue(QueueUrl=_shared_queue.url)
+    return _shared_queue
+
+
+@pytest.fixture
+def switch_on(
+    engine: str, imported_functions: Functions, monkeypatch: pytest.MonkeyPatch  # noqa: ARG001
+) -> Callable[..., None]:
+    """Switch asynchronous writes on, with the queue of a URL."""
+
+    def switch(queue_url: str, endpoint_url: str = engine, **changes: Any) -> None:
+        # The functions are imported by now; before, they have no settings.
+        handlers = {
+            name: importlib.import_module(f"product_lambda.handlers.{name}")
+            for name in ("entry", "async_writes", *WRITERS)
+        }
+        before: Settings = handlers["entry"].SETTINGS
+        changed = before._replace(
+            change_queue_url=queue_url, aws_endpoint_url=endpoint_url, **changes
+        )
+        for name in ("entry", *WRITERS):
+            monkeypatch.setattr(handlers[name], "SETTINGS", changed)
+        handlers["async_writes"]._client.cache_clear()
+
+    return switch
+
+
+@pytest.fixture
+def async_functions(
+    functions_on_table: Functions, change_queue: EngineQueue, switch_on: Callable[..., None]
+) -> Functions:
+    """The functions on an empty table, with asynchronous writes."""
+    switch_on(change_queue.url)
+    return functions_on_table
+
+
+@pytest.fixture
+def product_creator(imported_event_functions: Mapping[str, ModuleType]) -> ModuleType:
+    """The module of the function that carries commands out, on no table yet."""
+    return imported_event_functions["product_creator"]

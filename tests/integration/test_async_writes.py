@@ -1,11 +1,9 @@
 """202 responses of the functions: the queue of the engine, and queues that fail."""
 
-import importlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +15,6 @@ from product_lambda.models.product import Revision
 from product_lambda.repositories.command_repository import CommandRepository
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import ProductTable
-from product_lambda.utils.settings import Settings
 from product_lambda.validators.commands import parse_command
 from tests.support import faulty_dynamodb as faults
 from tests.support.events import (
@@ -35,53 +32,14 @@ from tests.support.products import amounts
 from tests.support.queues import EngineQueue
 from tests.support.response_check import ApiResponse, check_response
 
-WRITERS = ("create_product", "update_product", "delete_product")
 ASYNC = {"Prefer": "respond-async"}
 EXPOSED = "ETag, Location, Retry-After, X-Request-Id, Idempotency-Replayed, Preference-Applied"
 
 
-@pytest.fixture(scope="module")
-def shared_queue(engine: str) -> EngineQueue:
-    return EngineQueue(engine, fifo=True)
-
-
 @pytest.fixture
-def queue(shared_queue: EngineQueue) -> EngineQueue:
-    """The queue of commands, which is empty."""
-    shared_queue.client.purge_queue(QueueUrl=shared_queue.url)
-    return shared_queue
-
-
-@pytest.fixture
-def switch_on(
-    engine: str, imported_functions: Functions, monkeypatch: pytest.MonkeyPatch  # noqa: ARG001
-) -> Callable[..., None]:
-    """Switch asynchronous writes on, with the queue of a URL."""
-
-    def switch(queue_url: str, endpoint_url: str = engine, **changes: Any) -> None:
-        # The functions are imported by now; before, they have no settings.
-        handlers = {
-            name: importlib.import_module(f"product_lambda.handlers.{name}")
-            for name in ("entry", "async_writes", *WRITERS)
-        }
-        before: Settings = handlers["entry"].SETTINGS
-        changed = before._replace(
-            change_queue_url=queue_url, aws_endpoint_url=endpoint_url, **changes
-        )
-        for name in ("entry", *WRITERS):
-            monkeypatch.setattr(handlers[name], "SETTINGS", changed)
-        handlers["async_writes"]._client.cache_clear()
-
-    return switch
-
-
-@pytest.fixture
-def functions(
-    functions_on_table: Functions, queue: EngineQueue, switch_on: Callable[..., None]
-) -> Functions:
+def functions(async_functions: Functions) -> Functions:
     """The functions on an empty table, with asynchronous writes."""
-    switch_on(queue.url)
-    return functions_on_table
+    return async_functions
 
 
 @pytest.fixture
@@ -89,9 +47,9 @@ def stored(table: ProductTable) -> CommandRepository:
     return CommandRepository(table, Deadline(60))
 
 
-def commands(queue: EngineQueue, count: int) -> list[Command]:
+def commands(change_queue: EngineQueue, count: int) -> list[Command]:
     """Return the next commands in the queue."""
-    return [parse_command(message["Body"]) for message in queue.received(count)]
+    return [parse_command(message["Body"]) for message in change_queue.received(count)]
 
 
 def require_accepted(response: FunctionResponse, product_id: str) -> None:
@@ -113,12 +71,12 @@ def require_accepted(response: FunctionResponse, product_id: str) -> None:
 
 
 def test_accepted_creation_is_a_command(
-    functions: Functions, queue: EngineQueue, stored: CommandRepository
+    functions: Functions, change_queue: EngineQueue, stored: CommandRepository
 ) -> None:
     body = product_body(price=Decimal("19.90"), setupFee=Decimal("0.10"))
     require_accepted(functions.create(body, ASYNC), "PROD-001")
     assert stored.get("PROD-001") is None
-    (message,) = queue.received(1)
+    (message,) = change_queue.received(1)
     command = parse_command(message["Body"])
     assert message["Attributes"]["MessageGroupId"] == "PROD-001"
     assert message["Attributes"]["MessageDeduplicationId"] == command.command_id
@@ -129,45 +87,49 @@ def test_accepted_creation_is_a_command(
     assert (str(command.draft.price), str(command.draft.setup_fee)) == ("19.9", "0.1")
 
 
-def test_accepted_creation_keeps_given_id(functions: Functions, queue: EngineQueue) -> None:
+def test_accepted_creation_keeps_given_id(functions: Functions, change_queue: EngineQueue) -> None:
     require_accepted(functions.create(product_body(productId="PROD-PRO"), ASYNC), "PROD-PRO")
-    assert [command.product_id for command in commands(queue, 1)] == ["PROD-PRO"]
+    assert [command.product_id for command in commands(change_queue, 1)] == ["PROD-PRO"]
 
 
-def test_accepted_creations_get_free_numbers(functions: Functions, queue: EngineQueue) -> None:
+def test_accepted_creations_get_free_numbers(
+    functions: Functions, change_queue: EngineQueue
+) -> None:
     for number in (1, 2, 3):
         functions.create(product_body(productId=f"PROD-{number:03}"))
     require_accepted(functions.create(product_body(), ASYNC), "PROD-004")
     require_accepted(functions.create(product_body(), ASYNC), "PROD-005")
     assert functions.create(product_body()).json()["productId"] == "PROD-006"
-    assert [command.product_id for command in commands(queue, 2)] == ["PROD-004", "PROD-005"]
+    assert [command.product_id for command in commands(change_queue, 2)] == ["PROD-004", "PROD-005"]
 
 
-def test_accepted_update_is_a_command(functions: Functions, queue: EngineQueue) -> None:
+def test_accepted_update_is_a_command(functions: Functions, change_queue: EngineQueue) -> None:
     created = functions.create(product_body(productId="PROD-001")).json()
     headers = {**ASYNC, "If-Match": tag_of(created)}
     changes = {"price": Decimal("0.1"), "setupFee": None}
     require_accepted(functions.update("PROD-001", changes, headers), "PROD-001")
-    (command,) = commands(queue, 1)
+    (command,) = commands(change_queue, 1)
     assert command.changes == changes
     assert command.expected == frozenset({Revision(1, created["updatedAt"])})
     assert functions.get("PROD-001").json() == created
 
 
-def test_accepted_deletion_is_a_command(functions: Functions, queue: EngineQueue) -> None:
+def test_accepted_deletion_is_a_command(functions: Functions, change_queue: EngineQueue) -> None:
     functions.create(product_body(productId="PROD-001"))
     require_accepted(functions.delete("PROD-001", ASYNC), "PROD-001")
-    (command,) = commands(queue, 1)
+    (command,) = commands(change_queue, 1)
     assert (command.operation, command.expected) == ("delete", None)
     assert functions.get("PROD-001").status == 200
 
 
-def test_commands_of_a_product_stay_in_order(functions: Functions, queue: EngineQueue) -> None:
+def test_commands_of_a_product_stay_in_order(
+    functions: Functions, change_queue: EngineQueue
+) -> None:
     functions.create(product_body(productId="PROD-001"), ASYNC)
     for number in range(4):
         functions.update("PROD-001", {"name": f"{number}"}, ASYNC)
     functions.delete("PROD-001", ASYNC)
-    operations = [(each.operation, each.changes) for each in commands(queue, 6)]
+    operations = [(each.operation, each.changes) for each in commands(change_queue, 6)]
     assert operations == [
         ("create", None),
         *[("update", {"name": f"{number}"}) for number in range(4)],
@@ -176,12 +138,12 @@ def test_commands_of_a_product_stay_in_order(functions: Functions, queue: Engine
 
 
 @pytest.mark.parametrize("prefer", ["RESPOND-ASYNC", "wait=5, respond-async; x", "return=minimal"])
-def test_preference_is_parsed(functions: Functions, queue: EngineQueue, prefer: str) -> None:
+def test_preference_is_parsed(functions: Functions, change_queue: EngineQueue, prefer: str) -> None:
     response = functions.create(product_body(productId="PROD-001"), {"prefer": prefer})
     is_async = "minimal" not in prefer
     assert response.status == (202 if is_async else 201)
     assert ("Preference-Applied" in response.headers) is is_async
-    assert len(commands(queue, 1)) == 1 if is_async else True
+    assert len(commands(change_queue, 1)) == 1 if is_async else True
 
 
 def test_write_without_preference_is_synchronous(functions: Functions) -> None:
@@ -235,9 +197,9 @@ def test_invalid_requests_are_rejected_at_once(
 
 
 def test_read_only_rejects_accepted_writes_too(
-    functions: Functions, queue: EngineQueue, switch_on: Callable[..., None]
+    functions: Functions, change_queue: EngineQueue, switch_on: Callable[..., None]
 ) -> None:
-    switch_on(queue.url, read_only=True)
+    switch_on(change_queue.url, read_only=True)
     for response in (
         functions.create(product_body(), ASYNC),
         functions.update("PROD-001", {"name": "N"}, ASYNC),
@@ -246,13 +208,15 @@ def test_read_only_rejects_accepted_writes_too(
         assert (response.status, response.problem()) == (503, "read-only")
 
 
-def test_what_execution_decides_is_accepted(functions: Functions, queue: EngineQueue) -> None:
+def test_what_execution_decides_is_accepted(
+    functions: Functions, change_queue: EngineQueue
+) -> None:
     functions.create(product_body(productId="PROD-001"))
     taken = functions.create(product_body(productId="PROD-001"), ASYNC)
     missing = functions.update("PROD-404", {"name": "N"}, ASYNC)
     other = functions.delete("PROD-001", {**ASYNC, "If-Match": '"9-20260131093000123456"'})
     assert [taken.status, missing.status, other.status] == [202] * 3
-    assert len(commands(queue, 3)) == 3
+    assert len(commands(change_queue, 3)) == 3
 
 
 # Idempotency keys
@@ -260,7 +224,7 @@ def test_what_execution_decides_is_accepted(functions: Functions, queue: EngineQ
 KEYED = {**ASYNC, "Idempotency-Key": "a-key"}
 
 
-def test_repeated_key_gets_same_ids(functions: Functions, queue: EngineQueue) -> None:
+def test_repeated_key_gets_same_ids(functions: Functions, change_queue: EngineQueue) -> None:
     require_accepted(functions.create(product_body(), KEYED), "PROD-001")
     repetition = gateway_event(body=as_json(product_body()), headers=KEYED)
     repetition["requestContext"]["requestId"] = "another"
@@ -270,7 +234,7 @@ def test_repeated_key_gets_same_ids(functions: Functions, queue: EngineQueue) ->
     other = {**ASYNC, "Idempotency-Key": "another-key"}
     require_accepted(functions.create(product_body(), other), "PROD-002")
     # The queue takes the repeated command for the same message.
-    assert [command.product_id for command in commands(queue, 2)] == ["PROD-001", "PROD-002"]
+    assert [command.product_id for command in commands(change_queue, 2)] == ["PROD-001", "PROD-002"]
 
 
 def test_key_with_other_body_returns_422(functions: Functions) -> None:
@@ -307,13 +271,13 @@ def test_created_key_is_replayed_instead_of_accepted(functions: Functions) -> No
 @pytest.fixture
 def proxy(
     engine: str,
-    queue: EngineQueue,
+    change_queue: EngineQueue,
     functions: Functions,  # noqa: ARG001 (it switches asynchronous writes on first)
     switch_on: Callable[..., None],
 ) -> Iterator[FaultyDynamoDB]:
     """A faulty server between the functions and the queue."""
     with faulty_dynamodb(engine) as server:
-        switch_on(queue.url, server.endpoint_url)
+        switch_on(change_queue.url, server.endpoint_url)
         yield server
 
 
@@ -355,9 +319,9 @@ def test_failing_queue_returns_503_in_time(
 
 
 def test_closed_port_of_queue_returns_503(
-    functions: Functions, queue: EngineQueue, switch_on: Callable[..., None]
+    functions: Functions, change_queue: EngineQueue, switch_on: Callable[..., None]
 ) -> None:
-    switch_on(queue.url, faults.unused_endpoint())
+    switch_on(change_queue.url, faults.unused_endpoint())
     assert WRITES["update"](functions).status == 503
 
 
@@ -367,32 +331,32 @@ def test_closed_port_of_queue_returns_503(
     ids=["lost request", "lost response", "throttled"],
 )
 def test_message_is_sent_again_and_arrives_once(
-    proxy: FaultyDynamoDB, functions: Functions, queue: EngineQueue, fault: Fault
+    proxy: FaultyDynamoDB, functions: Functions, change_queue: EngineQueue, fault: Fault
 ) -> None:
     proxy.fail("SendMessage", fault, nth=1)
     require_accepted(functions.update("PROD-001", {"name": "N"}, ASYNC), "PROD-001")
     assert proxy.count("SendMessage") == 2
     functions.delete("PROD-001", ASYNC)
-    assert [command.operation for command in commands(queue, 2)] == ["update", "delete"]
+    assert [command.operation for command in commands(change_queue, 2)] == ["update", "delete"]
 
 
 def test_repetition_after_failing_queue_is_accepted(
-    proxy: FaultyDynamoDB, functions: Functions, queue: EngineQueue
+    proxy: FaultyDynamoDB, functions: Functions, change_queue: EngineQueue
 ) -> None:
     proxy.fail("SendMessage", faults.reset)
     assert functions.create(product_body(), KEYED).status == 503
     proxy.fail("SendMessage", faults.pass_on)
     require_accepted(functions.create(product_body(), KEYED), "PROD-001")
-    assert [command.product_id for command in commands(queue, 1)] == ["PROD-001"]
+    assert [command.product_id for command in commands(change_queue, 1)] == ["PROD-001"]
 
 
 def test_missing_queue_returns_500_and_is_logged(
     functions: Functions,
-    queue: EngineQueue,
+    change_queue: EngineQueue,
     switch_on: Callable[..., None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    switch_on(queue.url.replace("changes-", "gone-"))
+    switch_on(change_queue.url.replace("changes-", "gone-"))
     response = WRITES["delete"](functions)
     assert (response.status, response.problem()) == (500, "internal-error")
     assert "NonExistentQueue" in caplog.text or "QueueDoesNotExist" in caplog.text
@@ -406,11 +370,11 @@ def test_missing_queue_returns_500_and_is_logged(
 )
 @given(amounts(), st.none() | amounts(0))
 def test_amounts_reach_the_queue_exactly(
-    functions: Functions, queue: EngineQueue, price: Decimal, fee: Decimal | None
+    functions: Functions, change_queue: EngineQueue, price: Decimal, fee: Decimal | None
 ) -> None:
     functions.create(product_body(price=price, setupFee=fee), ASYNC)
     functions.update("PROD-001", {"price": price, "setupFee": fee}, ASYNC)
-    creation, update = commands(queue, 2)
+    creation, update = commands(change_queue, 2)
     assert creation.draft is not None
     assert update.changes is not None
     assert (creation.draft.price, creation.draft.setup_fee) == (price, fee)

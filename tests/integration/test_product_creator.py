@@ -1,6 +1,5 @@
 """The function that carries out commands: batches, repeated deliveries, a DynamoDB that fails."""
 
-import importlib
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from types import ModuleType
@@ -15,7 +14,6 @@ from product_lambda.repositories.command_repository import CommandRepository
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.items import product_in, product_key
 from product_lambda.repositories.product_repository import ProductTable, open_table
-from tests.integration.conftest import CONFIGURATION
 from tests.support import faulty_dynamodb as faults
 from tests.support.command_batches import Context, batch_of, failed_in, message
 from tests.support.faulty_dynamodb import Fault, FaultyDynamoDB, faulty_dynamodb
@@ -24,14 +22,6 @@ from tests.support.raw_items import dynamodb, raw_product
 
 EXPECTED = frozenset({Revision(1, CREATED_AT)})
 OTHER = frozenset({Revision(7, CREATED_AT)})
-
-
-@pytest.fixture(scope="session")
-def product_creator() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as environment:
-        for name in ("TABLE_NAME", "AWS_REGION"):
-            environment.setenv(name, CONFIGURATION[name])
-        yield importlib.import_module("product_lambda.event_handlers.product_creator")
 
 
 type Deliver = Callable[..., list[str]]
