@@ -14,10 +14,15 @@ import pytest
 
 from local.engine import REGION
 from product_lambda.repositories.audit_bucket import AuditBucket
+from product_lambda.repositories.deadline import Deadline
+from product_lambda.repositories.event_bus import EventBus, entry_for
+from product_lambda.repositories.stream_records import change_in
 from tests.support import faulty_dynamodb as faults
 from tests.support.audit_trail import change_event, product_shown, text_of
+from tests.support.event_bus import EngineBus
 from tests.support.faulty_dynamodb import Fault, FaultyDynamoDB, faulty_dynamodb
-from tests.support.stream_records import LambdaContext
+from tests.support.raw_items import raw_product
+from tests.support.stream_records import LambdaContext, record
 from tests.support.stub_server import StubServer, stub_server
 
 type Deliver = Callable[..., list[str]]
@@ -221,11 +226,29 @@ def test_audited_and_failed_changes_are_logged(
     assert [(line["object_key"], line["is_new"]) for line in audited] == [(KEY, True), (KEY, False)]
     [failed] = [vars(line) for line in caplog.records if line.message == "change not audited"]
     assert (failed["levelname"], failed["message_id"]) == ("ERROR", "m2")
+    assert failed["causes"].startswith("ValueError: The message has no valid productId")
 
 
 def test_failures_of_one_batch_are_not_those_of_the_next(deliver: Deliver) -> None:
     assert deliver("{}") == ["m0"]
     assert deliver(EVENT) == []
+
+
+@pytest.mark.parametrize("price", ["0.01", "95.50", "1234567.89", "99999999.99", "1E+3"])
+def test_amount_is_exact_from_stream_to_object(
+    engine: str, deliver: Deliver, bucket: Bucket, price: str
+) -> None:
+    bus = EngineBus(engine)
+    change = change_in(record(None, raw_product("PROD-001", price={"N": price}), eventID="id-1"))
+    assert change is not None
+    EventBus(bus.name, REGION, engine).publish([entry_for(change)], Deadline(60))
+    [message] = bus.queue.received(1)
+
+    assert deliver(message["Body"]) == []
+
+    [key] = bucket.versions()
+    stored = json.loads(bucket.text(key), parse_float=Decimal)
+    assert stored["detail"]["after"]["price"] == Decimal(price)
 
 
 def test_event_of_larger_schema_is_stored(deliver: Deliver, bucket: Bucket) -> None:

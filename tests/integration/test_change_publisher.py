@@ -336,6 +336,21 @@ def test_published_and_parked_records_are_logged(
     assert (published["change_type"], published["version"]) == ("ProductCreated", 1)
 
 
+def test_failure_is_logged_with_its_cause(
+    publish: Publish, proxy: FaultyDynamoDB, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.fail("PutEvents", faults.error_response("InternalException", "the reason", status=500))
+
+    with pytest.raises(DependencyUnavailableException):
+        publish(GOOD, events=proxy.endpoint_url)
+
+    [failed] = [vars(line) for line in caplog.records if line.message == "changes not published"]
+    assert failed["levelname"] == "ERROR"
+    assert failed["causes"].startswith("DependencyUnavailableException: ")
+    assert "InternalException" in failed["causes"]
+    assert "the reason" in failed["causes"]
+
+
 def test_records_of_real_stream_make_events(
     engine: str, table: ProductTable, publish: Publish, bus: EngineBus, parked: EngineQueue
 ) -> None:

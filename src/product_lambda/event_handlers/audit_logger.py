@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from product_lambda.event_handlers.batches import BatchEvent, Context, deadline_of
+from product_lambda.event_handlers.batches import BatchEvent, Context, causes_of, deadline_of
 from product_lambda.repositories.audit_bucket import AuditBucket, audit_object
 from product_lambda.utils.logger import configure_logging
 from product_lambda.utils.settings import load_event_settings
@@ -35,8 +35,9 @@ def handler(event: BatchEvent, context: Context) -> PartialItemFailureResponse:
         try:
             audited = audit_object(record.body)
             is_new = BUCKET.put(audited, deadline)
-        except Exception:
-            LOGGER.exception("change not audited", extra={"message_id": record.message_id})
+        except Exception as error:
+            extra = {"message_id": record.message_id, "causes": causes_of(error)}
+            LOGGER.exception("change not audited", extra=extra)
             raise
         LOGGER.info("change audited", extra={"object_key": audited.key, "is_new": is_new})
 

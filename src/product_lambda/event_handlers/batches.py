@@ -1,4 +1,4 @@
-"""What the functions behind a stream or a queue share: their deadline and their batches."""
+"""What the functions behind a stream or a queue share: their deadline, and the log of failures."""
 
 from typing import Any, Final, Protocol
 
@@ -21,3 +21,13 @@ type BatchEvent = dict[str, Any]
 def deadline_of(context: Context) -> Deadline:
     """Return the time by which the calls of a batch must end, before Lambda stops the function."""
     return Deadline(context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS)
+
+
+def causes_of(error: BaseException) -> str:
+    """Return an error and its causes for the log, where Lambda shows only the error itself."""
+    texts: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        texts.append(f"{type(cause).__name__}: {cause}")
+        cause = cause.__cause__
+    return "; ".join(texts)

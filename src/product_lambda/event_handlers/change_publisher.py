@@ -2,7 +2,7 @@
 
 import os
 
-from product_lambda.event_handlers.batches import BatchEvent, Context, deadline_of
+from product_lambda.event_handlers.batches import BatchEvent, Context, causes_of, deadline_of
 from product_lambda.repositories.event_bus import EventBus
 from product_lambda.repositories.queues import Queue
 from product_lambda.services.change_service import ChangeService
@@ -17,7 +17,7 @@ _SETTINGS = load_event_settings(
     },
 )
 _PLACE = _SETTINGS.aws_region, _SETTINGS.aws_endpoint_url
-configure_logging(_SETTINGS.log_level)
+LOGGER = configure_logging(_SETTINGS.log_level)
 SERVICE = ChangeService(
     EventBus(_SETTINGS.required["EVENT_BUS_NAME"], *_PLACE),
     Queue(_SETTINGS.required["PARKED_QUEUE_URL"], *_PLACE),
@@ -29,4 +29,8 @@ def handler(event: BatchEvent, context: Context) -> None:
 
     An exception makes Lambda deliver the batch again; a result would count as success.
     """
-    SERVICE.publish(event["Records"], deadline_of(context))
+    try:
+        SERVICE.publish(event["Records"], deadline_of(context))
+    except Exception as error:
+        LOGGER.exception("changes not published", extra={"causes": causes_of(error)})
+        raise

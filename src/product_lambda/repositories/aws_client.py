@@ -84,11 +84,11 @@ def _classified[T](operation: Callable[[], T]) -> T:
     try:
         return operation()
     except (errors.ConnectionError, errors.HTTPClientError, ResponseParserError) as failure:
-        raise TemporaryException from failure
+        raise TemporaryException(str(failure)) from failure
     except errors.ClientError as failure:
         code = str(failure.response.get("Error", {}).get("Code", ""))
         status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", _SERVER_ERROR)
         is_temporary = status >= _SERVER_ERROR or status in _TEMPORARY_STATUSES
         if is_temporary or code in _TEMPORARY_CODES:
-            raise TemporaryException from failure
+            raise TemporaryException(str(failure)) from failure
         raise CallRejectedException(code) from failure

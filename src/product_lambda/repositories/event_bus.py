@@ -117,7 +117,7 @@ class EventBus:
             )
             results: list[dict[str, Any]] = response.get("Entries", [])
             if len(results) != len(request):
-                raise TemporaryException
+                raise TemporaryException(f"{len(request)} events, {len(results)} results")
             return results
 
         return [
