@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from threading import Barrier
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -263,6 +264,26 @@ def test_created_key_is_replayed_instead_of_accepted(functions: Functions) -> No
     assert repeated.headers["Idempotency-Replayed"] == "true"
     assert "Preference-Applied" not in repeated.headers
     assert repeated.json() == created.json()
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_concurrent_requests_with_one_key_get_one_id(
+    functions: Functions, stored: CommandRepository, attempt: int
+) -> None:
+    key = {"Idempotency-Key": f"key-{attempt}"}
+    start = Barrier(6)
+
+    def request(number: int) -> FunctionResponse:
+        start.wait()
+        return functions.create(product_body(), key if number % 2 else {**ASYNC, **key})
+
+    with ThreadPoolExecutor(6) as threads:
+        responses = list(threads.map(request, range(6)))
+    assert {response.status for response in responses} <= {201, 202, 409}
+    ids = {response.json()["productId"] for response in responses if response.status < 300}
+    assert len(ids) == 1
+    numbers = [f"PROD-{number:03}" for number in range(1, 20)]
+    assert {product_id for product_id in numbers if stored.is_taken(product_id)} <= ids
 
 
 # A queue that fails
