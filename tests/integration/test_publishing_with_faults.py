@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from local.engine import REGION
 from product_lambda.repositories import event_bus
+from product_lambda.repositories.aws_client import Limits
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.event_bus import EventBus
-from product_lambda.repositories.queues import Limits, Queue
+from product_lambda.repositories.queues import Queue
 from product_lambda.services.change_service import ChangeService
 from tests.support import faulty_dynamodb as faults
 from tests.support.faulty_dynamodb import Exchange, faulty_dynamodb

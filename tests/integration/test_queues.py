@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from botocore.exceptions import ClientError
 
 from local.engine import REGION
 from product_lambda.exceptions import DependencyUnavailableException
-from product_lambda.repositories.queues import Limits, Queue
+from product_lambda.repositories.aws_client import CallRejectedException, Limits
+from product_lambda.repositories.queues import Queue
 from tests.support import faulty_dynamodb as faults
 from tests.support.faulty_dynamodb import Fault, faulty_dynamodb
 from tests.support.queues import EngineQueue
@@ -96,8 +96,8 @@ PERMANENT: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("queue_behind", PERMANENT.values(), ids=PERMANENT.keys(), indirect=True)
-def test_permanent_error_is_raised_unchanged(queue_behind: Queue) -> None:
-    with pytest.raises(ClientError):
+def test_permanent_error_is_raised_as_rejection(queue_behind: Queue) -> None:
+    with pytest.raises(CallRejectedException):
         queue_behind.send("text")
 
 

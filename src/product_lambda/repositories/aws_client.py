@@ -1,10 +1,10 @@
-"""Clients of EventBridge and S3, and their errors.
+"""Clients of EventBridge, S3 and SQS, and their errors: the only module that knows botocore.
 
 Lambda's runtime provides botocore, so no zip contains it (docs/adr/0028-botocore.md).
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import botocore.session
 from botocore import exceptions as errors
@@ -20,7 +20,21 @@ _CALL_SECONDS: Final = 4.0
 _SERVER_ERROR: Final = 500  # and above
 # Request time-out, conflict of two requests, too many requests (RFC 9110, section 15.5; RFC 6585).
 _TEMPORARY_STATUSES: Final = frozenset({408, 409, 429})
-_TEMPORARY_CODES: Final = frozenset({"RequestThrottled", "Throttling", "ThrottlingException"})
+_THROTTLED: Final = "Throttl"  # a part of such codes; some have the status 400 or 403
+
+
+class Limits(NamedTuple):
+    """The limits of one call of a client.
+
+    Attributes:
+        connect_seconds: the longest time for a connection.
+        read_seconds: the longest wait for a part of the response.
+        attempts: how often the client sends a request until the service accepts it, at most.
+    """
+
+    connect_seconds: float = 1.0
+    read_seconds: float = 3.0
+    attempts: int = 2
 
 
 class CallRejectedException(Exception):
@@ -42,19 +56,26 @@ class TemporaryException(Exception):
     """
 
 
-def open_client(service: str, region: str, endpoint_url: str | None) -> Any:  # noqa: ANN401
+def open_client(
+    service: str, region: str, endpoint_url: str | None, limits: Limits | None = None
+) -> Any:  # noqa: ANN401
     """Make a client for a service, such as `events`; this sends nothing.
 
-    The client never retries, since `call` does.
+    Args:
+        service: the name of the service in botocore.
+        region: the region of its endpoint.
+        endpoint_url: the endpoint of another AWS, such as a local engine; None for AWS itself.
+        limits: None for a client that never retries, since `call` does.
     """
+    limits = limits or Limits(_CONNECT_SECONDS, _READ_SECONDS, attempts=1)
     return botocore.session.get_session().create_client(
         service,
         region_name=region,
         endpoint_url=endpoint_url,
         config=Config(
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
-            retries={"total_max_attempts": 1},
+            connect_timeout=limits.connect_seconds,
+            read_timeout=limits.read_seconds,
+            retries={"total_max_attempts": limits.attempts, "mode": "standard"},
         ),
     )
 
@@ -71,7 +92,7 @@ def call[T](operation: Callable[[], T], deadline: Deadline) -> T:
     """
     try:
         return deadline.call(
-            lambda: _classified(operation),
+            lambda: classified(operation),
             timeout=_CALL_SECONDS,
             retry_on=(TemporaryException,),
         )
@@ -79,16 +100,22 @@ def call[T](operation: Callable[[], T], deadline: Deadline) -> T:
         raise DependencyUnavailableException from failure
 
 
-def _classified[T](operation: Callable[[], T]) -> T:
-    """Return the result of `operation`; raise our own classes for its errors."""
+def classified[T](operation: Callable[[], T]) -> T:
+    """Return the result of a call, which runs once.
+
+    Raises:
+        TemporaryException: the service throttles, fails, is slow or unreachable, or sends an
+            invalid response.
+        CallRejectedException: the service rejects the call.
+    """
     try:
         return operation()
-    except (errors.ConnectionError, errors.HTTPClientError, ResponseParserError) as failure:
-        raise TemporaryException(str(failure)) from failure
     except errors.ClientError as failure:
         code = str(failure.response.get("Error", {}).get("Code", ""))
         status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", _SERVER_ERROR)
         is_temporary = status >= _SERVER_ERROR or status in _TEMPORARY_STATUSES
-        if is_temporary or code in _TEMPORARY_CODES:
+        if is_temporary or _THROTTLED in code:
             raise TemporaryException(str(failure)) from failure
         raise CallRejectedException(code) from failure
+    except (errors.BotoCoreError, ResponseParserError) as failure:
+        raise TemporaryException(str(failure)) from failure

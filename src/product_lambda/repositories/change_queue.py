@@ -4,8 +4,9 @@ from typing import Final
 
 from product_lambda.exceptions import DependencyUnavailableException
 from product_lambda.models.command import Command
+from product_lambda.repositories.aws_client import Limits
 from product_lambda.repositories.deadline import Deadline
-from product_lambda.repositories.queues import Limits, Queue
+from product_lambda.repositories.queues import Queue
 
 _CALL_SECONDS: Final = 1.2
 _LIMITS: Final = Limits(connect_seconds=0.5, read_seconds=1.0, attempts=1)
