@@ -136,8 +136,8 @@ memory: ## Measure the memory of the functions over 100,000 requests
 	@scripts/bootstrap.sh bench engine
 	@$(PYTHON_FOR_BENCH) -m tests.memory.run
 
-mutants: ## Run mutation tests: small changes of the code that a test must detect
-	@scripts/bootstrap.sh bench engine
+mutants: ## Run mutation tests: small changes of the code that a test must detect (needs Java)
+	@scripts/bootstrap.sh bench engine dynamodb-local
 	@$(PYTHON_FOR_BENCH) -m tests.mutants.run
 
 clean: ## Remove generated files, except local products and the local deployment

@@ -66,7 +66,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def dynamodb_local() -> Iterator[str]:
-    """The endpoint URL of DynamoDB Local; without Java its tests are skipped, and fail in CI."""
+    """The endpoint URL of DynamoDB Local: PRODUCT_DYNAMODB_LOCAL_URL if it is set, else a new one.
+
+    Without Java its tests are skipped, and fail in CI.
+    """
+    if "PRODUCT_DYNAMODB_LOCAL_URL" in os.environ:
+        yield os.environ["PRODUCT_DYNAMODB_LOCAL_URL"]
+        return
     if missing := missing_requirement():
         skip_test_without(missing)
     with run_dynamodb_local() as url:

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.dynamodb_local import dynamodb_local
 from local.engine import Engine
 from product_tools.repository import REPOSITORY
 from tests.support.report import FIGURES, RELIABILITY, table, write_section
@@ -84,10 +85,15 @@ def main() -> int:
             " Correct their names, or delete their entries."
         )
     _copy_files()
-    with tempfile.TemporaryDirectory() as folder, Engine(Path(folder)) as engine:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Engine(Path(folder)) as engine,
+        dynamodb_local() as dynamodb_local_url,
+    ):
         environment = {
             **os.environ,
             "PRODUCT_ENGINE_URL": engine.endpoint_url,
+            "PRODUCT_DYNAMODB_LOCAL_URL": dynamodb_local_url,
             "PYTHONPATH": str(REPOSITORY),  # for packages outside the copy
         }
         _mutmut(environment, "run", "--max-children", str(options.processes))

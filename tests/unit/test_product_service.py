@@ -16,6 +16,8 @@ from product_lambda.exceptions import (
     IdempotencyKeyReusedException,
     PreconditionFailedException,
     ProductNotFoundException,
+    TimeUpException,
+    ValidationException,
 )
 from product_lambda.models.product import (
     Cursor,
@@ -438,3 +440,26 @@ def test_update_deleted_product_raises_not_found(setup: Setup) -> None:
         setup.service.update_product("PROD-001", {"name": "New"}, None, "ann")
     with pytest.raises(ProductNotFoundException):
         setup.service.delete_product("PROD-404", None, "ann")
+
+
+# Long reads
+
+
+class SlowStore(FakeProductStore):
+    """A store that cannot read a page in time."""
+
+    def page(self, request: PageRequest) -> Page:  # noqa: ARG002
+        raise TimeUpException
+
+
+def test_offset_that_cannot_be_read_in_time_is_invalid() -> None:
+    with pytest.raises(ValidationException) as raised:
+        Setup(SlowStore()).page(offset=1)
+    assert [(each.field, each.message) for each in raised.value.errors] == [
+        ("offset", "takes too long to read; walk the list by nextToken instead")
+    ]
+
+
+def test_page_without_offset_that_is_late_is_no_invalid_request() -> None:
+    with pytest.raises(TimeUpException):
+        Setup(SlowStore()).page()

@@ -212,8 +212,9 @@ def _token(
 
 def _decoded(text: str, *, has_indexes: bool) -> _Token | None:
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        parts = [unquote(part, errors="strict") for part in raw.decode().split("|")]
+        # Decoding is lenient, since the comparison below accepts one form only.
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_")
+        parts = [unquote(part) for part in raw.decode().split("|")]
         sort, position, product_id, *filters = parts
     except ValueError:
         return None
