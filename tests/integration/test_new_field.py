@@ -13,9 +13,11 @@ from pydantic import BaseModel
 
 import catalogue
 from product_lambda.models.requests import CreateProductRequest, UpdateProductRequest
+from product_lambda.validators.commands import parse_command
 from tests.support.factory import unused_key
 from tests.support.local_process import KEY, local_server
 from tests.support.product_api import ProductApi
+from tests.support.products import command
 
 GUIDE = 'the section "Add a field" of CONTRIBUTING.md lists every file that must know a field'
 FORMATS = (".yaml", ".json", ".csv")  # of the files that export writes and load reads
@@ -86,6 +88,17 @@ def test_change_takes_every_field_of_creation_but_the_id() -> None:
     missing = writable_fields(CreateProductRequest).keys() - writable_fields(UpdateProductRequest)
 
     assert missing == FIXED_FIELDS, f"UpdateProductRequest lacks a field; {GUIDE}."
+
+
+def test_every_field_survives_the_queue() -> None:
+    """Where writes may be accepted for later, a command has the fields of the request."""
+    creation = CreateProductRequest.model_validate(body_of(CreateProductRequest, 0)).draft()
+    sent = command(product_id=creation.product_id, draft=creation)
+    assert parse_command(sent.message()).draft == creation, f"a creation lost a field; {GUIDE}."
+
+    changes = UpdateProductRequest.model_validate(body_of(UpdateProductRequest, 1)).changes()
+    sent = command(changes=changes)
+    assert parse_command(sent.message()).changes == changes, f"a change lost a field; {GUIDE}."
 
 
 def test_every_field_survives_change_export_and_load(
