@@ -72,7 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         " to 10 minutes after the bus: so begin 10 minutes after the end of the period.",
     )
     now = datetime.now(UTC)
-    parser.add_argument("consumer", choices=CONSUMERS, help="who gets the events")
+    parser.add_argument(
+        "consumer",
+        metavar="CONSUMER",
+        help=f"who gets the events: {', '.join(CONSUMERS)}, or the name of the rule of another team"
+        " on the bus",
+    )
     parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
     parser.add_argument(
         "--since",

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import environment_check
 
@@ -17,6 +18,9 @@ from product_tools.dead_letters import QUEUES, Message, Queue, QueueError, sqs_c
 from product_tools.functions import ENVIRONMENTS
 from product_tools.unprocessed import describe
 
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
 EXIT_INTERRUPTED = 130
 LIMIT = 100
 
@@ -26,8 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     names = QUEUES[options.queue]
     try:
-        queue = Queue(sqs_client(), names.name.format(options.environment), names.switch)
+        client = sqs_client()
+        queue = Queue(client, names.name.format(options.environment), names.switch)
         length = queue.length()
+        origin = _origin(client, options)
         try:
             with Console(stderr=True).status(f"Reading {queue.name}"):
                 messages = list(islice(queue.messages(), options.limit))
@@ -43,8 +49,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps([_document(each) for each in messages], ensure_ascii=False, indent=2))
     else:
         _print_table(options, messages)
-        print(f"{queue.name}: {len(messages)} shown, about {length} in the queue.")
+        print(f"{queue.name}: {len(messages)} shown, about {length} in the queue.{origin}")
     return 0
+
+
+def _origin(client: "SQSClient", options: argparse.Namespace) -> str:
+    """Return a sentence about the queue that dead letters come from; empty if there is none."""
+    names = QUEUES[options.queue]
+    if not names.source:
+        return ""
+    source = Queue(client, names.source.format(options.environment), names.switch)
+    counts = f"about {source.length()} waiting, {source.in_work()} in work"
+    return f"\n{source.name}, where dead letters come from: {counts}."
 
 
 def _print_table(options: argparse.Namespace, messages: Sequence[Message]) -> None:

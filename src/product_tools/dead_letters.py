@@ -151,7 +151,13 @@ class Queue:
 
     def length(self) -> int:
         """Return about how many messages are visible now."""
-        name: Final = "ApproximateNumberOfMessages"
+        return self._count("ApproximateNumberOfMessages")
+
+    def in_work(self) -> int:
+        """Return about how many messages somebody has received and not deleted yet."""
+        return self._count("ApproximateNumberOfMessagesNotVisible")
+
+    def _count(self, name: Any) -> int:  # noqa: ANN401 (boto3 lists all names as its type)
         try:
             found = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
         except (BotoCoreError, ClientError) as error:

@@ -20,6 +20,7 @@ CONSUMERS: Final[Mapping[str, str]] = {"audit": "enable_audit_log"}
 """The Terraform variable that creates each consumer, by its short name."""
 SECONDS_BETWEEN_LOOKS: Final = 5.0
 _FINAL_STATES: Final = frozenset({"COMPLETED", "CANCELLED", "FAILED"})
+_MAX_PREFIX: Final = 40  # of the 64 characters of a replay's name
 _CONFIG: Final = Config(
     retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=20
 )
@@ -68,10 +69,14 @@ class Replays:
     def plan(self, consumer: str) -> Plan:
         """Look for what a replay to a consumer needs; this starts nothing.
 
+        Args:
+            consumer: one of `CONSUMERS`, or the name of the rule of another team on the bus.
+
         Raises:
             ReplayError: the archive or the consumer's rule is missing.
         """
-        rule = f"bbws-product-{consumer}-{self._environment}"
+        is_ours = consumer in CONSUMERS
+        rule = f"bbws-product-{consumer}-{self._environment}" if is_ours else consumer
         try:
             archive = self._client.describe_archive(ArchiveName=self._bus)
         except self._client.exceptions.ResourceNotFoundException:
@@ -81,6 +86,11 @@ class Replays:
         try:
             described = self._client.describe_rule(Name=rule, EventBusName=self._bus)
         except self._client.exceptions.ResourceNotFoundException:
+            if not is_ours:
+                raise ReplayError(
+                    f"There is no rule {rule} on the bus {self._bus}: check its name, and give"
+                    f" {', '.join(CONSUMERS)} for a consumer of this service."
+                ) from None
             raise self._missing("rule", rule, CONSUMERS[consumer]) from None
         except (BotoCoreError, ClientError) as error:
             raise ReplayError(aws_error_message(error)) from error
@@ -97,7 +107,7 @@ class Replays:
 
         Only the rule of the consumer gets the events (`FilterArns`); others hear nothing.
         """
-        name = f"bbws-product-{consumer}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        name = f"{consumer[:_MAX_PREFIX]}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
         try:
             self._client.start_replay(
                 ReplayName=name,

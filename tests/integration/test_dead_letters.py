@@ -175,7 +175,10 @@ def test_dead_letter_is_shown_and_stays_visible(
         assert "PROD-001" in output
         assert "changed, version 2, 2026-01-31T09:30:00.000000Z: price 95 → 1299" in output
         assert "the log of bbws-audit-logger-dev says why" in output
-        assert output.endswith(f"{AUDIT_DLQ}: 1 shown, about 1 in the queue.\n")
+        assert output.endswith(
+            f"{AUDIT_DLQ}: 1 shown, about 1 in the queue.\n"
+            f"{AUDIT}, where dead letters come from: about 0 waiting, 0 in work.\n"
+        )
     assert len(queues.bodies(AUDIT_DLQ)) == 1
 
 
@@ -243,7 +246,7 @@ def test_message_of_any_form_is_shown(
     queues.send(name, body, **(fifo(1) if name.endswith(".fifo") else {}))
 
     assert show(queue) == 0
-    assert capsys.readouterr().out.endswith(f"{name}: 1 shown, about 1 in the queue.\n")
+    assert f"{name}: 1 shown, about 1 in the queue.\n" in capsys.readouterr().out
 
 
 def test_messages_beyond_limit_become_visible_again(
@@ -271,7 +274,7 @@ def test_json_has_whole_messages(queues: Queues, capsys: pytest.CaptureFixture[s
 def test_empty_queue_is_no_error(queues: Queues, capsys: pytest.CaptureFixture[str]) -> None:
     assert queues.bodies(AUDIT_DLQ) == []
     assert show("audit") == 0
-    assert capsys.readouterr().out == f"{AUDIT_DLQ}: 0 shown, about 0 in the queue.\n"
+    assert capsys.readouterr().out.startswith(f"{AUDIT_DLQ}: 0 shown, about 0 in the queue.\n")
 
 
 @pytest.mark.parametrize("run", [show, resend])

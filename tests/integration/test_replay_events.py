@@ -237,6 +237,24 @@ def test_missing_rule_says_which_switch_is_off(
     )
 
 
+def test_rule_of_another_team_gets_its_events(
+    account: PreparedAccount,
+    monkeypatch: pytest.MonkeyPatch,
+    stub: StubServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    Bus(account, rules=("prices",))
+
+    assert replay_events.main(["prices", *ARGUMENTS[1:]]) == 0
+    [sent] = [each for each in stub.requests if each.operation == "StartReplay"]
+    assert json.loads(sent.body)["Destination"]["FilterArns"][0].endswith(f":rule/{BUS}/prices")
+    assert json.loads(sent.body)["ReplayName"].startswith("prices-20")
+
+    assert replay_events.main(["price", *ARGUMENTS[1:]]) == 1
+    assert f"There is no rule price on the bus {BUS}: check its name" in capsys.readouterr().err
+
+
 def test_period_that_ends_before_it_begins_is_error(capsys: pytest.CaptureFixture[str]) -> None:
     period = ["--since", "2026-02-02", "--until", "2026-01-01"]
     assert replay_events.main(["audit", "--environment", "dev", *period]) == 1
