@@ -26,6 +26,8 @@ type Record = Mapping[str, Any]
 """A record as Lambda gives it to a function."""
 
 _RECORDS_OF_CALL: Final = 10  # two items of 400 KB each, and a call takes 6 MB
+# A page can be empty although records follow (Amazon DynamoDB API Reference, "GetRecords").
+_MAX_EMPTY_PAGES: Final = 50
 # No retry of an invocation, which may still run; it would only publish the records twice.
 _INVOCATION: Final = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=70)
 _READ: Final = Config(
@@ -117,7 +119,8 @@ class Publisher:
             found = []
         except (BotoCoreError, ClientError) as error:
             raise PublisherError(aws_error_message(error)) from error
-        if not found or int(found[0]["dynamodb"]["SequenceNumber"]) != first:
+        ends = [int(found[end]["dynamodb"]["SequenceNumber"]) for end in (0, -1)] if found else []
+        if ends != [first, last]:
             raise RecordsGoneError(
                 f"The stream no longer keeps the records {first} to {last} of {shard} (it keeps"
                 " them for 24 hours): their changes reach no consumer."
@@ -132,16 +135,14 @@ class Publisher:
             ShardIteratorType="AT_SEQUENCE_NUMBER",
             SequenceNumber=first,
         )["ShardIterator"]
-        reached = 0
-        while iterator and reached < last:
+        reached = empty_pages = 0
+        while iterator and reached < last and empty_pages < _MAX_EMPTY_PAGES:
             response = self._streams.get_records(ShardIterator=iterator)
+            empty_pages = 0 if response["Records"] else empty_pages + 1
             for record in response["Records"]:
                 reached = int(record["dynamodb"]["SequenceNumber"])
                 if reached <= last:
                     yield record
-            if not response["Records"]:
-                # An open shard has empty pages at its end, but no older record follows there.
-                return
             iterator = response.get("NextShardIterator")
 
 

@@ -588,6 +588,7 @@ class Stream:
             BillingMode="PAY_PER_REQUEST",
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         )
+        self._client = streams
         self.arn = str(created["TableDescription"]["LatestStreamArn"])
         for number in range(writes):
             item = {
@@ -604,6 +605,16 @@ class Stream:
         )["ShardIterator"]
         records = streams.get_records(ShardIterator=iterator)["Records"]
         self.numbers = [str(record["dynamodb"]["SequenceNumber"]) for record in records]
+
+    def iterator_at(self, number: str) -> str:
+        """Return an iterator that begins at a record."""
+        found = self._client.get_shard_iterator(
+            StreamArn=self.arn,
+            ShardId=self.shard,
+            ShardIteratorType="AT_SEQUENCE_NUMBER",
+            SequenceNumber=number,
+        )
+        return str(found["ShardIterator"])
 
 
 def test_parked_records_go_to_publisher_once(
@@ -656,6 +667,32 @@ def test_stream_failure_gives_its_records_to_publisher(
     image = first["dynamodb"]["NewImage"]
     assert (image["photo"], image["tags"]) == ({"B": "AP8="}, {"L": [{"BS": ["AQ=="]}]})
     assert queues.bodies(FAILURES) == []
+
+
+def test_empty_pages_of_stream_are_passed_over(
+    account: PreparedAccount, queues: Queues, publisher: Callable[..., Path], stub: StubServer
+) -> None:
+    file = publisher()
+    stream = Stream(account, writes=2)
+    queues.send(FAILURES, failure(stream.arn, stream.shard, *stream.numbers))
+    iterator = stream.iterator_at(stream.numbers[0])
+    empty = {"Records": [], "NextShardIterator": iterator}
+    stub.respond_next("GetRecords", empty, empty)
+
+    assert resend("stream-failures") == 0
+    assert [len(batch) for batch in received(file)] == [2]
+
+
+def test_stream_without_last_record_keeps_the_message(
+    account: PreparedAccount, queues: Queues, publisher: Callable[..., Path]
+) -> None:
+    publisher()
+    stream = Stream(account, writes=2)
+    later = str(int(stream.numbers[1]) + 1).zfill(len(stream.numbers[1]))
+    queues.send(FAILURES, failure(stream.arn, stream.shard, stream.numbers[0], later))
+
+    assert resend("stream-failures") == 1
+    assert len(queues.bodies(FAILURES)) == 1
 
 
 def test_dry_run_of_stream_failure_reads_and_gives_nothing(
