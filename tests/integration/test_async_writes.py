@@ -1,21 +1,24 @@
 """202 responses of the functions: the queue of the engine, and queues that fail."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from threading import Barrier
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
+from local.engine import REGION
 from product_lambda.models.command import Command
 from product_lambda.models.product import Revision
 from product_lambda.repositories.command_repository import CommandRepository
 from product_lambda.repositories.deadline import Deadline
-from product_lambda.repositories.product_repository import ProductTable
+from product_lambda.repositories.product_repository import ProductTable, open_table
 from product_lambda.validators.commands import parse_command
 from tests.support import faulty_dynamodb as faults
 from tests.support.events import (
@@ -31,6 +34,7 @@ from tests.support.factory import product_body
 from tests.support.faulty_dynamodb import Fault, FaultyDynamoDB, faulty_dynamodb
 from tests.support.products import amounts
 from tests.support.queues import EngineQueue
+from tests.support.raw_items import dynamodb
 from tests.support.response_check import ApiResponse, check_response
 
 ASYNC = {"Prefer": "respond-async"}
@@ -284,6 +288,68 @@ def test_concurrent_requests_with_one_key_get_one_id(
     assert len(ids) == 1
     numbers = [f"PROD-{number:03}" for number in range(1, 20)]
     assert {product_id for product_id in numbers if stored.is_taken(product_id)} <= ids
+
+
+# A DynamoDB that fails
+
+
+@pytest.fixture
+def table_proxy(
+    engine: str,
+    functions: Functions,  # noqa: ARG001 (it puts the functions on the table first)
+    table: ProductTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[FaultyDynamoDB]:
+    """A faulty server between the functions and the table."""
+    with faulty_dynamodb(engine) as server:
+        through = open_table(table.name, REGION, server.endpoint_url)
+        monkeypatch.setattr("product_lambda.handlers.entry.TABLE", through)
+        yield server
+
+
+@pytest.mark.parametrize("fault", [faults.reset, faults.after_execution(faults.reset)])
+def test_acceptance_is_retried_once(
+    table_proxy: FaultyDynamoDB, functions: Functions, change_queue: EngineQueue, fault: Fault
+) -> None:
+    table_proxy.fail("TransactWriteItems", fault, nth=1)
+    require_accepted(functions.create(product_body(), KEYED), "PROD-001")
+    assert table_proxy.count("TransactWriteItems") == 2
+    assert [command.product_id for command in commands(change_queue, 1)] == ["PROD-001"]
+
+
+@pytest.mark.parametrize("fault", [faults.reset, faults.after_execution(faults.reset)])
+def test_synchronous_creation_is_retried_once(
+    table_proxy: FaultyDynamoDB, functions: Functions, fault: Fault
+) -> None:
+    table_proxy.fail("TransactWriteItems", fault, nth=1)
+    created = functions.create(product_body(), {"Idempotency-Key": "a-key"})
+    assert (created.status, created.json()["productId"]) == (201, "PROD-001")
+    assert "Idempotency-Replayed" not in created.headers
+
+
+@pytest.mark.parametrize("operation", ["UpdateItem", "GetItem", "TransactWriteItems"])
+def test_creation_with_failing_table_is_not_accepted(
+    table_proxy: FaultyDynamoDB, functions: Functions, change_queue: EngineQueue, operation: str
+) -> None:
+    table_proxy.fail(operation, faults.error_response("ThrottlingException"))
+    response = functions.create(product_body(), KEYED)
+    assert (response.status, response.problem()) == (503, "service-unavailable")
+    functions.delete("PROD-009", ASYNC)
+    assert [command.product_id for command in commands(change_queue, 1)] == ["PROD-009"]
+
+
+@pytest.mark.parametrize(
+    "item", [{}, {"productId": {"N": "1"}}, {"fingerprint": {"S": "x"}, "expiresAt": {"S": "x"}}]
+)
+def test_unreadable_acceptance_returns_500(
+    engine: str, functions: Functions, table: ProductTable, item: dict[str, Any]
+) -> None:
+    key_hash = hashlib.sha256(b"respond-async a-key").hexdigest()
+    key = {"PK": {"S": f"IDEMPOTENCY#{key_hash}"}, "SK": {"S": "METADATA"}}
+    dynamodb(engine).put_item(TableName=table.name, Item={**key, **item})
+    for headers in (KEYED, {"Idempotency-Key": "a-key"}):
+        response = functions.create(product_body(), headers)
+        assert (response.status, response.problem()) == (500, "internal-error")
 
 
 # A queue that fails

@@ -211,6 +211,7 @@ def test_key_of_created_product_is_not_accepted(setup: Setup) -> None:
     created = setup.create("a-key")
     assert setup.accept("a-key") is None
     assert setup.queue.commands == []
+    assert setup.store.number == 1
     assert setup.create("a-key") == Creation(created.product, replayed=True)
 
 
