@@ -55,18 +55,13 @@ FEATURES: Mapping[str, str] = {
 _WITH_STREAM = {"change_events", "audit_log"}
 # Values that are the same on every stack. The engine speaks HTTP, so nothing may require TLS.
 _LOCAL_VALUES = {"enable_product_indexes": True, "require_tls": False}
-# A feature that is switched off takes its bucket with it. And the engine returns only one minimum
-# size of objects in a lifecycle, so Terraform would wait for the other in vain.
+# A feature that is switched off takes its bucket with it.
 _LOCAL_BUCKET = """resource "aws_s3_bucket" "audit" {
   force_destroy = true
 
   lifecycle {
     prevent_destroy = false
   }
-}
-
-resource "aws_s3_bucket_lifecycle_configuration" "audit" {
-  transition_default_minimum_object_size = "all_storage_classes_128K"
 }
 """
 _SCHEMA = {"schema_file": str(REPOSITORY / "schemas" / "products.schema.json")}

@@ -190,20 +190,28 @@ resource "aws_s3_bucket_lifecycle_configuration" "audit" {
 
   bucket = aws_s3_bucket.audit[0].id
 
-  # By default, S3 moves no object under 128 KB, and all objects here are smaller (Amazon S3 User
-  # Guide, "Transitioning objects using Amazon S3 Lifecycle").
-  transition_default_minimum_object_size = "varies_by_storage_class"
-
   rule {
     id     = "archive"
     status = "Enabled"
 
-    filter {}
+    # Without a size, S3 moves no object under 128 KB, and all objects here are smaller (Amazon S3
+    # User Guide, "Example: Allowing objects smaller than 128 KB to be transitioned").
+    filter {
+      object_size_greater_than = 1
+    }
 
     transition {
       days          = var.audit_lifecycle_days
       storage_class = "GLACIER"
     }
+  }
+
+  # A rule of its own, since it must not have a size.
+  rule {
+    id     = "unfinished-uploads"
+    status = "Enabled"
+
+    filter {}
 
     abort_incomplete_multipart_upload {
       days_after_initiation = 7
