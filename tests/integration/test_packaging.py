@@ -21,6 +21,8 @@ from product_tools import packages
 from product_tools.functions import EVENT_FUNCTIONS
 from product_tools.repository import REPOSITORY
 
+pytestmark = pytest.mark.timeout(600)  # seconds; the first test of each kind installs packages
+
 READS = ["delete_product", "get_product", "list_products"]  # these take no body
 WRITES = ["create_product", "update_product"]
 HANDLERS = sorted(READS + WRITES)
