@@ -161,7 +161,7 @@ class Function:
     ) -> None:
         self._module = module
         self._proxy = proxy
-        self._repository = CommandRepository(table, Deadline(60))
+        self._table = table
         self._caplog = caplog
 
     def fail_next(self, failures: list[str]) -> None:
@@ -186,9 +186,10 @@ class Function:
 
     def products(self, commands: list[Command]) -> dict[str, State]:
         """Return the products of commands, in the form of the model."""
+        repository = CommandRepository(self._table, Deadline(60))
         found = {}
         for product_id in {due.product_id for due in commands}:
-            item = self._repository._item(product_key(product_id))
+            item = repository._item(product_key(product_id))
             if item is not None:
                 product = product_in(item)
                 found[product_id] = State(
