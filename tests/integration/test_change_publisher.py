@@ -243,6 +243,17 @@ def test_bus_that_refuses_fails_the_batch(publish: Publish, stub: StubServer) ->
     assert entries_of(stub) == [["good-1"]] * 3
 
 
+def test_refused_event_is_not_sent_again_after_the_deadline(
+    publish: Publish, stub: StubServer
+) -> None:
+    stub.respond("PutEvents", {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "Throttling"}]})
+
+    with pytest.raises(DependencyUnavailableException):
+        publish(GOOD, seconds=1.19, events=stub.endpoint_url)
+
+    assert stub.count("PutEvents") <= 1
+
+
 @pytest.mark.parametrize(
     "response",
     [{}, {"Entries": []}, {"Entries": [{"EventId": "1"}, {"EventId": "2"}]}],
