@@ -49,7 +49,16 @@ def test_larger_record_is_parked_without_images() -> None:
     assert not {"NewImage", "OldImage"} & parked["record"]["dynamodb"].keys()
 
 
-@pytest.mark.parametrize("parked", [{"x": "x" * LARGEST}, ["x" * LARGEST], "x" * LARGEST])
+@pytest.mark.parametrize(
+    "parked",
+    [
+        {"x": "x" * LARGEST},
+        {"x": "x" * LARGEST, "dynamodb": {"Keys": {}}},
+        ["x" * LARGEST],
+        "x" * LARGEST,
+    ],
+    ids=["no images", "images", "list", "text"],
+)
 def test_record_that_is_too_large_without_images_is_left_out(parked: object) -> None:
     assert message(parked)["record"] is None
 
