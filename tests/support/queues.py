@@ -10,7 +10,12 @@ from tests.support.waiting import eventually
 
 
 class EngineQueue:
-    """A queue of the engine, and what arrives in it."""
+    """A queue of the engine, and what arrives in it.
+
+    Attributes:
+        url: its URL.
+        arn: its name for other services.
+    """
 
     def __init__(self, engine: str, *, fifo: bool) -> None:
         self.client = boto3.client("sqs", region_name=REGION, endpoint_url=engine)
@@ -18,8 +23,11 @@ class EngineQueue:
         self.url: str = self.client.create_queue(
             QueueName=name, Attributes={"FifoQueue": "true"} if fifo else {}
         )["QueueUrl"]
+        self.arn: str = self.client.get_queue_attributes(
+            QueueUrl=self.url, AttributeNames=["QueueArn"]
+        )["Attributes"]["QueueArn"]
 
-    def received(self, count: int) -> list[Any]:
+    def received(self, count: int, seconds: float = 30) -> list[Any]:
         """Return `count` messages in the order of their arrival."""
         messages: list[Any] = []
 
@@ -37,5 +45,5 @@ class EngineQueue:
             messages.extend(found)
             return True if len(messages) >= count else None
 
-        eventually(receive, f"{count} messages")
+        eventually(receive, f"{count} messages", seconds)
         return messages
