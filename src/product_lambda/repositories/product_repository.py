@@ -1,6 +1,7 @@
-"""Products in DynamoDB: the only module that knows the client, the indexes and the expressions.
+"""Products in DynamoDB: the module that knows the client, the indexes and the expressions.
 
 It holds no rules: each write is one conditional request, and exceptions say why it failed.
+`command_repository.py` adds the transactions of asynchronous writes.
 """
 
 import itertools
