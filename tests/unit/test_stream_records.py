@@ -104,6 +104,11 @@ def test_item_without_author_has_none() -> None:
     assert change(None, item).changed_by is None
 
 
+@pytest.mark.parametrize("author", ["x", "x" * 128])
+def test_author_of_one_to_128_characters_is_kept(author: str) -> None:
+    assert change(None, {**IMAGE, "updatedBy": {"S": author}}).changed_by == author
+
+
 @pytest.mark.parametrize("author", [{"N": "1"}, {"S": ""}, {"S": "x" * 129}])
 def test_invalid_author_counts_as_none(author: dict[str, str]) -> None:
     assert change(None, {**IMAGE, "updatedBy": author}).changed_by is None
@@ -171,55 +176,91 @@ def test_id_that_no_product_can_have_is_unreadable() -> None:
     assert "productId" in reason(record(None, raw_product("no id")))
 
 
+NO_NAME = "eventName is not INSERT, MODIFY or REMOVE"
+NO_NUMBER = "ApproximateCreationDateTime is no number"
+NO_TIME = "ApproximateCreationDateTime is no time"
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"eventID": None}, "eventID"),
-        ({"eventID": "../../other"}, "eventID"),
-        ({"eventID": 5}, "eventID"),
-        ({"eventName": "TRUNCATE"}, "eventName"),
-        ({"NewImage": None}, "NewImage"),
-        ({"NewImage": []}, "NewImage"),
-        ({"Keys": None}, "Keys"),
-        ({"ApproximateCreationDateTime": None}, "ApproximateCreationDateTime"),
-        ({"ApproximateCreationDateTime": 1e300}, "ApproximateCreationDateTime"),
-        ({"ApproximateCreationDateTime": float("nan")}, "ApproximateCreationDateTime"),
-        ({"ApproximateCreationDateTime": True}, "ApproximateCreationDateTime"),
+        ({"eventID": None}, "eventID is no id"),
+        ({"eventID": "../../other"}, "eventID is no id"),
+        ({"eventID": 5}, "eventID is no id"),
+        ({"eventName": "TRUNCATE"}, NO_NAME),
+        ({"eventName": None}, NO_NAME),
+        ({"NewImage": None}, "NewImage is no object"),
+        ({"NewImage": []}, "NewImage is no object"),
+        ({"Keys": None}, "Keys is no object"),
+        ({"ApproximateCreationDateTime": None}, NO_NUMBER),
+        ({"ApproximateCreationDateTime": True}, NO_NUMBER),
+        ({"ApproximateCreationDateTime": 1e300}, NO_TIME),
+        ({"ApproximateCreationDateTime": 1e15}, NO_TIME),
+        ({"ApproximateCreationDateTime": float("nan")}, NO_TIME),
     ],
 )
 def test_incomplete_record_has_reason(fields: dict[str, Any], expected: str) -> None:
-    assert expected in reason(record(IMAGE, LATER, **fields))
+    assert reason(record(IMAGE, LATER, **fields)) == expected
 
 
-@pytest.mark.parametrize("read", [None, "text", [], {}, {"dynamodb": None}, {"dynamodb": []}])
-def test_value_that_is_no_record_has_reason(read: object) -> None:
-    assert reason(read)
+def test_removal_without_old_image_has_reason() -> None:
+    assert reason(record(IMAGE, None, OldImage=None)) == "OldImage is no object"
+
+
+def test_creation_without_image_has_reason() -> None:
+    assert reason(record(None, IMAGE, NewImage=None)) == "NewImage is no object"
+
+
+def test_reason_names_all_flaws() -> None:
+    unreadable = raw_product("PROD-001", price=None, currency={"S": "XXX"})
+    assert (
+        reason(record(None, unreadable))
+        == "price is missing; currency is not an ISO 4217 currency code"
+    )
+
+
+@pytest.mark.parametrize(
+    ("read", "part"),
+    [
+        (None, "the record"),
+        ("text", "the record"),
+        ([], "the record"),
+        ({}, "dynamodb"),
+        ({"dynamodb": []}, "dynamodb"),
+        ({"dynamodb": {}}, "Keys"),
+    ],
+)
+def test_value_that_is_no_record_has_reason(read: object, part: str) -> None:
+    assert reason(read) == f"{part} is no object"
     assert item_key(read) == ""
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("value", "expected"),
     [
-        None,
-        {},
-        {"S": "a", "N": "1"},
-        {"X": "1"},
-        {"S": 1},
-        {"N": 1},
-        {"N": "one"},
-        {"N": "NaN"},
-        {"N": "Infinity"},
-        {"BOOL": "true"},
-        {"B": "*"},
-        {"L": "text"},
-        {"M": []},
-        {"SS": [1]},
-        {"NS": ["x"]},
+        (None, "has no type"),
+        ({}, "has no type"),
+        ({"S": "a", "N": "1"}, "has no type"),
+        ({"X": "1"}, "has the unknown type X"),
+        ({"Y" * 11: "1"}, "has the unknown type YYYYYYYYYY"),
+        ({"S": 1}, "is not of its type S"),
+        ({"N": 1}, "is not of its type N"),
+        ({"N": "one"}, "is not of its type N"),
+        ({"N": "NaN"}, "is not of its type N"),
+        ({"N": "Infinity"}, "is not of its type N"),
+        ({"BOOL": "true"}, "is not of its type BOOL"),
+        ({"B": "*"}, "is not of its type B"),
+        ({"B": "AAAA*"}, "is not of its type B"),
+        ({"L": "text"}, "is not of its type L"),
+        ({"M": []}, "is not of its type M"),
+        ({"SS": [1]}, "is not of its type SS"),
+        ({"NS": ["x"]}, "is not of its type NS"),
+        ({"BS": ["*"]}, "is not of its type BS"),
     ],
     ids=repr,
 )
-def test_attribute_of_unknown_form_is_unreadable(value: object) -> None:
-    assert "attribute" in reason(record(None, {**IMAGE, "extra": value}))  # type: ignore[dict-item]
+def test_attribute_of_unknown_form_is_unreadable(value: Any, expected: str) -> None:
+    assert reason(record(None, {**IMAGE, "extra": value})) == f"an attribute {expected}"
 
 
 @pytest.mark.parametrize(

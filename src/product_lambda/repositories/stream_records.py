@@ -42,8 +42,7 @@ def change_in(record: object) -> ProductChange | None:
     Raises:
         UnreadableRecordException: the record or its product cannot be understood.
     """
-    fields = _mapping(record, "the record")
-    stored = _mapping(fields.get("dynamodb"), "dynamodb")
+    fields, stored = _parts(record)
     if not belongs_to_product(_image(stored, "Keys")):
         return None
     change_id = fields.get("eventID")
@@ -67,10 +66,16 @@ def change_in(record: object) -> ProductChange | None:
 def item_key(record: object) -> str:
     """Return the key of a record's item for the log, shortened; empty if it has none."""
     try:
-        key = _image(_mapping(_mapping(record, "").get("dynamodb"), ""), "Keys")
+        key = _image(_parts(record)[1], "Keys")
     except UnreadableRecordException:
         return ""
     return f"{key.get('PK')} {key.get('SK')}"[:_MAX_LOGGED_KEY]
+
+
+def _parts(record: object) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return the fields of a record, and those of its part of DynamoDB."""
+    fields = _mapping(record, "the record")
+    return fields, _mapping(fields.get("dynamodb"), "dynamodb")
 
 
 def _write(change_id: str, stored: Mapping[str, Any], old: Item, new: Item) -> Write:
