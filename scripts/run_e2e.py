@@ -18,7 +18,7 @@ from local.deployment import (
     write_description,
 )
 from local.errors import LocalError
-from local.stack import LocalStack
+from local.stack import FEATURES, LocalStack
 from product_tools.packages import PackagingError
 from product_tools.repository import REPOSITORY
 from product_tools.terraform import TerraformError, find_terraform
@@ -35,7 +35,7 @@ def main() -> int:
     try:
         find_terraform()
         with one_run_at_a_time(LOCK_FILE):
-            return _run_tests(LocalStack(FOLDER / "dev"))
+            return _run_tests(LocalStack(FOLDER / "dev", features=FEATURES))
     except (LocalError, PackagingError, TerraformError) as error:
         print(error, file=sys.stderr)
         return 1

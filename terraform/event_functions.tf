@@ -47,46 +47,42 @@ locals {
 # --- Queues ---
 
 locals {
-  # All queues that are on, with the rules of the bus that may send to them. The messages of some
-  # wait for a person: these queues are empty in good times.
-  queues = concat(
-    local.change_events ? [
+  # All queues that are on, with the section of the runbook for its alarm, and the rules of the bus
+  # that may send to it. The messages of some wait for a person: these are empty in good times.
+  queues = [
+    for queue in [
       {
-        name      = local.parked_queue, section = "Parked records", waits_for_person = true
-        rule_arns = []
+        name  = local.parked_queue, is_on = local.change_events, waits_for_person = true
+        rules = [], section = "Parked records"
       },
       {
-        name      = local.stream_failure_queue, section = "Stream failures", waits_for_person = true
-        rule_arns = []
-      },
-    ] : [],
-    var.enable_audit_log ? [
-      {
-        name      = local.audit_queue, section = "Old messages", waits_for_person = false
-        rule_arns = [local.audit_rule_arn]
+        name  = local.stream_failure_queue, is_on = local.change_events, waits_for_person = true
+        rules = [], section = "Stream failures"
       },
       {
-        name      = local.audit_dead_letter_queue, section = "Dead letters", waits_for_person = true
-        rule_arns = [local.audit_rule_arn]
-      },
-    ] : [],
-    var.enable_async_writes ? [
-      {
-        name      = local.change_queue, section = "Old messages", waits_for_person = false
-        rule_arns = []
+        name  = local.audit_queue, is_on = var.enable_audit_log, waits_for_person = false
+        rules = [local.audit_rule_arn], section = "Old messages"
       },
       {
-        name      = local.change_dead_letter_queue, section = "Dead letters", waits_for_person = true
-        rule_arns = []
+        name  = local.audit_dead_letter_queue, is_on = var.enable_audit_log, waits_for_person = true
+        rules = [local.audit_rule_arn], section = "Dead letters"
       },
-    ] : [],
-  )
+      {
+        name  = local.change_queue, is_on = var.enable_async_writes, waits_for_person = false
+        rules = [], section = "Old messages"
+      },
+      {
+        name  = local.change_dead_letter_queue, is_on = var.enable_async_writes
+        rules = [], section = "Dead letters", waits_for_person = true
+      },
+    ] : queue if queue.is_on
+  ]
 }
 
 # Functions send and receive by the rights of their roles. The policy of a queue rejects requests
 # without TLS, and lets the bus send by a rule.
 data "aws_iam_policy_document" "queue" {
-  for_each = { for queue in local.queues : queue.name => queue.rule_arns }
+  for_each = { for queue in local.queues : queue.name => queue.rules }
 
   dynamic "statement" {
     for_each = var.require_tls ? ["false"] : []
@@ -134,7 +130,7 @@ locals {
   # A policy without statements is none.
   queue_policies = {
     for queue in local.queues : queue.name => (
-      var.require_tls || length(queue.rule_arns) > 0
+      var.require_tls || length(queue.rules) > 0
       ? data.aws_iam_policy_document.queue[queue.name].json : null
     )
   }
@@ -312,10 +308,10 @@ locals {
       } if !queue.waits_for_person
     },
     {
-      for name in [local.rejected_commands_metric] : "${trimsuffix(local.change_queue, ".fifo")}-rejected" => {
-        subject    = "Rejected commands of ${local.change_queue}", section = "Rejected commands"
-        namespace  = local.metric_namespace, metric = name, statistic = "Sum"
-        dimensions = null, period = 300, threshold = 1
+      for name in [trimsuffix(local.change_queue, ".fifo")] : "${name}-rejected" => {
+        subject   = "Rejected commands of ${local.change_queue}", section = "Rejected commands"
+        namespace = local.metric_namespace, metric = local.rejected_commands_metric
+        statistic = "Sum", dimensions = null, period = 300, threshold = 1
       } if var.enable_async_writes
     },
   )

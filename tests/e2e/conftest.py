@@ -1,5 +1,8 @@
 """The deployed stacks of these tests: DEV, which `make e2e` deploys, and PROD.
 
+DEV has all optional features, so that the contract tests show the same contract with them. PROD has
+none.
+
 Each test module runs in one worker. Only one module may change a stack or run Terraform on it:
 `test_terraform.py` for DEV, `test_prod.py` for PROD.
 """
@@ -11,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import LocalStack
+from local.stack import FEATURES, LocalStack
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +29,8 @@ def stacks_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def stack(stacks_folder: Path) -> LocalStack:
-    """The stack of DEV, with its real limits."""
-    return LocalStack(stacks_folder / "dev")
+    """The stack of DEV, with its real limits and all features."""
+    return LocalStack(stacks_folder / "dev", features=FEATURES)
 
 
 @pytest.fixture(scope="session")

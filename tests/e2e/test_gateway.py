@@ -222,6 +222,7 @@ def test_preflight_allows_methods_and_headers_of_path(
         "if-match",
         "if-none-match",
         "idempotency-key",
+        "prefer",
     }
 
 

@@ -5,6 +5,7 @@ The contract tests run against the same deployment, and show that no right is mi
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -22,22 +23,59 @@ ACCOUNT: Final = "536580886816"
 TABLE: Final = "products-dev"
 TABLE_ARN: Final = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/{TABLE}"
 OTHER_TABLE: Final = "not-products"
-FUNCTIONS: Final = [name.replace("_", "-") for name in functions.FUNCTIONS]
-RIGHTS: Final = {
-    "list-products": (
-        {"dynamodb:Query"},
-        {
-            f"{TABLE_ARN}/index/{index}"
-            for index in ("ActiveProductsIndex", "ProductsByPriceIndex", "ProductsByNameIndex")
-        },
-    ),
-    "get-product": ({"dynamodb:GetItem"}, {TABLE_ARN}),
-    "create-product": (
-        {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
-        {TABLE_ARN},
-    ),
-    "update-product": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {TABLE_ARN}),
-    "delete-product": ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {TABLE_ARN}),
+API_FUNCTIONS: Final = [name.replace("_", "-") for name in functions.FUNCTIONS]
+EVENT_FUNCTIONS: Final = [name.replace("_", "-") for name in functions.EVENT_FUNCTIONS]
+FUNCTIONS: Final = [*API_FUNCTIONS, *EVENT_FUNCTIONS]
+SQS: Final = f"arn:aws:sqs:eu-west-1:{ACCOUNT}"
+BUCKET: Final = "bbws-product-audit-logs-dev"
+COMMANDS: Final = ({"sqs:SendMessage"}, {f"{SQS}:bbws-product-change-dev.fifo"})
+MESSAGES: Final = {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
+RIGHTS: Final[Mapping[str, list[tuple[set[str], set[str]]]]] = {
+    "list-products": [
+        (
+            {"dynamodb:Query"},
+            {
+                f"{TABLE_ARN}/index/{index}"
+                for index in ("ActiveProductsIndex", "ProductsByPriceIndex", "ProductsByNameIndex")
+            },
+        ),
+    ],
+    "get-product": [({"dynamodb:GetItem"}, {TABLE_ARN})],
+    "create-product": [
+        (
+            {
+                *("dynamodb:ConditionCheckItem", "dynamodb:GetItem"),
+                *("dynamodb:PutItem", "dynamodb:UpdateItem"),
+            },
+            {TABLE_ARN},
+        ),
+        COMMANDS,
+    ],
+    "update-product": [({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {TABLE_ARN}), COMMANDS],
+    "delete-product": [({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {TABLE_ARN}), COMMANDS],
+    "change-publisher": [
+        (
+            {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"},
+            {f"{TABLE_ARN}/stream/…"},
+        ),
+        ({"dynamodb:ListStreams"}, {"*"}),
+        (
+            {"events:PutEvents"},
+            {f"arn:aws:events:eu-west-1:{ACCOUNT}:event-bus/bbws-product-events-dev"},
+        ),
+        (
+            {"sqs:SendMessage"},
+            {f"{SQS}:bbws-product-parked-dev", f"{SQS}:bbws-product-stream-failures-dev"},
+        ),
+    ],
+    "audit-logger": [
+        (MESSAGES, {f"{SQS}:bbws-product-audit-dev"}),
+        ({"s3:PutObject"}, {f"arn:aws:s3:::{BUCKET}/*"}),
+    ],
+    "product-creator": [
+        ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, {TABLE_ARN}),
+        (MESSAGES, {f"{SQS}:bbws-product-change-dev.fifo"}),
+    ],
 }
 
 _KEY: Final = {"PK": {"S": "PRODUCT#PROD-PROBE"}, "SK": {"S": "METADATA"}}
@@ -58,7 +96,25 @@ _UPDATE: Final = {
     "ConditionExpression": "attribute_exists(nothing)",
     "ExpressionAttributeValues": {":a": {"S": "a"}},
 }
-# Allowed calls change nothing, because their condition fails.
+_OBJECT: Final = "2000/01/01/PROD-PROBE.json"
+
+
+def _event(bus: str) -> dict[str, Any]:
+    """Return parameters of an event that no rule matches."""
+    return {
+        "Entries": [
+            {"EventBusName": bus, "Source": "probe", "DetailType": "Probe", "Detail": "{}"},
+        ]
+    }
+
+
+def _message(queue: str) -> dict[str, Any]:
+    """Return parameters of a message that SQS rejects."""
+    url = f"https://sqs.eu-west-1.amazonaws.com/{ACCOUNT}/{queue}"
+    return {"QueueUrl": url, "MessageBody": "probe", "DelaySeconds": 901}
+
+
+# Allowed calls change nothing: their condition fails, or their parameters are invalid.
 CALLS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
     "read a product": ("dynamodb", "GetItem", {"TableName": TABLE, "Key": _KEY}),
     "query the index": (
@@ -110,6 +166,34 @@ CALLS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
     ),
     "put into another table": ("dynamodb", "PutItem", {**_PUT, "TableName": OTHER_TABLE}),
     "update another table": ("dynamodb", "UpdateItem", {**_UPDATE, "TableName": OTHER_TABLE}),
+    "put an audit object": (
+        "s3",
+        "PutObject",
+        {"Bucket": BUCKET, "Key": _OBJECT, "IfMatch": "of no object"},
+    ),
+    "put an object elsewhere": (
+        "s3",
+        "PutObject",
+        {"Bucket": "bbws-terraform-state-dev", "Key": _OBJECT, "IfMatch": "none"},
+    ),
+    "read an audit object": ("s3", "GetObject", {"Bucket": BUCKET, "Key": _OBJECT}),
+    "list the audit trail": ("s3", "ListObjectsV2", {"Bucket": BUCKET}),
+    "delete an audit object": ("s3", "DeleteObject", {"Bucket": BUCKET, "Key": _OBJECT}),
+    "unlock an audit object": (
+        "s3",
+        "PutObjectRetention",
+        {"Bucket": BUCKET, "Key": _OBJECT, "Retention": {}},
+    ),
+    "change the audit bucket": (
+        "s3",
+        "PutBucketVersioning",
+        {"Bucket": BUCKET, "VersioningConfiguration": {"Status": "Suspended"}},
+    ),
+    "put an event": ("events", "PutEvents", _event("bbws-product-events-dev")),
+    "put an event elsewhere": ("events", "PutEvents", _event("default")),
+    "send a command": ("sqs", "SendMessage", _message("bbws-product-change-dev.fifo")),
+    "park a record": ("sqs", "SendMessage", _message("bbws-product-parked-dev")),
+    "send to the audit queue": ("sqs", "SendMessage", _message("bbws-product-audit-dev")),
     "create a log group": ("logs", "CreateLogGroup", {"logGroupName": "/created/by/a/function"}),
     "read its own code": (
         "lambda",
@@ -129,9 +213,18 @@ ALLOWED: Final = {
         "put an item",
         "put items in a transaction",
         "update an item",
+        "send a command",
     },
-    "update-product": {"read a product", "update an item"},
-    "delete-product": {"read a product", "update an item"},
+    "update-product": {"read a product", "update an item", "send a command"},
+    "delete-product": {"read a product", "update an item", "send a command"},
+    "change-publisher": {"put an event", "park a record"},
+    "audit-logger": {"put an audit object"},
+    "product-creator": {
+        "read a product",
+        "put an item",
+        "put items in a transaction",
+        "update an item",
+    },
 }
 DENIED: Final = {"AccessDenied", "AccessDeniedException"}
 
@@ -198,16 +291,21 @@ def test_policy_has_exact_actions_and_resources(iam: "IAMClient", function: str)
     (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
     document: Any = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
     group = f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/lambda/bbws-{function}-dev"
-    actions, resources = RIGHTS[function]
     assert {
         (
             statement["Effect"],
             frozenset(_as_list(statement["Action"])),
-            frozenset(_as_list(statement["Resource"])),
+            # The label of a stream is the time of its creation.
+            frozenset(
+                re.sub("/stream/.*", "/stream/…", each) for each in _as_list(statement["Resource"])
+            ),
         )
         for statement in document["Statement"]
     } == {
-        ("Allow", frozenset(actions), frozenset(resources)),
+        *(
+            ("Allow", frozenset(actions), frozenset(resources))
+            for actions, resources in RIGHTS[function]
+        ),
         (
             "Allow",
             frozenset({"logs:CreateLogStream", "logs:PutLogEvents"}),

@@ -9,7 +9,7 @@ import pytest
 import urllib3
 
 from local.stack import LocalStack
-from product_tools.functions import function_names
+from product_tools.functions import event_function_names, function_names
 from product_tools.traffic import alarm_prefixes
 from tests.support.factory import product_body, unused_key, unused_product_id
 from tests.support.product_api import ProductApi
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
 
 FUNCTIONS: Final = set(function_names("dev"))
+EVENT_FUNCTIONS: Final = set(event_function_names("dev"))
 # Variables for access logs of REST APIs. Amazon API Gateway Developer Guide, "Variables for data
 # models, authorizers, mapping templates, and CloudWatch access logging".
 DOCUMENTED_VARIABLES: Final = {
@@ -42,10 +43,14 @@ DOCUMENTED_VARIABLES: Final = {
 }
 # Metrics, and their sets of dimensions. AWS Lambda Developer Guide, "Types of metrics for Lambda
 # functions"; Amazon API Gateway Developer Guide, "Amazon API Gateway dimensions and
-# metrics"; Amazon DynamoDB Developer Guide, "DynamoDB Metrics and dimensions".
+# metrics"; Amazon DynamoDB Developer Guide, "DynamoDB Metrics and dimensions"; Amazon SQS Developer
+# Guide, "Available CloudWatch metrics for Amazon SQS".
 DOCUMENTED_METRICS: Final = {
     "AWS/Lambda": (
-        {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"},
+        {
+            *("Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions"),
+            "IteratorAge",
+        },
         {frozenset({"FunctionName"})},
     ),
     "AWS/ApiGateway": (
@@ -56,6 +61,10 @@ DOCUMENTED_METRICS: Final = {
         {"ThrottledRequests", "SystemErrors"},
         {frozenset({"TableName", "Operation"})},
     ),
+    "AWS/SQS": (
+        {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"},
+        {frozenset({"QueueName"})},
+    ),
 }
 DOCUMENTED_TABLE_METRICS: Final = {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"}
 TABLE_OPERATIONS: Final = {"GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"}
@@ -63,7 +72,25 @@ TABLE_ALARMS: Final = {f"bbws-product-table-dev-{kind}" for kind in ("throttles"
 SHARE_ALARMS: Final = {f"bbws-product-api-dev-{kind}" for kind in ("5xx", "4xx")}
 PRODUCT_METRICS: Final = {
     *("ProductsCreated", "ProductsUpdated", "ProductsRestored", "ProductsDeleted"),
-    "UnreadableItems",
+    *("UnreadableItems", "ParkedRecords", "RejectedCommands"),
+}
+DEAD_LETTER_QUEUES: Final = {"bbws-product-audit-dev-dlq", "bbws-product-change-dev-dlq.fifo"}
+QUEUES: Final = {
+    *("bbws-product-audit-dev", "bbws-product-change-dev.fifo"),
+    *("bbws-product-parked-dev", "bbws-product-stream-failures-dev"),
+    *DEAD_LETTER_QUEUES,
+}
+# The alarms of the events, with the sections of the operations runbook.
+EVENT_ALARMS: Final = {
+    **{f"{name}-errors": "Event function errors" for name in EVENT_FUNCTIONS},
+    "bbws-change-publisher-dev-iterator-age": "Iterator age",
+    "bbws-product-audit-dev-dlq-not-empty": "Dead letters",
+    "bbws-product-audit-dev-old-messages": "Old messages",
+    "bbws-product-change-dev-dlq-not-empty": "Dead letters",
+    "bbws-product-change-dev-old-messages": "Old messages",
+    "bbws-product-change-dev-rejected": "Rejected commands",
+    "bbws-product-parked-dev-not-empty": "Parked records",
+    "bbws-product-stream-failures-dev-not-empty": "Stream failures",
 }
 UNREADABLE_ALARM: Final = "bbws-product-items-dev-unreadable"
 ALARMS: Final = {
@@ -72,6 +99,7 @@ ALARMS: Final = {
     "bbws-product-api-dev-latency-p95",
     *SHARE_ALARMS,
     *TABLE_ALARMS,
+    *EVENT_ALARMS,
 }
 
 
@@ -157,6 +185,8 @@ def test_each_kind_of_change_has_a_metric_filter(logs: "CloudWatchLogsClient") -
         ("/aws/lambda/bbws-update-product-dev", "BBWS/Product/dev", "ProductsRestored"),
         ("/aws/lambda/bbws-delete-product-dev", "BBWS/Product/dev", "ProductsDeleted"),
         *((f"/aws/lambda/{name}", "BBWS/Product/dev", "UnreadableItems") for name in FUNCTIONS),
+        ("/aws/lambda/bbws-change-publisher-dev", "BBWS/Product/dev", "ParkedRecords"),
+        ("/aws/lambda/bbws-product-creator-dev", "BBWS/Product/dev", "RejectedCommands"),
     }
 
 
@@ -213,9 +243,12 @@ def test_alarm_of_unreadable_items(cloudwatch: "CloudWatchClient") -> None:
     assert alarm["TreatMissingData"] == "notBreaching"
 
 
-def test_shift_watches_all_alarms_but_unreadable_items() -> None:
+def test_shift_watches_only_alarms_of_api_and_table() -> None:
     prefixes = tuple(alarm_prefixes("dev"))
-    assert {name for name in ALARMS if not name.startswith(prefixes)} == {UNREADABLE_ALARM}
+    assert {name for name in ALARMS if not name.startswith(prefixes)} == {
+        UNREADABLE_ALARM,
+        *EVENT_ALARMS,
+    }
 
 
 def test_log_groups_keep_lines_for_90_days(logs: "CloudWatchLogsClient") -> None:
@@ -224,7 +257,8 @@ def test_log_groups_keep_lines_for_90_days(logs: "CloudWatchLogsClient") -> None
         for group in logs.describe_log_groups()["logGroups"]
         if "probe" not in group["logGroupName"]  # from test_least_privilege.py
     }
-    names = {f"/aws/lambda/{name}" for name in FUNCTIONS} | {"/aws/apigateway/bbws-product-api-dev"}
+    names = {f"/aws/lambda/{name}" for name in FUNCTIONS | EVENT_FUNCTIONS}
+    names |= {"/aws/apigateway/bbws-product-api-dev"}
     assert groups == dict.fromkeys(names, 90)
 
 
@@ -250,7 +284,8 @@ def test_alarms_watch_documented_metrics_and_notify_topic(
     assert {alarm["AlarmName"] for alarm in alarms} == ALARMS
     for alarm in alarms:
         assert alarm["AlarmActions"] == alarm["OKActions"] == [topic["TopicArn"]]
-        assert alarm["AlarmName"] in alarm["AlarmDescription"]
+        section = EVENT_ALARMS.get(alarm["AlarmName"], alarm["AlarmName"])
+        assert alarm["AlarmDescription"].endswith(f"product_lambda_operations, section {section}")
         if alarm["AlarmName"] in TABLE_ALARMS | SHARE_ALARMS:
             continue  # the emulator does not return their metrics: see test_terraform.py
         _assert_documented(alarm["Namespace"], alarm["MetricName"], _by_name(alarm["Dimensions"]))
@@ -261,6 +296,10 @@ def test_alarms_watch_documented_metrics_and_notify_topic(
     [
         ("bbws-product-api-dev-latency-p95", "p95", 250),
         ("bbws-get-product-dev-errors", "Sum", 1),
+        ("bbws-product-audit-dev-dlq-not-empty", "Maximum", 1),
+        ("bbws-product-audit-dev-old-messages", "Maximum", 301),
+        ("bbws-change-publisher-dev-iterator-age", "Maximum", 300_001),
+        ("bbws-product-change-dev-rejected", "Sum", 1),
     ],
 )
 def test_alarms_have_expected_thresholds(
@@ -288,8 +327,9 @@ def test_dashboard_shows_documented_metrics_and_all_alarms(
 
 def test_functions_have_tracing_and_json_logs(stack: LocalStack) -> None:
     deployed = stack.client("lambda").list_functions()["Functions"]
-    functions = [function for function in deployed if function["FunctionName"] in FUNCTIONS]
-    assert len(functions) == len(FUNCTIONS)
+    all_names = FUNCTIONS | EVENT_FUNCTIONS
+    functions = [function for function in deployed if function["FunctionName"] in all_names]
+    assert len(functions) == len(all_names)
     for function in functions:
         assert function["TracingConfig"] == {"Mode": "Active"}
         assert function["LoggingConfig"]["LogFormat"] == "JSON"
@@ -362,7 +402,8 @@ def _assert_documented(namespace: str, metric: str, dimensions: Mapping[str, str
     assert metric in metrics
     assert frozenset(dimensions) in dimension_sets
     allowed = {
-        "FunctionName": FUNCTIONS,
+        "FunctionName": FUNCTIONS | EVENT_FUNCTIONS,
+        "QueueName": QUEUES,
         "ApiName": {"bbws-product-api-dev"},
         "Stage": {"v1_0"},
         "TableName": {"products-dev"},

@@ -30,6 +30,11 @@ BODY_RULES: Final = {
     "GenericRFI_BODY": "awswaf:managed:aws:core-rule-set:GenericRFI_Body",
     "SizeRestrictions_BODY": "awswaf:managed:aws:core-rule-set:SizeRestrictions_Body",
 }
+CHANGE_QUEUE: Final = {
+    "CHANGE_QUEUE_URL": (
+        "https://sqs.eu-west-1.amazonaws.com/536580886816/bbws-product-change-dev.fifo"
+    )
+}
 PLAN_OF_SUBSCRIPTION: Final = "-target=aws_sns_topic_subscription.email"
 METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "POSTS", "APUT")
 
@@ -100,7 +105,9 @@ def test_plan_after_apply_has_only_misreported_attributes(stack: LocalStack) -> 
 
 
 def test_second_deployment_changes_nothing(stack: LocalStack) -> None:
-    same_stack = LocalStack(stack.folder, packages=stack.folder / "packages")
+    same_stack = LocalStack(
+        stack.folder, packages=stack.folder / "packages", features=stack.features
+    )
     steps: list[str] = []
     assert not same_stack.deploy(steps.append).changed
     assert steps == ["Planning the table", "Planning the service"]
@@ -138,8 +145,10 @@ def test_aliases_point_at_versions_with_given_settings(stack: LocalStack) -> Non
         assert version["Runtime"] == "python3.12"
         assert (version["MemorySize"], version["Timeout"]) == (512, 10)
         indexes = {"PRODUCT_INDEXES": "true"} if name == "bbws-list-products-dev" else {}
+        queue = {} if name.endswith("-products-dev") or "-get-" in name else CHANGE_QUEUE
         assert version["Environment"]["Variables"] == {
             **indexes,
+            **queue,
             "TABLE_NAME": "products-dev",
             "CORS_ALLOWED_ORIGINS": "https://dev.kimmyai.io,http://localhost:5173",
             "LOG_LEVEL": "INFO",
@@ -199,6 +208,43 @@ def test_missing_product_index_stops_plan_where_switched_on(
         _initialised_root(empty_stack, {"table_name": "plain"}).plan()
     finally:
         dynamodb.delete_table(TableName="plain")
+
+
+@pytest.mark.parametrize("switch", ["enable_change_events", "enable_audit_log"])
+@pytest.mark.parametrize(
+    ("stream", "sentence"),
+    [
+        (
+            None,
+            "Table plain: the stream is off, but change events need it with NEW_AND_OLD_IMAGES:",
+        ),
+        ("KEYS_ONLY", "the stream is on with the view type KEYS_ONLY, but change events need it"),
+    ],
+    ids=["off", "keys"],
+)
+def test_table_without_stream_stops_plan_with_sentence(
+    stack: LocalStack, empty_stack: LocalStack, switch: str, stream: str | None, sentence: str
+) -> None:
+    dynamodb: DynamoDBClient = stack.client("dynamodb")
+    table = _table()
+    if stream:
+        table["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": stream}
+    dynamodb.create_table(TableName="plain", **table)
+    try:
+        variables = {"table_name": "plain", switch: True}
+        _expect_error(empty_stack, variables, "data.aws_dynamodb_table.products", sentence)
+    finally:
+        dynamodb.delete_table(TableName="plain")
+
+
+def test_features_switched_off_take_only_their_resources(stack: LocalStack) -> None:
+    without = LocalStack(stack.folder, packages=stack.folder / "packages")
+    changes = without.main_root().plan()
+    deleted = {change.address for change in changes if change.actions == ("delete",)}
+    resources = _shown(stack.main_root())["values"]["root_module"]["resources"]
+    existing = {each["address"] for each in resources if each["mode"] == "managed"}
+    before = json.loads((Path(__file__).parent / "plan_without_events.json").read_text())
+    assert existing - deleted == set(before["addresses"])
 
 
 def test_switch_of_indexes_reaches_only_list_function(
@@ -402,14 +448,21 @@ def test_changed_input_of_api_is_deployed(
     stack: LocalStack, domains: None, variables: dict[str, object]
 ) -> None:
     assert domains is None
-    changed = LocalStack(stack.folder, variables=variables, packages=stack.folder / "packages")
+    changed = LocalStack(
+        stack.folder,
+        variables=variables,
+        packages=stack.folder / "packages",
+        features=stack.features,
+    )
     changes = {change.address: change.actions for change in changed.main_root().plan()}
     assert changes["aws_api_gateway_deployment.product"] == ("create", "delete")
 
 
 def test_upgrade_keeps_key_and_account_role(stack: LocalStack) -> None:
     """The state is that of an earlier release: one key without a writer, and the account's role."""
-    earlier = LocalStack(stack.folder / "earlier", packages=stack.folder / "packages")
+    earlier = LocalStack(
+        stack.folder / "earlier", packages=stack.folder / "packages", features=stack.features
+    )
     earlier.engine_folder = stack.engine_folder
     earlier.backend_file = None
     earlier.variables = {"api_key_values": {"admin": stack.main_root().outputs()["api_key"]}}

@@ -24,6 +24,7 @@ _TOKEN_KEYS: Final = {
 }
 # Variables in formats of ARNs whose values may contain "/".
 _WITH_SLASHES: Final = re.compile(r"\$\{(?:ObjectName|LogGroupName|\w+WithPath)\}")
+_TIME: Final = "${StreamLabel}"  # with ":"
 _VARIABLE: Final = re.compile(r"\$\{\w+\}")
 _ANY, _NAME, _PATH = "*", "\0", "\1"  # any text; text without ":" or "/"; text without ":"
 _EXCLUDED: Final = {_ANY: "", _NAME: ":/", _PATH: ":"}
@@ -45,11 +46,13 @@ def findings(policy: Mapping[str, Any]) -> list[str]:
 
 def _findings(statement: Mapping[str, Any]) -> Iterator[str]:
     actions = _as_list(statement["Action"])
+    if statement["Effect"] == "Deny":  # of everything, such as requests without TLS
+        actions = [action for action in actions if not _is_whole_service(action)]
     unknown = [action for action in actions if not _details(action)]
     yield from (f"{action} is no action of AWS" for action in unknown)
     known = [action for action in actions if action not in unknown]
     resources = _as_list(statement.get("Resource", []))
-    if resources and "*" not in resources:
+    if known and resources and "*" not in resources:
         yield from _misfits(known, resources)
     for operator, keys in statement.get("Condition", {}).items():
         for key in keys:
@@ -58,6 +61,11 @@ def _findings(statement: Mapping[str, Any]) -> Iterator[str]:
                 for action in known
                 if not _has_key(action, key)
             )
+
+
+def _is_whole_service(action: str) -> bool:
+    service, _, name = action.partition(":")
+    return name == "*" and bool(_DATA.services.service_exists(service))
 
 
 def _misfits(actions: Iterable[str], resources: Iterable[str]) -> Iterator[str]:
@@ -112,7 +120,7 @@ def _fits(resource: str, arn_format: str) -> bool:
 
 
 def _pattern(arn_format: str) -> str:
-    return _VARIABLE.sub(_NAME, _WITH_SLASHES.sub(_PATH, arn_format))
+    return _VARIABLE.sub(_NAME, _WITH_SLASHES.sub(_PATH, arn_format.replace(_TIME, _ANY)))
 
 
 @cache

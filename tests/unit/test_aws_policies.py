@@ -48,6 +48,8 @@ def test_trust_of_roles_fits_the_list_of_aws() -> None:
         (policy("lambda:MoveAlias", FUNCTION), "lambda:MoveAlias is no action of AWS"),
         (policy("lambda:updateAlias", FUNCTION), "lambda:updateAlias is no action of AWS"),
         (policy("lambda:Update*", FUNCTION), "lambda:Update* is no action of AWS"),
+        (policy("lambda:*", FUNCTION), "lambda:* is no action of AWS"),
+        (policy("lamda:*", "*", Effect="Deny"), "lamda:* is no action of AWS"),
         (policy("lamda:UpdateAlias", FUNCTION), "lamda:UpdateAlias is no action of AWS"),
         (
             policy("lambda:UpdateAlias", FUNCTION.replace(":function:", ":functions:")),
@@ -77,6 +79,11 @@ def test_wrong_policy_is_found(wrong: dict[str, Any], finding: str) -> None:
     [
         policy("lambda:UpdateAlias", FUNCTION),
         policy("lambda:UpdateAlias", "*"),
+        policy("s3:*", BUCKET, Effect="Deny"),
+        policy(
+            "dynamodb:GetRecords",
+            "arn:aws:dynamodb:eu-west-1:1:table/t/stream/2026-01-31T09:30:00.123",
+        ),
         policy("s3:GetObject", f"{BUCKET}/folder/*"),
         policy("s3:ListBucket", BUCKET, Condition={"StringLike": {"s3:prefix": "a"}}),
         policy("apigateway:GET", "arn:aws:apigateway:eu-west-1::/restapis*"),

@@ -1,0 +1,466 @@
+"""Plans of change events, audit trail, asynchronous writes and indexes, in each combination.
+
+The plans are parts of one plan, on the table of DEV's engine, and nothing is applied. What the
+engine does not check is checked here: rights to streams and queues, policies of queues, retries and
+failures of the event sources.
+"""
+
+import fnmatch
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from local.stack import LocalStack, architecture
+from product_tools.environment_files import values
+from product_tools.functions import FUNCTIONS
+from product_tools.terraform import TERRAFORM_FOLDER, LocalRoot
+from tests.support.aws_policies import findings
+
+pytestmark = pytest.mark.timeout(300)  # seconds; the plan of all combinations takes half a minute
+
+EVENTS: Final = "enable_change_events"
+AUDIT: Final = "enable_audit_log"
+ASYNC: Final = "enable_async_writes"
+INDEXES: Final = "enable_product_indexes"
+SWITCHES: Final = (EVENTS, AUDIT, ASYNC, INDEXES)
+COMBINATIONS: Final = [
+    frozenset(switches)
+    for number in range(len(SWITCHES) + 1)
+    for switches in itertools.combinations(SWITCHES, number)
+]
+READ_ONLY: Final = frozenset({*SWITCHES, "read_only"})
+ACCOUNT: Final = "eu-west-1:536580886816"
+TABLE: Final = f"arn:aws:dynamodb:{ACCOUNT}:table/products-dev"
+SQS: Final = f"arn:aws:sqs:{ACCOUNT}"
+BUS: Final = f"arn:aws:events:{ACCOUNT}:event-bus/bbws-product-events-dev"
+BUCKET: Final = "bbws-product-audit-logs-dev"
+WRITES: Final = ("create_product", "update_product", "delete_product")
+# Written by the plan of the release before these switches, with the values of DEV.
+WITHOUT_EVENTS: Final[Mapping[str, Any]] = json.loads(
+    (Path(__file__).parent / "plan_without_events.json").read_text()
+)
+READ_A_QUEUE: Final = {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
+LOGS: Final = f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda"
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """The plan of one combination.
+
+    Attributes:
+        switches: the variables that are true.
+        resources: the planned values by address.
+        statements: the statements of the five functions' rights, by function.
+    """
+
+    switches: frozenset[str]
+    resources: Mapping[str, Mapping[str, Any]]
+    statements: Mapping[str, list[dict[str, Any]]]
+
+    @property
+    def has_events(self) -> bool:
+        """Whether change events are on: the audit trail switches them on."""
+        return bool(self.switches & {EVENTS, AUDIT})
+
+    @property
+    def event_functions(self) -> set[str]:
+        """The event functions that must be on."""
+        functions = {"change_publisher"} if self.has_events else set()
+        functions |= {"audit_logger"} if AUDIT in self.switches else set()
+        return functions | ({"product_creator"} if ASYNC in self.switches else set())
+
+    def of_kind(self, kind: str, name: str = "") -> dict[str, Mapping[str, Any]]:
+        """Return the resources of a type by what is in the brackets of the address, or by name."""
+        pattern = rf'{kind}\.({name or "[a-z_]+"})(?:\["?([^"]+)"?\])?'
+        matches = ((re.fullmatch(pattern, address), address) for address in self.resources)
+        return {
+            match[1] if match[2] in {None, "0"} else match[2]: self.resources[address]
+            for match, address in matches
+            if match
+        }
+
+
+@pytest.fixture(scope="module")
+def combinations(
+    stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
+) -> dict[frozenset[str], Combination]:
+    """All combinations, and READ_ONLY, planned in one run of Terraform."""
+    source = tmp_path_factory.mktemp("combinations")
+    folder = source / "root"
+    dev = values("dev")
+    names = ("environment", "aws_account_id", "aws_region", "log_retention_days")
+    fixed = {
+        **{name: dev[name] for name in (*names, "cors_allowed_origins")},
+        "architecture": architecture(),
+        "package_dir": str(stack.folder / "packages"),
+        "audit_retention_days": 30,
+    }
+    modules = []
+    for number, switches in enumerate([*COMBINATIONS, READ_ONLY]):
+        inputs = fixed | dict.fromkeys(SWITCHES, False) | dict.fromkeys(switches, True)
+        lines = [f"  {name} = {json.dumps(value)}" for name, value in inputs.items()]
+        path = json.dumps(os.path.relpath(TERRAFORM_FOLDER, folder.resolve()))
+        modules.append("\n".join([f'module "c{number}" {{', f"  source = {path}", *lines, "}", ""]))
+    (source / "main.tf").write_text("\n".join(modules))
+    lock = TERRAFORM_FOLDER / ".terraform.lock.hcl"
+    (source / lock.name).write_text(lock.read_text())
+    root = LocalRoot(source, folder, {}, stack._provider_environment())
+    root.init()
+    root.plan()
+    shown = json.loads(root._output_of(["show", "-json", str(root._plan)], "There is no plan."))
+    return dict(_combinations(shown))
+
+
+@pytest.fixture(params=COMBINATIONS, ids=lambda switches: "-".join(_short(switches)) or "none")
+def combination(
+    combinations: dict[frozenset[str], Combination], request: pytest.FixtureRequest
+) -> Combination:
+    """Each of the combinations."""
+    return combinations[request.param]
+
+
+@pytest.fixture
+def everything(combinations: dict[frozenset[str], Combination]) -> Combination:
+    """The combination with all switches on."""
+    return combinations[frozenset(SWITCHES)]
+
+
+def test_without_switches_plan_is_what_it_was(
+    combinations: dict[frozenset[str], Combination],
+) -> None:
+    off = combinations[frozenset()]
+    assert sorted(off.resources) == WITHOUT_EVENTS["addresses"]
+    assert _environments(off) == WITHOUT_EVENTS["environments"]
+    assert off.statements == WITHOUT_EVENTS["rights"]
+
+
+def test_each_switch_adds_its_own_whatever_others_do(
+    combinations: dict[frozenset[str], Combination], combination: Combination
+) -> None:
+    alone = [combinations[frozenset()]]
+    alone += [combinations[frozenset({switch})] for switch in combination.switches]
+    assert combination.resources.keys() == set().union(*(each.resources for each in alone))
+
+
+def test_event_functions_of_combination_are_complete(combination: Combination) -> None:
+    for kind in ("aws_iam_role", "aws_iam_role_policy", "aws_lambda_function", "aws_lambda_alias"):
+        assert combination.of_kind(kind, "event_function").keys() == combination.event_functions
+    groups = combination.of_kind("aws_cloudwatch_log_group", "event_function")
+    assert {group["name"] for group in groups.values()} == {
+        f"/aws/lambda/{_deployed(name)}" for name in combination.event_functions
+    }
+    for name, function in combination.of_kind("aws_lambda_function", "event_function").items():
+        assert function["function_name"] == _deployed(name)
+        assert function["handler"] == f"product_lambda.event_handlers.{name}.handler"
+        assert Path(function["filename"]).name == f"{name}.zip"
+
+
+def test_event_functions_have_exact_rights(combination: Combination) -> None:
+    expected: dict[str, list[tuple[AbstractSet[str], str]]] = {
+        "change_publisher": [
+            (
+                {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"},
+                f"{TABLE}/stream/*",
+            ),
+            ({"dynamodb:ListStreams"}, "*"),
+            ({"events:PutEvents"}, BUS),
+            ({"sqs:SendMessage"}, f"{SQS}:bbws-product-parked-dev"),
+            ({"sqs:SendMessage"}, f"{SQS}:bbws-product-stream-failures-dev"),
+        ],
+        "audit_logger": [
+            (READ_A_QUEUE, f"{SQS}:bbws-product-audit-dev"),
+            ({"s3:PutObject"}, f"arn:aws:s3:::{BUCKET}/*"),
+        ],
+        "product_creator": [
+            ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, TABLE),
+            (READ_A_QUEUE, f"{SQS}:bbws-product-change-dev.fifo"),
+        ],
+    }
+    policies = combination.of_kind("aws_iam_role_policy", "event_function")
+    for name, policy in policies.items():
+        rights = [
+            (set(_list(statement["Action"])), resource)
+            for statement in json.loads(policy["policy"])["Statement"]
+            for resource in _list(statement["Resource"])
+        ]
+        patterns = [
+            *expected[name],
+            ({"logs:CreateLogStream", "logs:PutLogEvents"}, f"{LOGS}/{_deployed(name)}:*"),
+            ({"xray:PutTraceSegments", "xray:PutTelemetryRecords"}, "*"),
+        ]
+        assert len(rights) == len(patterns)
+        for actions, pattern in patterns:
+            assert [
+                right
+                for right in rights
+                if right[0] == actions and fnmatch.fnmatchcase(right[1], pattern)
+            ], f"{name} lacks {actions} on {pattern}"
+
+
+def test_only_writes_reach_queue_of_commands(combination: Combination) -> None:
+    url = f"https://sqs.{ACCOUNT.replace(':', '.amazonaws.com/')}/bbws-product-change-dev.fifo"
+    right = {
+        "actions": ["sqs:SendMessage"],
+        "resources": [f"{SQS}:bbws-product-change-dev.fifo"],
+    }
+    environments = _environments(combination)
+    for function in FUNCTIONS:
+        may_send = ASYNC in combination.switches and function in WRITES
+        added = {"CHANGE_QUEUE_URL": url} if may_send else {}
+        indexes = INDEXES in combination.switches and function == "list_products"
+        added |= {"PRODUCT_INDEXES": "true"} if indexes else {}
+        assert environments[function] == WITHOUT_EVENTS["environments"][function] | added
+        sends = [each for each in combination.statements[function] if each == right]
+        assert len(sends) == may_send
+        first, *others = [each for each in combination.statements[function] if each != right]
+        before, *others_before = WITHOUT_EVENTS["rights"][function]
+        checks = may_send and function == "create_product"
+        assert set(first["actions"]) - set(before["actions"]) == (
+            {"dynamodb:ConditionCheckItem"} if checks else set()
+        )
+        assert indexes or first["resources"] == before["resources"]
+        assert others == others_before
+
+
+def test_browsers_may_send_prefer_where_writes_wait(combination: Combination) -> None:
+    header = "method.response.header.Access-Control-Allow-Headers"
+    responses = combination.of_kind("aws_api_gateway_integration_response", "preflight")
+    assert responses
+    for response in responses.values():
+        allowed = response["response_parameters"][header].strip("'").split(", ")
+        assert ("prefer" in allowed) == (ASYNC in combination.switches)
+
+
+def test_event_sources_call_aliases_of_functions_on(combination: Combination) -> None:
+    sources = {"stream": "change_publisher", "audit": "audit_logger", "change": "product_creator"}
+    mappings = combination.of_kind("aws_lambda_event_source_mapping")
+    assert {sources[name] for name in mappings} == combination.event_functions
+
+
+def test_read_only_switch_turns_off_only_commands(
+    combinations: dict[frozenset[str], Combination],
+) -> None:
+    """Changes that other programs make are still published."""
+    for switches, commands in ((READ_ONLY, False), (frozenset(SWITCHES), True)):
+        mappings = combinations[switches].of_kind("aws_lambda_event_source_mapping")
+        enabled = {name: mapping["enabled"] for name, mapping in mappings.items()}
+        assert enabled == {"audit": True, "change": commands, "stream": True}
+
+
+def test_queues_of_combination_are_complete(combination: Combination) -> None:
+    expected = {"bbws-product-parked-dev", "bbws-product-stream-failures-dev"}
+    expected = expected if combination.has_events else set()
+    if AUDIT in combination.switches:
+        expected |= {"bbws-product-audit-dev", "bbws-product-audit-dev-dlq"}
+    if ASYNC in combination.switches:
+        expected |= {"bbws-product-change-dev.fifo", "bbws-product-change-dev-dlq.fifo"}
+    queues = combination.of_kind("aws_sqs_queue")
+    assert {queue["name"] for queue in queues.values()} == expected
+
+
+def test_alarms_are_for_what_is_on(combination: Combination) -> None:
+    expected = {f"{_deployed(name)}-errors" for name in combination.event_functions}
+    if combination.has_events:
+        expected |= {"bbws-change-publisher-dev-iterator-age"}
+        expected |= {f"bbws-product-{name}-dev-not-empty" for name in ("parked", "stream-failures")}
+    for switch, name in ((AUDIT, "audit"), (ASYNC, "change")):
+        if switch in combination.switches:
+            expected |= {f"bbws-product-{name}-dev-{kind}" for kind in ("old-messages",)}
+            expected |= {f"bbws-product-{name}-dev-dlq-not-empty"}
+    if ASYNC in combination.switches:
+        expected |= {"bbws-product-change-dev-rejected"}
+    assert combination.of_kind("aws_cloudwatch_metric_alarm", "event").keys() == expected
+    filters = combination.of_kind("aws_cloudwatch_log_metric_filter", "event_function")
+    assert filters.keys() == {
+        *(["ParkedRecords"] if combination.has_events else []),
+        *(["RejectedCommands"] if ASYNC in combination.switches else []),
+    }
+
+
+# --- What the engine does not check ---
+
+
+def test_stream_is_retried_until_it_drops_a_record(everything: Combination) -> None:
+    """AWS Lambda Developer Guide, "Using AWS Lambda with Amazon DynamoDB", error handling."""
+    mapping = everything.of_kind("aws_lambda_event_source_mapping")["stream"]
+    assert mapping["event_source_arn"].startswith(f"{TABLE}/stream/")
+    assert mapping["starting_position"] == "TRIM_HORIZON"
+    assert mapping["maximum_retry_attempts"] == -1
+    assert mapping["maximum_record_age_in_seconds"] == 24 * 60 * 60
+    assert mapping["bisect_batch_on_function_error"] is True
+    # A list of failures would be a success for the engine, so the function reports none.
+    assert not mapping["function_response_types"]
+    assert mapping["destination_config"][0]["on_failure"]
+
+
+def test_stream_filter_selects_only_products(everything: Combination) -> None:
+    mapping = everything.of_kind("aws_lambda_event_source_mapping")["stream"]
+    [criteria] = mapping["filter_criteria"]
+    [pattern] = criteria["filter"]
+    keys = {"PK": {"S": [{"prefix": "PRODUCT#"}]}, "SK": {"S": ["METADATA"]}}
+    assert json.loads(pattern["pattern"]) == {"dynamodb": {"Keys": keys}}
+
+
+def test_change_reaches_consumers_within_ten_seconds(everything: Combination) -> None:
+    mappings = everything.of_kind("aws_lambda_event_source_mapping")
+    windows = {
+        name: mapping.get("maximum_batching_window_in_seconds") or 0
+        for name, mapping in mappings.items()
+    }
+    assert windows["change"] == 0  # AWS has no window for FIFO queues
+    assert windows["stream"] + windows["audit"] <= 5
+    assert {mappings[name]["batch_size"] for name in ("audit", "change")} == {10}
+    for name in ("audit", "change"):
+        assert mappings[name]["function_response_types"] == ["ReportBatchItemFailures"]
+
+
+def test_queue_hides_messages_longer_than_its_function_runs(everything: Combination) -> None:
+    """AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": six times, and the window."""
+    functions = everything.of_kind("aws_lambda_function", "event_function")
+    mappings = everything.of_kind("aws_lambda_event_source_mapping")
+    for queue, function in (("audit", "audit_logger"), ("change", "product_creator")):
+        window = mappings[queue].get("maximum_batching_window_in_seconds") or 0
+        visibility = everything.of_kind("aws_sqs_queue")[queue]["visibility_timeout_seconds"]
+        assert visibility == 60
+        assert visibility >= 6 * functions[function]["timeout"] + window
+
+
+def test_queues_keep_dead_letters_after_three_tries(everything: Combination) -> None:
+    queues = everything.of_kind("aws_sqs_queue")
+    for name in ("audit", "change"):
+        dead_letters = queues[f"{name}_dead_letters"]
+        assert json.loads(queues[name]["redrive_policy"]) == {
+            "deadLetterTargetArn": f"{SQS}:{dead_letters['name']}",
+            "maxReceiveCount": 3,
+        }
+        assert queues[name]["message_retention_seconds"] == 4 * 24 * 60 * 60
+        assert dead_letters["message_retention_seconds"] == 14 * 24 * 60 * 60
+        assert bool(queues[name]["fifo_queue"]) == bool(dead_letters["fifo_queue"])
+
+
+def test_no_customer_key_so_no_right_to_a_key_is_needed(everything: Combination) -> None:
+    for queue in everything.of_kind("aws_sqs_queue").values():
+        assert queue["sqs_managed_sse_enabled"] is True
+        assert not queue.get("kms_master_key_id")
+    assert not everything.of_kind("aws_cloudwatch_event_bus")["product"].get("kms_key_identifier")
+    [encryption] = everything.of_kind("aws_s3_bucket_server_side_encryption_configuration").values()
+    [rule] = encryption["rule"]
+    [default] = rule["apply_server_side_encryption_by_default"]
+    assert default["sse_algorithm"] == "AES256"
+
+
+def test_only_rule_of_bus_may_send_to_audit_queues(everything: Combination) -> None:
+    [rule] = everything.of_kind("aws_cloudwatch_event_rule").values()
+    [target] = everything.of_kind("aws_cloudwatch_event_target").values()
+    source = f"arn:aws:events:{ACCOUNT}:rule/bbws-product-events-dev/{rule['name']}"
+    queues = everything.of_kind("aws_sqs_queue")
+    assert target["arn"] == f"{SQS}:{queues['audit']['name']}"
+    assert target["dead_letter_config"] == [
+        {"arn": f"{SQS}:{queues['audit_dead_letters']['name']}"}
+    ]
+    assert (target["rule"], rule["event_bus_name"]) == (rule["name"], "bbws-product-events-dev")
+    assert json.loads(rule["event_pattern"]) == {"source": ["bbws.product"]}
+    for name, queue in queues.items():
+        allowed = [
+            (each["Principal"], each["Action"], each["Resource"], each["Condition"])
+            for each in json.loads(queue["policy"])["Statement"]
+            if each["Effect"] == "Allow"
+        ]
+        arn = f"{SQS}:{queue['name']}"
+        condition = {"ArnEquals": {"aws:SourceArn": source}}
+        sender = ({"Service": "events.amazonaws.com"}, "sqs:SendMessage", arn, condition)
+        assert allowed == ([sender] if name.startswith("audit") else [])
+
+
+def test_queues_and_bucket_reject_requests_without_tls(everything: Combination) -> None:
+    policies = [queue["policy"] for queue in everything.of_kind("aws_sqs_queue").values()]
+    policies += [each["policy"] for each in everything.of_kind("aws_s3_bucket_policy").values()]
+    assert len(policies) == 7
+    for policy in policies:
+        denied = [each for each in json.loads(policy)["Statement"] if each["Effect"] == "Deny"]
+        assert [each["Condition"] for each in denied] == [
+            {"Bool": {"aws:SecureTransport": "false"}}
+        ]
+        assert [each["Principal"] for each in denied] == ["*"]
+
+
+def test_policies_fit_the_list_of_aws(everything: Combination) -> None:
+    kinds = ("aws_sqs_queue", "aws_s3_bucket_policy", "aws_iam_role_policy")
+    policies = [
+        json.loads(resource["policy"])
+        for kind in kinds
+        for resource in everything.of_kind(kind).values()
+        if "policy" in resource  # those of the five functions are unknown before the apply
+    ]
+    assert len(policies) == 10
+    assert [finding for policy in policies for finding in findings(policy)] == []
+
+
+def test_audit_bucket_is_protected(everything: Combination) -> None:
+    [versioning] = everything.of_kind("aws_s3_bucket_versioning").values()
+    assert versioning["versioning_configuration"][0]["status"] == "Enabled"
+    [block] = everything.of_kind("aws_s3_bucket_public_access_block").values()
+    names = ("acls", "policy")
+    assert all(block[f"block_public_{name}"] for name in names)
+    assert block["ignore_public_acls"]
+    assert block["restrict_public_buckets"]
+    [lock] = everything.of_kind("aws_s3_bucket_object_lock_configuration").values()
+    assert lock["rule"][0]["default_retention"] == [
+        {"mode": "GOVERNANCE", "days": 30, "years": None}
+    ]
+    [lifecycle] = everything.of_kind("aws_s3_bucket_lifecycle_configuration").values()
+    rules = {rule["id"]: rule for rule in lifecycle["rule"]}
+    [transition] = rules["archive"]["transition"]
+    assert (transition["days"], transition["storage_class"]) == (365, "GLACIER")
+    # Without a size, S3 moves no object under 128 KB, and all objects are smaller.
+    assert float(rules["archive"]["filter"][0]["object_size_greater_than"]) == 1
+    bucket = everything.of_kind("aws_s3_bucket")["audit"]
+    assert (bucket["bucket"], bucket["force_destroy"]) == (BUCKET, False)
+    text = (TERRAFORM_FOLDER / "audit_log.tf").read_text()
+    assert text.count("prevent_destroy = true") == 1
+
+
+def _combinations(shown: Mapping[str, Any]) -> Iterator[tuple[frozenset[str], Combination]]:
+    """Yield the part of each combination in a plan of all."""
+    statements: dict[str, dict[str, Any]] = {}
+    for change in shown["resource_changes"]:
+        if change["mode"] == "data" and change["name"] == "function":
+            rights = [
+                {"actions": each["actions"], "resources": each["resources"]}
+                for each in change["change"]["after"]["statement"]
+            ]
+            statements.setdefault(change["module_address"], {})[change["index"]] = rights
+    for module in shown["planned_values"]["root_module"]["child_modules"]:
+        address = module["address"]
+        resources = {
+            each["address"].removeprefix(f"{address}."): each.get("values", {})
+            for each in module["resources"]
+            if each["mode"] == "managed"
+        }
+        switches = [*COMBINATIONS, READ_ONLY][int(address.removeprefix("module.c"))]
+        yield switches, Combination(switches, resources, statements[address])
+
+
+def _environments(combination: Combination) -> dict[str, Any]:
+    functions = combination.of_kind("aws_lambda_function", "function")
+    return {name: each["environment"][0]["variables"] for name, each in functions.items()}
+
+
+def _deployed(function: str) -> str:
+    return f"bbws-{function.replace('_', '-')}-dev"
+
+
+def _short(switches: AbstractSet[str]) -> list[str]:
+    return [switch.removeprefix("enable_") for switch in SWITCHES if switch in switches]
+
+
+def _list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
