@@ -40,6 +40,9 @@ TRANSIENT: dict[str, Fault] = {
     "conflict": faults.fixed_response(
         b"<Error><Code>ConditionalRequestConflict</Code></Error>", 409
     ),
+    "slow request": faults.fixed_response(b"<Error><Code>RequestTimeout</Code></Error>", 400),
+    "request time-out": faults.fixed_response(b"", 408),
+    "too many requests": faults.fixed_response(b"", 429),
     "reset": faults.reset,
     "disconnect": faults.disconnect,
     "not HTTP": faults.not_http,

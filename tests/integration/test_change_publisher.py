@@ -3,6 +3,7 @@
 import itertools
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -18,6 +19,7 @@ from product_lambda.repositories.aws_client import CallRejectedException
 from product_lambda.repositories.event_bus import EventBus, EventsRefusedException
 from product_lambda.repositories.product_repository import ProductTable
 from product_lambda.repositories.queues import Queue
+from product_lambda.services import change_service
 from product_lambda.services.change_service import ChangeService
 from tests.support import faulty_dynamodb as faults
 from tests.support.event_bus import EngineBus
@@ -189,6 +191,20 @@ def test_poison_in_front_does_not_hold_up_others(
     assert found["poison-2"]["reason"] == "dynamodb is no object"
 
 
+def test_event_that_is_too_large_is_parked(
+    publish: Publish, parked: EngineQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No readable product is so large.
+    monkeypatch.setattr(change_service, "MAX_BYTES", 100)
+
+    publish(GOOD)
+
+    [message] = parked.received(1)
+    assert re.fullmatch(
+        r"the event has \d{3} bytes, more than 100", json.loads(message["Body"])["reason"]
+    )
+
+
 def test_record_is_parked_before_others_are_published(
     publish: Publish, parked: EngineQueue, proxy: FaultyDynamoDB
 ) -> None:
@@ -234,13 +250,15 @@ def test_refused_entries_are_sent_again_alone(
 
 
 def test_bus_that_refuses_fails_the_batch(publish: Publish, stub: StubServer) -> None:
-    refusal = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
-    stub.respond("PutEvents", refusal)
+    codes = ["ThrottlingException", "InternalFailure"]
+    refusals = [{"ErrorCode": code, "ErrorMessage": "no"} for code in codes]
+    stub.respond("PutEvents", {"FailedEntryCount": 2, "Entries": refusals})
 
-    with pytest.raises(EventsRefusedException, match="InternalFailure"):
-        publish(GOOD, events=stub.endpoint_url)
+    with pytest.raises(EventsRefusedException) as refused:
+        publish(GOOD, record(None, IMAGE, eventID="good-2"), events=stub.endpoint_url)
 
-    assert entries_of(stub) == [["good-1"]] * 3
+    assert str(refused.value) == "EventBridge refuses events: InternalFailure, ThrottlingException"
+    assert entries_of(stub) == [["good-1", "good-2"]] * 3
 
 
 def test_refused_event_is_not_sent_again_after_the_deadline(
@@ -264,8 +282,10 @@ def test_incomplete_confirmation_fails_the_batch(
 ) -> None:
     stub.respond("PutEvents", response)
 
-    with pytest.raises(DependencyUnavailableException):
+    with pytest.raises(DependencyUnavailableException) as failed:
         publish(GOOD, events=stub.endpoint_url)
+
+    assert str(failed.value.__cause__) == f"1 events, {len(response.get('Entries', []))} results"
 
 
 def test_denied_call_fails_the_batch_without_retry(publish: Publish, stub: StubServer) -> None:

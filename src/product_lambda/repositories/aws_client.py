@@ -20,7 +20,8 @@ _CALL_SECONDS: Final = 4.0
 _SERVER_ERROR: Final = 500  # and above
 # Request time-out, conflict of two requests, too many requests (RFC 9110, section 15.5; RFC 6585).
 _TEMPORARY_STATUSES: Final = frozenset({408, 409, 429})
-_THROTTLED: Final = "Throttl"  # a part of such codes; some have the status 400 or 403
+_TEMPORARY_CODES: Final = ("Throttl", "RequestTimeout")
+"""Parts of codes that are temporary whatever their status, such as 400 or 403."""
 
 
 class Limits(NamedTuple):
@@ -114,7 +115,7 @@ def classified[T](operation: Callable[[], T]) -> T:
         code = str(failure.response.get("Error", {}).get("Code", ""))
         status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", _SERVER_ERROR)
         is_temporary = status >= _SERVER_ERROR or status in _TEMPORARY_STATUSES
-        if is_temporary or _THROTTLED in code:
+        if is_temporary or any(part in code for part in _TEMPORARY_CODES):
             raise TemporaryException(str(failure)) from failure
         raise CallRejectedException(code) from failure
     except (errors.BotoCoreError, ResponseParserError) as failure:
