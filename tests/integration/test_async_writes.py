@@ -317,6 +317,20 @@ def test_acceptance_is_retried_once(
     assert [command.product_id for command in commands(change_queue, 1)] == ["PROD-001"]
 
 
+@pytest.mark.parametrize(
+    ("reasons", "status"),
+    [(("TransactionConflict", "None"), 409), (("None", "ThrottlingError"), 503)],
+)
+def test_cancelled_acceptance_can_be_repeated(
+    table_proxy: FaultyDynamoDB, functions: Functions, reasons: tuple[str, str], status: int
+) -> None:
+    table_proxy.fail("TransactWriteItems", faults.cancelled_transaction(*reasons))
+    response = functions.create(product_body(), KEYED)
+    assert (response.status, response.headers["Retry-After"]) == (status, "1")
+    table_proxy.fail("TransactWriteItems", faults.pass_on)
+    assert functions.create(product_body(), KEYED).status == 202
+
+
 @pytest.mark.parametrize("fault", [faults.reset, faults.after_execution(faults.reset)])
 def test_synchronous_creation_is_retried_once(
     table_proxy: FaultyDynamoDB, functions: Functions, fault: Fault

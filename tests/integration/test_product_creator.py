@@ -305,6 +305,20 @@ def test_command_with_lost_response_is_carried_out_once(
         assert state_of(stored).version == 2
 
 
+@pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError"])
+def test_cancelled_command_is_retried_once(
+    proxy: FaultyDynamoDB, deliver: Deliver, stored: CommandRepository, reason: str
+) -> None:
+    stored.insert(product(), "author")
+    cancelled = faults.cancelled_transaction("None", reason)
+    proxy.fail("TransactWriteItems", cancelled, nth=1)
+    assert deliver(update(1)) == []
+    assert proxy.count("TransactWriteItems") == 2
+    proxy.fail("TransactWriteItems", cancelled)
+    assert deliver(update(2)) == ["PROD-001-2"]
+    assert proxy.count("TransactWriteItems") == 4
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_with_all_responses_lost_is_carried_out_once(
     proxy: FaultyDynamoDB, deliver: Deliver, stored: CommandRepository, name: str

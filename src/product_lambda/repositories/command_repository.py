@@ -40,6 +40,7 @@ from product_lambda.repositories.product_repository import (
     AlreadyInactiveException,
     Change,
     ProductRepository,
+    UnclassifiedException,
     changed_product,
     deactivated_product,
     log_unreadable,
@@ -97,10 +98,13 @@ class CommandRepository(ProductRepository):
 
         try:
             self._transact(write)
-        except TransactionCanceledException:
+        except TransactionCanceledException as cancelled:
             # If the response of the first attempt was lost, the retry is cancelled.
-            if self.find_acceptance(acceptance.key_hash) != acceptance:
-                raise IdempotencyKeyInFlightException from None
+            if self.find_acceptance(acceptance.key_hash) == acceptance:
+                return
+            if _is_throttled(cancelled):
+                raise DependencyUnavailableException from cancelled
+            raise IdempotencyKeyInFlightException from None
 
     def insert_unaccepted(
         self, product: Product, author: str, record: IdempotencyRecord, accepted_hash: str, now: int
@@ -249,12 +253,22 @@ class CommandRepository(ProductRepository):
             TransactionCanceledException: the command has no outcome, so another condition failed.
         """
 
-        def write_both(transaction: SyncTransaction) -> None:
-            transaction.put(self._table.name, outcome_item(outcome), condition_expression=_NEW)
-            write(transaction)
+        def transact() -> None:
+            try:
+                with SyncTransaction(self._table.client) as transaction:
+                    transaction.put(
+                        self._table.name, outcome_item(outcome), condition_expression=_NEW
+                    )
+                    write(transaction)
+            except TransactionCanceledException as cancelled:
+                if _has_failed_condition(cancelled):
+                    raise
+                # A conflict with another transaction, or throttling: a retry helps.
+                raise UnclassifiedException from cancelled
 
         try:
-            self._transact(write_both)
+            # A retry after a lost response is cancelled, and finds the outcome.
+            self._call(transact, TEMPORARY)
         except TransactionCanceledException:
             earlier = self.find_outcome(outcome.command_hash)
             if earlier is None:
@@ -306,3 +320,13 @@ class CommandRepository(ProductRepository):
         except (ValueError, KeyError, TypeError) as error:
             log_unreadable(item, {"record": f"is not readable ({type(error).__name__})"})
             raise InternalException from error
+
+
+def _has_failed_condition(cancelled: TransactionCanceledException) -> bool:
+    """Return whether a condition failed (Amazon DynamoDB API Reference, "TransactWriteItems")."""
+    return "ConditionalCheckFailed" in str(cancelled)
+
+
+def _is_throttled(cancelled: TransactionCanceledException) -> bool:
+    """Return whether neither a condition nor another transaction is the reason."""
+    return not _has_failed_condition(cancelled) and "TransactionConflict" not in str(cancelled)

@@ -83,7 +83,7 @@ _TEXTS: Final = ("productId", "name", "description", "currency", "period", "crea
 _FALSE: Final = "attribute_not_exists(PK)"  # for an item that exists
 
 
-class _UnclassifiedException(Exception):
+class UnclassifiedException(Exception):
     """A 5xx, a conflict of transactions, or a response that the client cannot read."""
 
 
@@ -92,7 +92,7 @@ class AlreadyInactiveException(Exception):
 
 
 _THROTTLED: Final = (ProvisionedThroughputExceededException,)
-TEMPORARY: Final = (*_THROTTLED, ConnectionException, _UnclassifiedException)
+TEMPORARY: Final = (*_THROTTLED, ConnectionException, UnclassifiedException)
 
 
 class ProductTable(NamedTuple):
@@ -662,7 +662,7 @@ def _classified[T](operation: Callable[[], T]) -> T:
         return operation()
     except PydynoxException as failure:
         if type(failure) is PydynoxException:
-            raise _UnclassifiedException from failure
+            raise UnclassifiedException from failure
         raise
 
 
