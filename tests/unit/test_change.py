@@ -144,6 +144,14 @@ def test_change_in_second_of_last_update_is_later() -> None:
     assert removed.changed_at == changed_elsewhere.changed_at == "2026-01-31T09:35:01.000000Z"
 
 
+def test_repair_by_other_program_has_time_of_stream() -> None:
+    assert changed(None, product(), OTHER_PROGRAM).changed_at == OTHER_PROGRAM.written_at
+
+
+def test_update_at_same_time_has_time_of_stream() -> None:
+    assert changed(product(), product(price=Decimal(20))).changed_at == WRITE.written_at
+
+
 def test_update_to_earlier_time_is_later_than_last_update() -> None:
     last = product(updated_at=second(9))
     change = changed(last, next_state(last))

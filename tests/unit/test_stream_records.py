@@ -1,5 +1,7 @@
 """The changes in records of the table's stream, made by hand."""
 
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -283,6 +285,21 @@ def test_further_attribute_of_any_type_is_ignored(value: dict[str, Any]) -> None
 def test_fraction_of_a_second_is_kept() -> None:
     found = change(IMAGE, None, ApproximateCreationDateTime=1769852100.25)
     assert found.changed_at == "2026-01-31T09:35:00.250000Z"
+
+
+@pytest.fixture
+def _tokyo() -> Iterator[None]:
+    """The time zone of a machine that does not have UTC."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_tokyo")
+def test_time_of_stream_is_utc_everywhere() -> None:
+    assert change(IMAGE, None).changed_at == IN_STREAM
 
 
 def test_key_in_log_is_shortened() -> None:
