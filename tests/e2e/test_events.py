@@ -245,7 +245,8 @@ def test_unreadable_record_is_parked_and_holds_up_no_other(
     url = sqs.get_queue_url(QueueName="bbws-product-parked-dev")["QueueUrl"]
 
     def parked() -> bool | None:
-        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        # What was received stays hidden for a while, so the next call returns other messages.
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
         return any(product_id in each["Body"] for each in received.get("Messages", [])) or None
 
     eventually(parked, "the message about the record", WAIT)
