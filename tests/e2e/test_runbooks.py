@@ -16,13 +16,15 @@ from local.engine import CREDENTIALS, Engine
 from local.stack import LocalStack
 from local.table import create_table
 from product_tools.environment_files import values
-from tests.support.runbooks import PAGES, Clone, shell_blocks
+from tests.support.audit_trail import change_event, product_shown, text_of
+from tests.support.runbooks import PAGES, Clone, blocks_of_features, shell_blocks
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(1800)  # seconds; a page deploys several times
 
 # Pages come in any order, and one of them deletes a product.
 SET_UP = [
-    "make deploy-local",
+    "make deploy-local FEATURES=all",
     'eval "$(make credentials-local)"',
     '.venv/bin/python scripts/seed_products.py --base-url "$BASE_URL" --only-missing',
     ".venv/bin/python scripts/catalogue.py restore PROD-00{1..5}",
@@ -41,6 +43,9 @@ RUNNING_RELEASE = "\n".join(
     for block in shell_blocks(PAGES["operations"])
     if block.heading == "The running release"
 )
+DEAD_LETTER = text_of(
+    change_event(product_shown(), product_shown(price=1, version=2), changeId="dead-letter")
+)
 # What happens to the reader before a block that contains this text: an accident, or a value to
 # look up.
 EVENTS = {
@@ -54,7 +59,7 @@ EVENTS = {
     """,
     "-chdir=terraform/table init": """
         unset TF_VAR_table_name TF_VAR_former_table_name
-        make deploy-local
+        make deploy-local FEATURES=all
         aws dynamodb delete-table --table-name products-dev
         aws dynamodb wait table-not-exists --table-name products-dev
     """,
@@ -78,6 +83,13 @@ EVENTS = {
     ),
     "secret set": "export AWS_ENDPOINT_URL=$FIRST_REGION",
     "QUIET_SECONDS": "QUIET_SECONDS=0",
+    "show_dead_letters.py audit": f"""
+        # Without the option, version 1 of the command line takes SQS's own endpoint.
+        AWS_SQS="aws --endpoint-url $AWS_ENDPOINT_URL sqs"
+        DEAD_LETTERS=$($AWS_SQS get-queue-url --queue-name bbws-product-audit-dev-dlq \\
+            --query QueueUrl --output text)
+        $AWS_SQS send-message --queue-url "$DEAD_LETTERS" --message-body '{DEAD_LETTER}'
+    """,
 }
 
 
@@ -87,7 +99,13 @@ PROMISES = {
     "deployment": [": rolled back from version ", " is complete: all requests go to the new"],
     "disaster_recovery": [" and its indexes are active.", "No difference."],
     "first_deployment": ["(404) when calling the HeadObject operation: Not Found", '"status":400'],
-    "operations": ['"type":"tag:kimmyai.io,2026:read-only"', ": rolled back from version "],
+    "operations": [
+        "sent to bbws-product-audit-dev.",
+        ": all events of the period were replayed.",
+        "Changes of PROD-001 from ",
+        '"type":"tag:kimmyai.io,2026:read-only"',
+        ": rolled back from version ",
+    ],
     "rehearsal": [": rolled back from version ", "Nothing was shifted because these alarms are"],
 }
 
@@ -142,6 +160,19 @@ def test_commands_of_runbook_work_in_order_of_page(
     assert run.returncode == 0, run.stdout[-20_000:]
     for promise in PROMISES.get(page, []):
         assert promise in run.stdout
+
+
+def test_features_of_readme_are_deployed_and_looked_at(clone: Clone) -> None:
+    run = clone.run([*SET_UP, *blocks_of_features()])
+    assert run.returncode == 0, run.stdout[-20_000:]
+    assert '"requestId"' in run.stdout  # a response 202
+    [history] = re.findall(r".*catalogue\.py history .*", "\n".join(blocks_of_features()))
+
+    def shown() -> str | None:
+        output = clone.run(['eval "$(make credentials-local)"', history]).stdout
+        return output if "→ 99.5" in output else None
+
+    assert "price " in eventually(shown, "the change in the history", seconds=120)
 
 
 @pytest.mark.parametrize("text", EVENTS)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.runbooks import blocks_of_features
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +25,11 @@ def commands_of(document: str) -> list[str]:
     text = (ROOT / document).read_text(encoding="utf-8").replace("\\\n", " ")
     blocks = SHELL_BLOCK.findall(text)
     return [line for block in blocks for line in block.splitlines() if line]
+
+
+def commands_of_features() -> list[str]:
+    """Return the commands that `tests/e2e/test_runbooks.py` runs."""
+    return [line for block in blocks_of_features() for line in block.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +74,7 @@ def test_first_request_gets_response_in_readme(address: str) -> None:
 
 
 def test_write_of_readme_changes_product(address: str, data_dir: Path) -> None:
-    key, command = (
+    key, command, *_ = (
         line for line in commands_of("README.md") if "-X PUT" in line or "API_KEY=" in line
     )
     command = f"{key}; {command}".replace(".local/data", str(data_dir))
@@ -80,7 +86,11 @@ def test_write_of_readme_changes_product(address: str, data_dir: Path) -> None:
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_command_for_developers_is_tested(document: str) -> None:
-    run_by_tests = (FIRST_COMMAND, "API_KEY=", "curl ", *commands_of("docs/clients.md"))
+    run_by_tests = (
+        *(FIRST_COMMAND, "API_KEY=", "curl "),
+        *commands_of("docs/clients.md"),
+        *commands_of_features(),
+    )
     untested = [
         command
         for command in commands_of(document)

@@ -75,6 +75,16 @@ def shell_blocks(page: str) -> list[Block]:
     return blocks
 
 
+def blocks_of_features() -> list[str]:
+    """Return the shell blocks of the README about what can be switched on."""
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    return [
+        block.commands
+        for block in shell_blocks(readme)
+        if block.heading == "What can be switched on"
+    ]
+
+
 class Clone:
     """A clone with the files of the repository in one commit, without environments and packages.
 

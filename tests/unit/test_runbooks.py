@@ -121,6 +121,13 @@ def test_sections_and_alarms_are_the_same() -> None:
     assert len(sections) == 16
 
 
+def test_each_alarm_of_events_leads_to_a_section() -> None:
+    sections = set(re.findall(r'section = "([^"]+)"', TERRAFORM["event_functions"]))
+
+    assert len(sections) == 7
+    assert sections <= set(headings(OPERATIONS, 3))
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 412, 429, 500, 503])
 def test_reported_status_has_section(status: int) -> None:
     assert any(str(status) in heading for heading in headings(OPERATIONS, 3))
@@ -138,12 +145,19 @@ def log_fields() -> set[str]:
     """Return the fields of log lines: those of the code, of the formatter and of Lambda."""
     folder = ROOT / "src/product_lambda"
     modules = [ast.parse(path.read_text()) for path in sorted(folder.rglob("*.py"))]
+    nodes = list(chain.from_iterable(map(ast.walk, modules)))
     extras = [
         keyword.value
-        for node in chain.from_iterable(map(ast.walk, modules))
+        for node in nodes
         if isinstance(node, ast.Call)
         for keyword in node.keywords
         if keyword.arg == "extra"
+    ]
+    # A dictionary that two lines share has this name.
+    extras += [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "fields"
     ]
     fields = {
         key.value
