@@ -57,8 +57,10 @@ def test_new_item_is_creation() -> None:
 
 
 def test_changed_item_is_update() -> None:
-    found = change(IMAGE, {**LATER, "price": {"N": "20"}, "updatedBy": {"S": "key-of-bob"}})
+    new = {**LATER, "price": {"N": "20"}, "updatedBy": {"S": "key-of-bob"}}
+    found = change(IMAGE, new, eventID="id-8")
 
+    assert found.change_id == "id-8"
     assert found.change_type is ChangeType.UPDATED
     assert found.changed_fields == ("price",)
     assert found.changed_by == "key-of-bob"
@@ -77,9 +79,10 @@ def test_changed_active_is_deletion_or_restoration(
 
 
 def test_removed_item_is_removal() -> None:
-    found = change(IMAGE, None)
+    found = change(IMAGE, None, eventID="id-9")
 
     assert found.change_type is ChangeType.REMOVED
+    assert found.change_id == "id-9"
     assert found.changed_at == IN_STREAM
     assert found.changed_by is None
 
