@@ -77,7 +77,11 @@ EVENTS = {
         echo '{{"ID": "'$LOCK_ID'", "Operation": "OperationTypeApply", "Path": "state"}}' >lock.json
         aws s3api put-object --body lock.json {STATE}
     """,
-    "describe-table --table-name products-prod": "export AWS_ENDPOINT_URL=$SECOND_REGION",
+    # The features are those of the local DEV; PROD's file leaves them off.
+    "describe-table --table-name products-prod": """
+        export AWS_ENDPOINT_URL=$SECOND_REGION
+        unset TF_VAR_enable_change_events TF_VAR_enable_audit_log TF_VAR_enable_async_writes
+    """,
     "-chdir=terraform/region apply -var-file=../environments/prod": (
         "export AWS_ENDPOINT_URL=$SECOND_REGION"
     ),
