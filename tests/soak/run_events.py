@@ -359,7 +359,7 @@ def summary_of(figures: Figures, seed: int, seconds: float) -> str:
     repeated = sum(" objects." in each for each in figures.differences)
     return (
         f"- {figures.changes:,} confirmed changes of {figures.products:,} products by {_WRITERS}"
-        f" parallel writers, seed {seed}; the run took {seconds:,.0f} seconds\n"
+        f" writers at once, in {seconds:,.0f} seconds; seed {seed}\n"
         f"- {figures.injected.total() - figures.injected['passed on']:,} faults of"
         f" {figures.injected.total():,} calls, {figures.repeated:,} repeated messages, and"
         f" {figures.replayed:,} of a replay of the whole archive\n"
