@@ -13,6 +13,7 @@ import environment_check
 from botocore.exceptions import BotoCoreError
 
 from product_tools.aliases import AliasError, Aliases, aws_error_message, lambda_client
+from product_tools.arguments import at_least_one
 from product_tools.functions import ENVIRONMENTS, event_function_names, function_names
 from product_tools.old_versions import DeletionError, Versions, VersionStore
 
@@ -60,13 +61,6 @@ def _delete(store: VersionStore, versions: Versions, *, dry_run: bool) -> bool:
     return is_complete
 
 
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be 1 or more")
-    return number
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Deletes versions of the functions that no alias, roll-back or recent release"
@@ -75,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
     parser.add_argument(
         "--newest",
-        type=_at_least_one,
+        type=at_least_one,
         default=NEWEST,
         metavar="NUMBER",
         help=f"how many of the newest versions stay in any case (default: {NEWEST})",

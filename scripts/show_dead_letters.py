@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from product_tools.arguments import at_least_one
 from product_tools.dead_letters import QUEUES, Message, Queue, QueueError, sqs_client
 from product_tools.functions import ENVIRONMENTS
 from product_tools.unprocessed import describe
@@ -89,13 +90,6 @@ def _document(message: Message) -> dict[str, object]:
     }
 
 
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be 1 or more")
-    return number
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Shows the messages that no function has processed: when they were sent, about"
@@ -110,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
     parser.add_argument(
         "--limit",
-        type=_at_least_one,
+        type=at_least_one,
         default=LIMIT,
         metavar="NUMBER",
         help=f"how many messages to show at most (default: {LIMIT})",

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from product_tools.api_client import ApiClient
+from product_tools.arguments import at_least_one
 from product_tools.validation import ATTEMPTS, Report, stop_signals_raised_once, validate
 
 EXIT_PASSED, EXIT_FAILED, EXIT_SIGNALLED = 0, 1, 128
@@ -95,13 +96,6 @@ def _print_table(report: Report) -> None:
     console.print(Text(verdict), soft_wrap=True)
 
 
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be 1 or more")
-    return number
-
-
 def _above_zero(text: str) -> float:
     number = float(text)
     if not 0 < number < math.inf:
@@ -134,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--samples",
-        type=_at_least_one,
+        type=at_least_one,
         default=50,
         metavar="NUMBER",
         help="measured reads of each kind (default: 50)",
