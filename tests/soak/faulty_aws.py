@@ -125,6 +125,7 @@ class FaultyAws:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 (no secret)
+        self._waiting: dict[str, list[tuple[str, Fault]]] = {}
 
     def response_to(self, call: Call) -> Response | None:
         """Return the response to a call, or None to reset its connection."""
@@ -132,6 +133,10 @@ class FaultyAws:
             name, fault = self._next_fault(call.operation)
             self.injected[name] += 1
         return fault(call)
+
+    def has_injected_all(self, operation: str) -> bool:
+        """Whether each fault of an operation, such as `PutEvents`, was injected at least once."""
+        return all(self.injected[name] for name, _ in _FAULTS[operation])
 
     def note_stored(self, operation: str) -> None:
         """Note that the engine has stored an object."""
@@ -142,8 +147,16 @@ class FaultyAws:
         if self._random.random() < self.share:
             for pattern, faults in _FAULTS.items():
                 if fnmatch.fnmatchcase(operation, pattern):
-                    return self._random.choice(faults)
+                    return self._turn(pattern, faults)
         return "passed on", lambda call: call.forward(call.body)
+
+
+    def _turn(self, pattern: str, faults: Sequence[tuple[str, Fault]]) -> tuple[str, Fault]:
+        """Return a fault at random, but none a second time before each has had its turn."""
+        waiting = self._waiting.setdefault(pattern, [])
+        if not waiting:
+            waiting.extend(self._random.sample(faults, len(faults)))
+        return waiting.pop()
 
 
 @contextmanager

@@ -61,6 +61,7 @@ _VISIBILITY_SECONDS: Final = 3
 _IN_FLIGHT: Final = 8  # changes without an object, at most, while the time is measured
 _STALLED_SECONDS: Final = 180  # without any progress: then what is missing counts as lost
 _LONG_SECONDS: Final = 60
+_BATCH_SECONDS: Final = 0.5  # about the time between two batches of the publisher
 _GARBAGE: Final = "not an event"
 _MACHINES: Final = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
@@ -177,12 +178,20 @@ class Soak:
         disturber.start()
         try:
             self._write(changes, lambda: True)
+            self._write_until_each_fault_was_injected()
         finally:
             ended.set()
             disturber.join()
         self._drain()
         self._aws.share = 0
         self._drain()
+
+    def _write_until_each_fault_was_injected(self) -> None:
+        """Make some more changes: the publisher may have sent a few large batches only."""
+        stop_at = time.monotonic() + _STALLED_SECONDS
+        while not self._aws.has_injected_all("PutEvents") and time.monotonic() < stop_at:
+            self._write(_WRITERS, lambda: True)
+            time.sleep(_BATCH_SECONDS)
 
     def _restart_engine(self, changes: int) -> None:
         """Restart the engine while events wait in the queue of the audit logger.
