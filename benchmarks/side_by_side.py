@@ -4,8 +4,6 @@ Every function runs under AWS's runtime client. docs/performance.md explains eac
 """
 
 import argparse
-import contextlib
-import itertools
 import json
 import random
 import re
@@ -20,22 +18,12 @@ import simplejson
 
 from benchmarks import side_by_side_report
 from benchmarks.figures import percentile
-from benchmarks.subjects import CLIENT, LOWER_LIMITS, OURS, Subject, prepared
+from benchmarks.measurement import observe
+from benchmarks.subjects import LOWER_LIMITS, OURS, Subject, prepared
 from local.engine import Engine
 from product_tools.repository import REPOSITORY
-from tests.support.deployed_functions import deployed_environment
-from tests.support.function_process import running_function
-from tests.support.workload import (
-    PRODUCTS,
-    READS,
-    TABLE,
-    dynamodb,
-    events_of,
-    fill_table,
-    function_environment,
-)
+from tests.support.workload import PRODUCTS, TABLE, fill_table
 
-_WARM_UP = 20
 _TIME_IN_TAG = re.compile("-[0-9]{20}")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _REPORT = REPOSITORY / ".local" / "reports" / "side_by_side.json"
@@ -61,7 +49,7 @@ class Sample:
     peak_memory: float
 
 
-def measure(subject: Subject, endpoint_url: str, requests: int) -> tuple[Sample, dict[str, Any]]:
+def measure(subject: Subject, endpoint_url: str, requests: int) -> tuple[Sample, Mapping[str, Any]]:
     """Start a function, warm it up and measure `requests` more requests.
 
     Returns:
@@ -70,34 +58,16 @@ def measure(subject: Subject, endpoint_url: str, requests: int) -> tuple[Sample,
     Raises:
         SystemExit: a request failed.
     """
-    count = 1 + _WARM_UP + requests
-    events = [
-        json.dumps(event).encode()
-        for event in itertools.islice(events_of(subject.operation), count)
-    ]
-    with (
-        _table_for(subject, endpoint_url, count) as table,
-        running_function(subject.function, _environment(subject, endpoint_url, table)) as process,
-    ):
-        first, cold_start = process.first_response(events[0])
-        cold_cpu = process.cpu_seconds()
-        for event in events[1 : 1 + _WARM_UP]:
-            process.invoke(event)
-        before = process.cpu_seconds()
-        invocations = [process.invoke(event) for event in events[1 + _WARM_UP :]]
-        cpu = (process.cpu_seconds() - before) / requests
-        latencies = [each.received_at - each.sent_at for each in invocations]
-        sample = Sample(
-            cold_start,
-            cold_cpu,
-            cpu,
-            percentile(latencies, 50),
-            percentile(latencies, 95),
-            process.peak_memory(),
-        )
-    for invocation in invocations:
-        _require_success(subject, simplejson.loads(invocation.payload))
-    return sample, simplejson.loads(first.payload)
+    observed = observe(subject, endpoint_url, requests)
+    sample = Sample(
+        observed.cold_start,
+        observed.cold_cpu,
+        observed.cpu,
+        percentile(observed.latencies, 50),
+        percentile(observed.latencies, 95),
+        observed.peak_memory,
+    )
+    return sample, observed.first_response
 
 
 def require_same_response(
@@ -154,7 +124,7 @@ def _round(
     subjects: list[Subject], endpoint_url: str, requests: int
 ) -> Iterator[tuple[Subject, Sample]]:
     """Measure every subject once, in random order, and compare the first responses."""
-    responses: dict[Subject, dict[str, Any]] = {}
+    responses: dict[Subject, Mapping[str, Any]] = {}
     for subject in random.sample(subjects, len(subjects)):
         sample, responses[subject] = measure(subject, endpoint_url, requests)
         yield subject, sample
@@ -162,31 +132,6 @@ def _round(
     for subject, response in responses.items():
         if subject.stack not in LOWER_LIMITS:
             require_same_response(subject, ours[subject.operation], response)
-
-
-@contextlib.contextmanager
-def _table_for(subject: Subject, endpoint_url: str, requests: int) -> Iterator[str]:
-    """Yield the shared table for reads, or a new table for one process that writes."""
-    if subject.operation in READS:
-        yield TABLE
-        return
-    table = "products-changed"
-    fill_table(endpoint_url, table, 0 if subject.operation == "create" else requests)
-    yield table
-    dynamodb(endpoint_url).sync_delete_table(table)
-
-
-def _environment(subject: Subject, endpoint_url: str, table: str) -> dict[str, str]:
-    if subject.stack in {OURS, CLIENT}:
-        return deployed_environment(endpoint_url, table)
-    return function_environment(endpoint_url, table)
-
-
-def _require_success(subject: Subject, response: Mapping[str, Any]) -> None:
-    if response["statusCode"] not in {200, 201, 204}:
-        raise SystemExit(
-            f"{subject.operation} failed on stack {subject.stack}: correct it; it sent {response}."
-        )
 
 
 def _comparable(response: Mapping[str, Any]) -> dict[str, Any]:

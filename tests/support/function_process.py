@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,9 +75,13 @@ class FunctionProcess:
 
 @contextlib.contextmanager
 def running_function(
-    function: Function, environment: Mapping[str, str]
+    function: Function, environment: Mapping[str, str], prefix: Sequence[str] = ()
 ) -> Iterator[FunctionProcess]:
-    """Run a function with Lambda's environment variables and those in `environment`."""
+    """Run a function with Lambda's environment variables and those in `environment`.
+
+    Args:
+        prefix: the start of a command line that executes the rest of it in the same process.
+    """
     with RuntimeApi() as api:
         variables = {
             "PATH": os.defpath,
@@ -96,7 +100,7 @@ def running_function(
             "_HANDLER": function.handler,
             **environment,
         }
-        command = [str(function.python), "-m", "awslambdaric", function.handler]
+        command = [*prefix, str(function.python), "-m", "awslambdaric", function.handler]
         started = time.perf_counter()
         process = subprocess.Popen(
             command,
