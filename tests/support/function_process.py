@@ -79,8 +79,7 @@ def running_function(
 ) -> Iterator[FunctionProcess]:
     """Run a function with Lambda's environment variables and those in `environment`.
 
-    Args:
-        prefix: the start of a command line that executes the rest of it in the same process.
+    `prefix` is the start of a command line that executes the rest of it in the same process.
     """
     with RuntimeApi() as api:
         variables = {
