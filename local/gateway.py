@@ -5,7 +5,9 @@ Source: Amazon API Gateway Developer Guide, "Lambda proxy integrations in API Ga
 """
 
 import base64
+import gzip
 import hmac
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from product_tools.functions import ROUTES, Route
 BASE_PATH = "v1.0"
 """The base path of the custom domain; API Gateway allows no dot in the name of a stage."""
 _STAGE = "v1_0"
+SMALLEST_COMPRESSED = 1024
+"""Bytes of a body; the same as `minimum_compression_size` in terraform/api_gateway.tf."""
 LARGEST_BODY = 10 * 1024 * 1024
 """Bytes; the quota of API Gateway. The functions reject much smaller bodies."""
 
@@ -215,6 +219,33 @@ def http_response(result: Mapping[str, Any]) -> HttpResponse:
     body: str = result.get("body") or ""
     raw = base64.b64decode(body, validate=True) if result.get("isBase64Encoded") else body.encode()
     return HttpResponse(int(result["statusCode"]), headers, raw)
+
+
+def compressed(response: HttpResponse, accept_encoding: str) -> HttpResponse:
+    """Return the response with its body in gzip, if it is large enough and the caller accepts that.
+
+    All headers stay as they are, also the entity tag: API Gateway compresses what a function has
+    returned (Amazon API Gateway Developer Guide, "Receive an API response with a compressed
+    payload"). A caller that does not name a coding gets none.
+
+    Args:
+        response: the response of a function or of the gateway.
+        accept_encoding: the request's header; empty if it is missing.
+    """
+    if len(response.body) < SMALLEST_COMPRESSED or not _accepts_gzip(accept_encoding):
+        return response
+    headers = [*response.headers, ("Content-Encoding", "gzip")]
+    # A fixed time, so that the same body is always the same bytes.
+    return HttpResponse(response.status, headers, gzip.compress(response.body, mtime=0))
+
+
+def _accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether a caller names gzip and does not exclude it (RFC 9110, section 12.5.3)."""
+    for coding in accept_encoding.lower().split(","):
+        name, *parameters = (part.strip() for part in coding.split(";"))
+        if name == "gzip":
+            return not any(re.fullmatch(r"q=0(\.0{0,3})?", each) for each in parameters)
+    return False
 
 
 def _resource_of(path: str) -> tuple[str, dict[str, str]]:

@@ -24,6 +24,7 @@ from local.gateway import (
     Call,
     HttpResponse,
     RequestHead,
+    compressed,
     error_response,
     http_response,
     proxy_event,
@@ -80,7 +81,7 @@ class LocalServer:
             response = http_response(error_response(FUNCTION_FAILED, head.request_id))
         milliseconds = (time.perf_counter() - started) * 1000
         LOGGER.info("%s %s %d %.0f ms", head.method, head.path, response.status, milliseconds)
-        await _send(send, response)
+        await _send(send, compressed(response, dict(head.headers).get("accept-encoding", "")))
 
     async def _respond(self, head: RequestHead, receive: Receive) -> HttpResponse:
         call = route(head, self._api_key)

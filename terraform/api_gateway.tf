@@ -12,6 +12,10 @@ resource "aws_api_gateway_rest_api" "product" {
   # could not reject them.
   binary_media_types = ["application/json"]
 
+  # Responses from this number of bytes on, for callers whose Accept-Encoding names gzip: see
+  # docs/adr/0031-compression.md.
+  minimum_compression_size = 1024
+
   endpoint_configuration {
     types = ["REGIONAL"]
   }

@@ -13,6 +13,8 @@ MALFORMED_IDS = [
     *("undefined", "null", "0", "PROD-1'%20OR%20'1'='1", "PROD-" + "A" * 1000),
 ]
 
+GZIP = {"Accept-Encoding": "gzip"}
+
 
 def test_read_returns_last_write(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
@@ -117,3 +119,28 @@ def test_read_ignores_missing_or_wrong_key(api: ProductApi) -> None:
     product_id = api.new_product()["productId"]
     assert api.get_product(product_id).status == 200
     assert api.get_product(product_id, {"x-api-key": "wrong"}).status == 200
+
+
+def test_compressed_read_has_body_and_tag_of_plain_one(api: ProductApi) -> None:
+    """The gateway may compress what a function returned; the tag names the product's revision."""
+    product_id = api.new_product(description="All that the plan has. " * 100)["productId"]
+    plain = api.get_product(product_id)
+    compressed = api.get_product(product_id, GZIP)
+    assert compressed.body == plain.body
+    assert compressed.headers["ETag"] == plain.headers["ETag"]
+
+
+@pytest.mark.parametrize("sent", ["TAG", "W/TAG"])
+def test_tag_of_compressed_read_brings_304(api: ProductApi, sent: str) -> None:
+    product_id = api.new_product(description="All that the plan has. " * 100)["productId"]
+    tag = api.get_product(product_id, GZIP).headers["ETag"]
+    response = api.get_product(product_id, GZIP | {"If-None-Match": sent.replace("TAG", tag)})
+    assert response.status == 304
+    assert "Content-Encoding" not in response.headers
+
+
+def test_tag_of_compressed_read_admits_one_change(api: ProductApi) -> None:
+    product_id = api.new_product(description="All that the plan has. " * 100)["productId"]
+    tag = {"If-Match": api.get_product(product_id, GZIP).headers["ETag"]}
+    assert api.update_product(product_id, {"price": 1}, GZIP | tag).status == 200
+    assert api.update_product(product_id, {"price": 2}, GZIP | tag).status == 412

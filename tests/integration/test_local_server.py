@@ -60,6 +60,25 @@ def _assert_responds(server: LocalProcess) -> None:
     assert _send(server, "GET", "/v1.0/products?limit=1").status == 200
 
 
+def test_large_response_is_compressed_for_a_browser(server: LocalProcess) -> None:
+    body = json.dumps(product_body(description="All that the plan has. " * 100)).encode()
+    sent = {"x_api_key": KEY, "Content_Type": "application/json"}
+    created = _send(
+        server, "POST", "/v1.0/products", body, Accept_Encoding="gzip, deflate, br, zstd", **sent
+    )
+    assert created.headers["Content-Encoding"] == "gzip"
+    path = f"/v1.0/products/{created.json()['productId']}"
+
+    compressed = _send(server, "GET", path, Accept_Encoding="gzip, deflate, br, zstd")
+    plain = _send(server, "GET", path)
+
+    assert compressed.headers["Content-Encoding"] == "gzip"
+    assert int(compressed.headers["Content-Length"]) < int(plain.headers["Content-Length"])
+    assert "Content-Encoding" not in plain.headers
+    assert compressed.headers["ETag"] == plain.headers["ETag"] == created.headers["ETag"]
+    assert compressed.json() == plain.json() == created.json()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [

@@ -1,13 +1,17 @@
 """The gateway of the local server: routes, API key, preflights, events and results."""
 
+import gzip
 import json
 from typing import Any
 
 import pytest
 
 from local.gateway import (
+    SMALLEST_COMPRESSED,
     Call,
+    HttpResponse,
     RequestHead,
+    compressed,
     http_response,
     proxy_event,
     route,
@@ -284,3 +288,33 @@ def test_result_may_have_only_a_status() -> None:
     response = http_response({"statusCode": 204})
 
     assert (response.status, response.headers, response.body) == (204, [], b"")
+
+
+# Compression
+
+_HEADERS = (("Content-Type", "application/json"), ("ETag", '"1-20260131093000123456"'))
+_LARGE = HttpResponse(200, _HEADERS, b"a" * SMALLEST_COMPRESSED)
+
+
+@pytest.mark.parametrize(
+    "accepted", ["gzip", "gzip, deflate, br", "br, GZIP", "br;q=1.0, gzip;q=0.5", "gzip;q=0.001"]
+)
+def test_large_body_is_compressed_where_gzip_is_named(accepted: str) -> None:
+    response = compressed(_LARGE, accepted)
+
+    assert gzip.decompress(response.body) == _LARGE.body
+    assert (*_HEADERS, ("Content-Encoding", "gzip")) == tuple(response.headers)
+    assert response == compressed(_LARGE, accepted)
+
+
+@pytest.mark.parametrize(
+    "accepted", ["", "*", "identity", "br, deflate", "gzip;q=0", "gzip; q=0.000", "xgzip"]
+)
+def test_body_is_plain_where_gzip_is_not_accepted(accepted: str) -> None:
+    assert compressed(_LARGE, accepted) == _LARGE
+
+
+def test_smaller_body_is_never_compressed() -> None:
+    small = HttpResponse(200, _HEADERS, _LARGE.body[1:])
+
+    assert compressed(small, "gzip") == small

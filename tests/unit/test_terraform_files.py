@@ -7,6 +7,7 @@ from typing import Any
 
 import hcl2
 
+from local.gateway import SMALLEST_COMPRESSED
 from product_tools.environment_files import values
 from product_tools.functions import ENVIRONMENTS
 from product_tools.terraform import TERRAFORM_FOLDER
@@ -80,6 +81,11 @@ def test_api_depends_on_aliases_alone() -> None:
     used = set(re.findall(r"(?<![\w.])(?:data\.)?aws_\w+\.\w+", json.dumps(SNAPSHOT)))
     outside = {name for name in used if not name.startswith("aws_api_gateway_")}
     assert outside == {"aws_lambda_alias.live"}
+
+
+def test_gateway_compresses_from_the_size_of_the_local_server() -> None:
+    (api,) = (body for kind, body in api_resources() if kind == "aws_api_gateway_rest_api")
+    assert api["minimum_compression_size"] == SMALLEST_COMPRESSED == 1024
 
 
 def test_region_of_environments_is_their_home_region() -> None:
