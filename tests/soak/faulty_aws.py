@@ -150,7 +150,6 @@ class FaultyAws:
                     return self._turn(pattern, faults)
         return "passed on", lambda call: call.forward(call.body)
 
-
     def _turn(self, pattern: str, faults: Sequence[tuple[str, Fault]]) -> tuple[str, Fault]:
         """Return a fault at random, but none a second time before each has had its turn."""
         waiting = self._waiting.setdefault(pattern, [])

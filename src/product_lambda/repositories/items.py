@@ -181,12 +181,16 @@ def _is_version(value: Any) -> bool:  # noqa: ANN401
 
 
 def _is_line(value: Any) -> bool:  # noqa: ANN401
-    # Printable text has no control characters, and isprintable() is faster than a search.
-    return _is_trimmed(value, MAX_LINE) and (value.isprintable() or not _CONTROL.search(value))
+    return _is_trimmed(value, MAX_LINE) and not _has_any(_CONTROL, value)
 
 
 def _is_description(value: Any) -> bool:  # noqa: ANN401
-    return _is_trimmed(value, MAX_DESCRIPTION) and not _CONTROL_IN_TEXT.search(value)
+    return _is_trimmed(value, MAX_DESCRIPTION) and not _has_any(_CONTROL_IN_TEXT, value)
+
+
+def _has_any(controls: re.Pattern[str], value: str) -> bool:
+    # Printable text has no control characters, and isprintable() is faster than a search.
+    return not value.isprintable() and controls.search(value) is not None
 
 
 def _is_trimmed(value: object, longest: int) -> bool:
