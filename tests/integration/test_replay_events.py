@@ -182,6 +182,7 @@ def test_interrupted_command_leaves_replay_running(
 def test_too_many_replays_are_error(
     bus: Bus,  # noqa: ARG001 (it exists)
     stub: StubServer,
+    sleeps: list[float],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stub.respond("StartReplay", {"__type": "LimitExceededException", "message": "10"}, status=400)
@@ -190,6 +191,7 @@ def test_too_many_replays_are_error(
     assert capsys.readouterr().err == (
         "Too many replays run in this account and region: wait until one has ended.\n"
     )
+    assert sleeps  # botocore repeats a call that AWS limits
 
 
 @pytest.mark.parametrize(

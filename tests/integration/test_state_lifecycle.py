@@ -1,5 +1,6 @@
 """The command that sets the lifecycle rules of a state bucket, on a real engine."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -28,13 +29,23 @@ OTHERS: Final[list[dict[str, Any]]] = [
 
 
 @pytest.fixture
-def client(engine: str, monkeypatch: pytest.MonkeyPatch) -> "S3Client":
-    """A client of the engine, whose settings the command finds in the environment."""
+def client(engine: str, monkeypatch: pytest.MonkeyPatch) -> Iterator["S3Client"]:
+    """A client of the engine, whose settings the command finds in the environment.
+
+    The buckets of the test are deleted after it: other tests need buckets of the same names.
+    """
     monkeypatch.setenv("AWS_ENDPOINT_URL", engine)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
     client: S3Client = boto3.client("s3", region_name="eu-west-1")
-    return client
+    before = names_of_buckets(client)
+    yield client
+    for name in names_of_buckets(client) - before:
+        client.delete_bucket(Bucket=name)
+
+
+def names_of_buckets(client: "S3Client") -> set[str]:
+    return {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
 
 
 def make_bucket(client: "S3Client", name: str, rules: list[dict[str, Any]]) -> None:
