@@ -1,6 +1,8 @@
 """The settings: required ones, defaults, and the sentence for invalid ones."""
 
+import ast
 from collections import UserDict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,11 @@ from product_lambda.utils.settings import (
     load_event_settings,
     load_settings,
 )
+from product_tools.functions import EVENT_FUNCTIONS
 
-EXAMPLE = Path(__file__).resolve().parents[2] / ".env.example"
+REPOSITORY = Path(__file__).resolve().parents[2]
+EXAMPLE = REPOSITORY / ".env.example"
+EVENT_HANDLERS = REPOSITORY / "src" / "product_lambda" / "event_handlers"
 NEEDED = {
     "TABLE_NAME": "products-dev",
     "AWS_REGION": "eu-west-1",
@@ -99,6 +104,14 @@ def test_at_least_one_origin_is_required(origins: str) -> None:
         load_settings({**NEEDED, "CORS_ALLOWED_ORIGINS": origins})
 
 
+def settings_in(module: Path) -> Iterator[str]:
+    """Yield the names that a module gives to `load_event_settings()`."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Call(func=ast.Name("load_event_settings"), args=[_, ast.Dict(keys=names)]):
+                yield from (str(ast.literal_eval(name)) for name in names if name)
+
+
 def test_example_file_names_every_setting() -> None:
     lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
     example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
@@ -110,6 +123,11 @@ def test_example_file_names_every_setting() -> None:
             return super().__getitem__(name)
 
     load_settings(Environment(example))
+    for name in EVENT_FUNCTIONS:
+        of_function = dict.fromkeys(settings_in(EVENT_HANDLERS / f"{name}.py"), "a value")
+        assert of_function, name
+        load_event_settings(Environment(example), of_function)
+        used |= set(of_function)
     assert used == set(example)
 
 
