@@ -9,7 +9,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from product_tools.catalogue_sync import (
 )
 from product_tools.change_events import Change
 from product_tools.functions import ENVIRONMENTS
-from product_tools.moments import FORMS, moment
+from product_tools.moments import MomentError, add_period, period_of
 
 EXIT_DONE, EXIT_DIFFERENT, EXIT_TROUBLE, EXIT_INTERRUPTED = 0, 1, 2, 130
 EXIT_CODES = """exit codes:
@@ -301,21 +301,7 @@ def _add_history_options(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("ENVIRONMENT"),
         help="whose audit bucket to read (default: ENVIRONMENT)",
     )
-    now = datetime.now(UTC)
-    parser.add_argument(
-        "--since",
-        type=partial(moment, now=now),
-        default="30d",
-        metavar="TIME",
-        help=f"the first moment, in UTC: {FORMS} (default: 30d)",
-    )
-    parser.add_argument(
-        "--until",
-        type=partial(moment, now=now, is_end=True),
-        default=now,
-        metavar="TIME",
-        help="the last moment, in the same forms; a date means its end (default: now)",
-    )
+    add_period(parser, "30d")
     parser.add_argument(
         "--format",
         choices=("table", "csv", "json"),
@@ -333,16 +319,14 @@ def _history(options: argparse.Namespace) -> int:
             f"An environment is needed ({', '.join(_DEPLOYMENTS)}): set ENVIRONMENT, or give"
             " --environment."
         )
-    since, until = options.since, options.until
-    if since > until:
-        raise CatalogueError(f"The range ends before it begins: {since} is after {until}.")
     try:
+        since, until = period_of(options)
         bucket = audit_history.AuditBucket(options.environment)
         days = audit_history.days_between(since, until)
         listed = _progress("Looking for changes", bucket.keys(options.id, days), len(days))
         keys = [key for of_day in listed for key in of_day]
         found = list(_progress("Reading changes", bucket.read(options.id, keys), len(keys)))
-    except audit_history.HistoryError as error:
+    except (MomentError, audit_history.HistoryError) as error:
         raise CatalogueError(error) from error
     changes = audit_history.ordered(
         (each for each in found if isinstance(each, Change)), since, until

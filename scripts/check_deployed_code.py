@@ -8,10 +8,8 @@ from pathlib import Path
 
 import environment_check
 
-from botocore.exceptions import BotoCoreError
-
 from product_tools import deployed_code
-from product_tools.aliases import AliasError, aws_error_message, lambda_client
+from product_tools.aliases import AliasError, lambda_client
 from product_tools.functions import ENVIRONMENTS
 from product_tools.package_sums import PACKAGES, PackageSumsError
 
@@ -36,9 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 exit_code = 1
     except (PackageSumsError, AliasError) as error:
         print(error, file=sys.stderr)
-        return 1
-    except BotoCoreError as error:
-        print(aws_error_message(error), file=sys.stderr)
         return 1
     return exit_code
 

@@ -10,9 +10,7 @@ from collections.abc import Sequence
 
 import environment_check
 
-from botocore.exceptions import BotoCoreError
-
-from product_tools.aliases import AliasError, Aliases, aws_error_message, lambda_client
+from product_tools.aliases import AliasError, Aliases, lambda_client
 from product_tools.arguments import at_least_one
 from product_tools.functions import ENVIRONMENTS, event_function_names, function_names
 from product_tools.old_versions import DeletionError, Versions, VersionStore
@@ -37,9 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             is_complete &= _delete(store, versions, dry_run=options.dry_run)
     except AliasError as error:
         print(error, file=sys.stderr)
-        return 1
-    except BotoCoreError as error:
-        print(aws_error_message(error), file=sys.stderr)
         return 1
     return 0 if is_complete else 1
 

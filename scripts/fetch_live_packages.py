@@ -10,10 +10,8 @@ from collections.abc import Sequence
 
 import environment_check
 
-from botocore.exceptions import BotoCoreError
-
 from product_tools import live_packages
-from product_tools.aliases import AliasError, aws_error_message, lambda_client
+from product_tools.aliases import AliasError, lambda_client
 from product_tools.functions import ENVIRONMENTS
 from product_tools.package_sums import PACKAGES
 
@@ -25,9 +23,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         packages = live_packages.fetch(lambda_client(), options.environment, PACKAGES)
     except (AliasError, live_packages.DownloadError) as error:
         print(error, file=sys.stderr)
-        return 1
-    except BotoCoreError as error:
-        print(aws_error_message(error), file=sys.stderr)
         return 1
     for package in packages:
         print(

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 
 import environment_check
 
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from product_lambda.models.product import name_key
-from product_tools.aliases import aws_error_message
+from product_tools.aws_calls import aws_errors_as
 from product_tools.name_keys import Counts, NameKeyError, fill_name_keys
 from product_tools.table_wait import dynamodb_client
 
@@ -29,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     last = options.after
     counts = Counts()
     try:
-        with console.status("Reading the table") as status:
+        with console.status("Reading the table") as status, aws_errors_as(NameKeyError):
             for counts in fill_name_keys(
                 dynamodb_client(),
                 options.table,
@@ -41,9 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 status.update(_text(counts, options.table, dry_run=options.dry_run))
                 if not console.is_terminal:
                     console.print(_text(counts, options.table, dry_run=options.dry_run))
-    except (BotoCoreError, ClientError, NameKeyError) as error:
-        reason = str(error) if isinstance(error, NameKeyError) else aws_error_message(error)
-        print(f"{reason}\n{_resumption(last)}", file=sys.stderr)
+    except NameKeyError as error:
+        print(f"{error}\n{_resumption(last)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"Interrupted. {_resumption(last)}", file=sys.stderr)

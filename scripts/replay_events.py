@@ -5,14 +5,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
 
 import environment_check
 
 from rich.console import Console
 
 from product_tools.functions import ENVIRONMENTS
-from product_tools.moments import FORMS, moment
+from product_tools.moments import MomentError, add_period, period_of
 from product_tools.replays import CONSUMERS, ReplayError, Replays
 
 EXIT_INTERRUPTED = 130
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return _replay(options)
-    except ReplayError as error:
+    except (MomentError, ReplayError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -37,9 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    since, until = options.since, options.until
-    if since >= until:
-        raise ReplayError(f"The period ends before it begins: {since} is not before {until}.")
+    since, until = period_of(options)
     replays = Replays(options.environment)
     plan = replays.plan(options.consumer)
     period = f"{since:{_FORM}} to {until:{_FORM}} (UTC)"
@@ -71,7 +68,6 @@ def _parser() -> argparse.ArgumentParser:
         " replays minute by minute, within a minute in any order. An event reaches the archive up"
         " to 10 minutes after the bus: so begin 10 minutes after the end of the period.",
     )
-    now = datetime.now(UTC)
     parser.add_argument(
         "consumer",
         metavar="CONSUMER",
@@ -79,20 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         " on the bus",
     )
     parser.add_argument("--environment", choices=ENVIRONMENTS, required=True)
-    parser.add_argument(
-        "--since",
-        type=partial(moment, now=now),
-        required=True,
-        metavar="TIME",
-        help=f"the beginning, in UTC: {FORMS}",
-    )
-    parser.add_argument(
-        "--until",
-        type=partial(moment, now=now, is_end=True),
-        default=now,
-        metavar="TIME",
-        help="the end, in the same forms; a date means its end (default: now)",
-    )
+    add_period(parser)
     parser.add_argument(
         "--wait",
         type=float,

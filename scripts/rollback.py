@@ -10,15 +10,7 @@ from collections.abc import Sequence
 
 import environment_check
 
-from botocore.exceptions import BotoCoreError
-
-from product_tools.aliases import (
-    AliasError,
-    Aliases,
-    aws_error_message,
-    lambda_client,
-    latest_shift_number,
-)
+from product_tools.aliases import AliasError, Aliases, lambda_client, latest_shift_number
 from product_tools.functions import ENVIRONMENTS, function_names
 from product_tools.rollback import is_unfinished, roll_back
 
@@ -45,8 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if roll_back(aliases, functions, shift) else 1
     except AliasError as error:
         print(error, file=sys.stderr)
-    except BotoCoreError as error:
-        print(aws_error_message(error), file=sys.stderr)
     return 1
 
 

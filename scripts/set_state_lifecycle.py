@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import environment_check
 
 import boto3
-from botocore.exceptions import BotoCoreError
 
-from product_tools.aliases import aws_error_message
+from product_tools.aws_calls import aws_errors_as
 from product_tools.environment_files import DEPLOYMENTS, EnvironmentFileError, state_location
 from product_tools.state_lifecycle import RULES, LifecycleError, set_rules
 
@@ -24,12 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         location = state_location(options.environment)
         bucket = location.bucket
-        kept = set_rules(boto3.client("s3", region_name=location.region), bucket)
+        with aws_errors_as(LifecycleError):
+            kept = set_rules(boto3.client("s3", region_name=location.region), bucket)
     except (EnvironmentFileError, LifecycleError) as error:
         print(error, file=sys.stderr)
-        return 1
-    except BotoCoreError as error:
-        print(aws_error_message(error), file=sys.stderr)
         return 1
     for rule in RULES:
         print(f"{bucket}: set the rule {rule['ID']!r}")

@@ -11,15 +11,7 @@ from collections.abc import Sequence
 
 import environment_check
 
-from botocore.exceptions import BotoCoreError
-
-from product_tools.aliases import (
-    AliasError,
-    Aliases,
-    aws_error_message,
-    cloudwatch_client,
-    lambda_client,
-)
+from product_tools.aliases import AliasError, Aliases, cloudwatch_client, lambda_client
 from product_tools.functions import ENVIRONMENTS, function_names
 from product_tools.rollback import roll_back
 from product_tools.traffic import (
@@ -52,9 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shift = Shift(aliases, function_names(options.environment))
     except (ShiftError, AliasError) as error:
         print(error, file=sys.stderr)
-        return 1
-    except BotoCoreError as error:
-        print(aws_error_message(error), file=sys.stderr)
         return 1
     if firing and not options.despite_alarms:
         print(

@@ -11,9 +11,7 @@ from collections.abc import Sequence
 
 import environment_check
 
-from botocore.exceptions import BotoCoreError
-
-from product_tools.aliases import aws_error_message
+from product_tools.aws_calls import aws_errors_as
 from product_tools.table_wait import TableWaitError, dynamodb_client, wait_for_table
 
 LIMIT_MINUTES = 240.0
@@ -24,12 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Wait, and return the exit code: 0 when the table can be used."""
     options = _parser().parse_args(arguments)
     try:
-        wait_for_table(dynamodb_client(), options.table, options.minutes * 60)
+        with aws_errors_as(TableWaitError):
+            wait_for_table(dynamodb_client(), options.table, options.minutes * 60)
     except TableWaitError as error:
         print(error, file=sys.stderr)
-        return 1
-    except BotoCoreError as error:
-        print(aws_error_message(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted: the restore continues; start the command again.", file=sys.stderr)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Self
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, WaiterError
+from botocore.exceptions import WaiterError
+
+from product_tools.aws_calls import aws_errors_as
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
@@ -126,24 +128,25 @@ def latest_shift_number(aliases: Iterable[Alias]) -> int:
     return max((alias.last_shift.number for alias in aliases if alias.last_shift), default=0)
 
 
+@aws_errors_as(AliasError)
 def lambda_client() -> "LambdaClient":
-    """Return a Lambda client with the region and credentials of the environment variables."""
+    """Return a Lambda client with the region and credentials of the environment variables.
+
+    Raises:
+        AliasError: there is no region.
+    """
     return boto3.client("lambda", region_name=os.environ.get("AWS_REGION"), config=_CLIENT_CONFIG)
 
 
+@aws_errors_as(AliasError)
 def cloudwatch_client() -> "CloudWatchClient":
-    """Return a CloudWatch client with the region and credentials of the environment variables."""
+    """Return a CloudWatch client with the region and credentials of the environment variables.
+
+    Raises:
+        AliasError: there is no region.
+    """
     return boto3.client(
         "cloudwatch", region_name=os.environ.get("AWS_REGION"), config=_CLIENT_CONFIG
-    )
-
-
-def aws_error_message(error: BotoCoreError | ClientError) -> str:
-    """Return one sentence about a failed call to AWS."""
-    reason = " ".join(str(error).split()).rstrip(".")
-    return (
-        f"The call to AWS failed ({reason}): check the region, the credentials and their"
-        " permissions."
     )
 
 
@@ -161,6 +164,7 @@ class Aliases:
         """Return those of the functions that have the alias: some may be switched off."""
         return [function for function in functions if self._has_alias(function)]
 
+    @aws_errors_as(AliasError)
     def read(self, function: str) -> Alias:
         """Read the alias of a function."""
         try:
@@ -170,8 +174,6 @@ class Aliases:
                 f"{function} has no alias {ALIAS}: check the environment and the region, and that"
                 " the service is deployed there."
             ) from None
-        except (BotoCoreError, ClientError) as error:
-            raise AliasError(aws_error_message(error)) from error
         return Alias(
             function,
             response["FunctionVersion"],
@@ -180,6 +182,7 @@ class Aliases:
             response["RevisionId"],
         )
 
+    @aws_errors_as(AliasError)
     def move(
         self, current: Alias, version: str, weights: Mapping[str, float], record: ShiftRecord
     ) -> Alias:
@@ -202,21 +205,18 @@ class Aliases:
                 f"Something else has just moved the alias of {current.function}: "
                 "find out who did, then run the command again."
             ) from None
-        except (BotoCoreError, ClientError) as error:
-            raise AliasError(aws_error_message(error)) from error
         return Alias(current.function, version, dict(weights), record, response["RevisionId"])
 
+    @aws_errors_as(AliasError)
     def published_versions(self, function: str) -> list[str]:
         """Return the published versions of a function, oldest first."""
-        try:
-            pages = self._client.get_paginator("list_versions_by_function").paginate(
-                FunctionName=function
-            )
-            versions = [item["Version"] for page in pages for item in page["Versions"]]
-        except (BotoCoreError, ClientError) as error:
-            raise AliasError(aws_error_message(error)) from error
+        pages = self._client.get_paginator("list_versions_by_function").paginate(
+            FunctionName=function
+        )
+        versions = [item["Version"] for page in pages for item in page["Versions"]]
         return sorted((version for version in versions if version != "$LATEST"), key=int)
 
+    @aws_errors_as(AliasError)
     def newest_version(self, function: str) -> str:
         """Return the highest published version of a function, after waiting until it is active."""
         newest = (self.published_versions(function) or ["0"])[-1]
@@ -233,15 +233,12 @@ class Aliases:
                 f"Version {newest} of {function} is not ready ({reason}): see 'A version that has"
                 " failed' in the deployment runbook; deploying the same code again changes nothing."
             ) from error
-        except (BotoCoreError, ClientError) as error:
-            raise AliasError(aws_error_message(error)) from error
         return newest
 
+    @aws_errors_as(AliasError)
     def _has_alias(self, function: str) -> bool:
         try:
             self._client.get_alias(FunctionName=function, Name=ALIAS)
         except self._client.exceptions.ResourceNotFoundException:
             return False
-        except (BotoCoreError, ClientError) as error:
-            raise AliasError(aws_error_message(error)) from error
         return True

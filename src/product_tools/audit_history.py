@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 import simplejson
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
 
 from product_tools import catalogue_csv
-from product_tools.aliases import aws_error_message
+from product_tools.aws_calls import CLIENT_CONFIG, aws_errors_as
 from product_tools.catalogue_diff import shown_value
 from product_tools.change_events import Change, NotAnEventError
 from product_tools.environment_files import RECOVERY, values
@@ -27,12 +27,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _PARALLEL: Final = 16
-_CONFIG: Final = Config(
-    retries={"mode": "standard", "max_attempts": 4},
-    connect_timeout=5,
-    read_timeout=20,
-    max_pool_connections=_PARALLEL,
-)
+_CONFIG: Final = CLIENT_CONFIG.merge(Config(max_pool_connections=_PARALLEL))
 COLUMNS: Final = (
     *("changedAt", "productId", "version", "change", "changedBy"),
     *("field", "before", "after", "changeId"),
@@ -87,15 +82,13 @@ class AuditBucket:
         HistoryError: the bucket cannot be read, in any method.
     """
 
+    @aws_errors_as(HistoryError)
     def __init__(self, environment: str) -> None:
         self.name = bucket_name(environment)
         self._environment = environment
-        try:
-            self._client: S3Client = boto3.Session().client(
-                "s3", region_name=os.environ.get("AWS_REGION"), config=_CONFIG
-            )
-        except BotoCoreError as error:
-            raise HistoryError(aws_error_message(error)) from error
+        self._client: S3Client = boto3.Session().client(
+            "s3", region_name=os.environ.get("AWS_REGION"), config=_CONFIG
+        )
 
     def keys(self, product_id: str, days: Iterable[date]) -> Iterator[list[str]]:
         """Yield the keys of a product's objects for each day, in the order of the days."""
@@ -108,6 +101,7 @@ class AuditBucket:
         with ThreadPoolExecutor(_PARALLEL) as threads:
             yield from threads.map(lambda key: self._read(product_id, key), keys)
 
+    @aws_errors_as(HistoryError)
     def _keys_below(self, prefix: str) -> list[str]:
         try:
             pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -119,9 +113,8 @@ class AuditBucket:
                 f"There is no bucket {self.name}: the audit trail of {self._environment} is off"
                 " (enable_audit_log), or the region or the account is another one."
             ) from None
-        except (BotoCoreError, ClientError) as error:
-            raise HistoryError(aws_error_message(error)) from error
 
+    @aws_errors_as(HistoryError)
     def _read(self, product_id: str, key: str) -> Change | UnreadObject:
         try:
             body = self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
@@ -132,8 +125,6 @@ class AuditBucket:
             return UnreadObject(key, _object_error(error))
         except (HTTPClientError, IncompleteReadError) as error:
             return UnreadObject(key, f"its content did not arrive ({error}); try again")
-        except BotoCoreError as error:
-            raise HistoryError(aws_error_message(error)) from error
         if change.product_id != product_id:
             return UnreadObject(
                 key, f"its event is about {change.product_id}; find out who wrote it"

@@ -12,10 +12,8 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from product_tools.aliases import aws_error_message
+from product_tools.aws_calls import CLIENT_CONFIG, aws_errors_as
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -25,9 +23,6 @@ HOLD_SECONDS: Final = 300
 """How long a message that a command reads is invisible to others, at most."""
 _WAIT_SECONDS: Final = 1  # a long poll asks all servers of the queue, a short one only a few
 _BATCH: Final = 10
-_CONFIG: Final = Config(
-    retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=20
-)
 
 
 class QueueError(Exception):
@@ -108,18 +103,16 @@ class Message:
         )
 
 
+@aws_errors_as(QueueError)
 def sqs_client() -> "SQSClient":
     """Return a client with the region and credentials of the environment variables.
 
     Raises:
         QueueError: there is no region.
     """
-    try:
-        return boto3.Session().client(
-            "sqs", region_name=os.environ.get("AWS_REGION"), config=_CONFIG
-        )
-    except BotoCoreError as error:
-        raise QueueError(aws_error_message(error)) from error
+    return boto3.Session().client(
+        "sqs", region_name=os.environ.get("AWS_REGION"), config=CLIENT_CONFIG
+    )
 
 
 class Queue:
@@ -134,6 +127,7 @@ class Queue:
         QueueError: there is no such queue, or a call fails, in any method.
     """
 
+    @aws_errors_as(QueueError)
     def __init__(self, client: "SQSClient", name: str, switch: str) -> None:
         self.name = name
         self.is_fifo = name.endswith(".fifo")
@@ -146,8 +140,6 @@ class Queue:
                 f"There is no queue {name}: {switch} is off in this environment, or the region or"
                 " the account is another one."
             ) from None
-        except (BotoCoreError, ClientError) as error:
-            raise QueueError(aws_error_message(error)) from error
 
     def length(self) -> int:
         """Return about how many messages are visible now."""
@@ -157,11 +149,9 @@ class Queue:
         """Return about how many messages somebody has received and not deleted yet."""
         return self._count("ApproximateNumberOfMessagesNotVisible")
 
+    @aws_errors_as(QueueError)
     def _count(self, name: Any) -> int:  # noqa: ANN401 (boto3 lists all names as its type)
-        try:
-            found = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
-        except (BotoCoreError, ClientError) as error:
-            raise QueueError(aws_error_message(error)) from error
+        found = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=[name])
         return int(found["Attributes"][name])
 
     def messages(self) -> Iterator[Message]:
@@ -177,20 +167,19 @@ class Queue:
             self._held |= {each.message_id: each for each in new}
             yield from new
 
+    @aws_errors_as(QueueError)
     def _receive(self) -> list[Message]:
-        try:
-            response = self._client.receive_message(
-                QueueUrl=self._url,
-                MaxNumberOfMessages=_BATCH,
-                VisibilityTimeout=HOLD_SECONDS,
-                WaitTimeSeconds=_WAIT_SECONDS,
-                MessageSystemAttributeNames=["All"],
-                MessageAttributeNames=["All"],
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise QueueError(aws_error_message(error)) from error
+        response = self._client.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=_BATCH,
+            VisibilityTimeout=HOLD_SECONDS,
+            WaitTimeSeconds=_WAIT_SECONDS,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
         return [Message.of(each) for each in response.get("Messages", [])]
 
+    @aws_errors_as(QueueError)
     def give_back(self) -> None:
         """Make all messages visible again that were read and not deleted."""
         for batch in batched(self._held.values(), _BATCH):
@@ -198,12 +187,10 @@ class Queue:
                 {"Id": str(number), "ReceiptHandle": each.receipt, "VisibilityTimeout": 0}
                 for number, each in enumerate(batch)
             ]
-            try:
-                self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
-            except (BotoCoreError, ClientError) as error:
-                raise QueueError(aws_error_message(error)) from error
+            self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
         self._held.clear()
 
+    @aws_errors_as(QueueError)
     def send_again(self, message: Message) -> str:
         """Send a message of another queue to this one, and return its new id.
 
@@ -217,21 +204,16 @@ class Queue:
                 "MessageGroupId": message.group,
                 "MessageDeduplicationId": f"resent-{message.message_id}",
             }
-        try:
-            sent = self._client.send_message(
-                QueueUrl=self._url,
-                MessageBody=message.body,
-                MessageAttributes=message.attributes,
-                **options,
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise QueueError(aws_error_message(error)) from error
+        sent = self._client.send_message(
+            QueueUrl=self._url,
+            MessageBody=message.body,
+            MessageAttributes=message.attributes,
+            **options,
+        )
         return sent["MessageId"]
 
+    @aws_errors_as(QueueError)
     def delete(self, message: Message) -> None:
         """Delete a message for good."""
-        try:
-            self._client.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
-        except (BotoCoreError, ClientError) as error:
-            raise QueueError(aws_error_message(error)) from error
+        self._client.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
         self._held.pop(message.message_id, None)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from product_tools.aliases import AliasError, Aliases, aws_error_message
+from product_tools.aliases import AliasError, Aliases
+from product_tools.aws_calls import aws_errors_as
 from product_tools.functions import EVENT_FUNCTIONS, function_name
 from product_tools.package_sums import checked_packages, lambda_checksum
 
@@ -47,9 +46,7 @@ def compare(client: "LambdaClient", environment: str, packages: Path) -> Iterato
         if package in EVENT_FUNCTIONS and not aliases.deployed([function]):
             continue
         version = aliases.newest_version(function)
-        try:
+        with aws_errors_as(AliasError):
             deployed = client.get_function_configuration(FunctionName=function, Qualifier=version)
-        except (BotoCoreError, ClientError) as error:
-            raise AliasError(aws_error_message(error)) from error
         is_packaged = deployed["CodeSha256"] == lambda_checksum(digest)
         yield DeployedCode(function, version, package, digest, is_packaged)

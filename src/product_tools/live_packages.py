@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import urllib3
-from botocore.exceptions import BotoCoreError, ClientError
 
-from product_tools.aliases import AliasError, Aliases, aws_error_message
+from product_tools.aliases import AliasError, Aliases
+from product_tools.aws_calls import aws_errors_as
 from product_tools.functions import EVENT_FUNCTIONS, FUNCTIONS, function_name
 from product_tools.package_sums import lambda_checksum
 
@@ -82,10 +82,8 @@ def _download_all(client: "LambdaClient", environment: str, folder: Path) -> Ite
                 f"Two versions of {function} are live: finish the shift with"
                 " scripts/shift_traffic.py or scripts/rollback.py first."
             )
-        try:
+        with aws_errors_as(AliasError):
             deployed = client.get_function(FunctionName=function, Qualifier=alias.version)
-        except (BotoCoreError, ClientError) as error:
-            raise AliasError(aws_error_message(error)) from error
         content = _download(pool, deployed["Code"]["Location"], function)
         digest = hashlib.sha256(content).hexdigest()
         if lambda_checksum(digest) != deployed["Configuration"]["CodeSha256"]:

@@ -1,8 +1,9 @@
-"""Times in the arguments of commands: a date, a time in UTC, or how long ago."""
+"""Times and periods in the arguments of commands: a date, a time in UTC, or how long ago."""
 
 import argparse
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 _AGO: Final = re.compile(r"([0-9]{1,5})([mhdw])")
@@ -12,7 +13,7 @@ FORMS: Final = "30d (also m, h and w), 2026-01-31 or 2026-01-31T09:30Z"
 
 
 class MomentError(argparse.ArgumentTypeError):
-    """A text is no time; the message is a sentence with the valid forms, which argparse prints."""
+    """A text is no time, or a period has no length; the message is one sentence with the reason."""
 
 
 def moment(text: str, now: datetime, *, is_end: bool = False) -> datetime:
@@ -35,6 +36,45 @@ def moment(text: str, now: datetime, *, is_end: bool = False) -> datetime:
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (OverflowError, ValueError):
         raise MomentError(f"{text!r} is no time: give {FORMS}.") from None
+
+
+def add_period(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add the options `--since` and `--until`, for `period_of()`.
+
+    Args:
+        parser: the parser of the command.
+        default: the beginning without `--since`, in one of the `FORMS`; None makes it required.
+    """
+    now = datetime.now(UTC)
+    parser.add_argument(
+        "--since",
+        type=partial(moment, now=now),
+        required=default is None,
+        default=default,
+        metavar="TIME",
+        help=f"the beginning, in UTC: {FORMS}" + (f" (default: {default})" if default else ""),
+    )
+    parser.add_argument(
+        "--until",
+        type=partial(moment, now=now, is_end=True),
+        default=now,
+        metavar="TIME",
+        help="the end, in the same forms; a date means its end (default: now)",
+    )
+
+
+def period_of(options: argparse.Namespace) -> tuple[datetime, datetime]:
+    """Return the beginning and the end of the period that the options give, in UTC.
+
+    Raises:
+        MomentError: it does not begin before it ends.
+    """
+    since, until = options.since, options.until
+    if since >= until:
+        raise MomentError(
+            f"The period ends before it begins: give a --since before {until}, not {since}."
+        )
+    return since, until
 
 
 def timestamp(time: datetime) -> str:

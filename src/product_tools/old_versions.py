@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from product_tools.aliases import AliasError, Aliases, aws_error_message
+from product_tools.aliases import AliasError, Aliases
+from product_tools.aws_calls import aws_errors_as
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
@@ -71,6 +70,7 @@ class VersionStore:
             [version for version in versions if version not in needed],
         )
 
+    @aws_errors_as(AliasError)
     def delete(self, function: str, version: str) -> None:
         """Delete a version.
 
@@ -92,15 +92,11 @@ class VersionStore:
                 f"{function}: version {version} stays, since Lambda throttles: try again in a"
                 " minute."
             ) from None
-        except (BotoCoreError, ClientError) as error:
-            raise AliasError(aws_error_message(error)) from error
 
     def _with_alias(self, function: str) -> Iterator[str]:
         """Yield each version that an alias points to, also with a part of the requests."""
-        try:
+        with aws_errors_as(AliasError):
             pages = self._client.get_paginator("list_aliases").paginate(FunctionName=function)
             for alias in (item for page in pages for item in page["Aliases"]):
                 yield alias["FunctionVersion"]
                 yield from alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
-        except (BotoCoreError, ClientError) as error:
-            raise AliasError(aws_error_message(error)) from error

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
-from product_tools.aliases import aws_error_message
+from product_tools.aws_calls import aws_errors_as
 from product_tools.environment_files import state_location
 
 if TYPE_CHECKING:
@@ -34,29 +33,26 @@ class PlanStore:
         PlanStoreError: a call to the bucket fails, in any method.
     """
 
+    @aws_errors_as(PlanStoreError)
     def __init__(self, environment: str) -> None:
         location = state_location(environment)
         self._bucket = location.bucket
-        try:
-            self._client: S3Client = boto3.client("s3", region_name=location.region)
-        except BotoCoreError as error:
-            raise PlanStoreError(aws_error_message(error)) from error
+        self._client: S3Client = boto3.client("s3", region_name=location.region)
 
+    @aws_errors_as(PlanStoreError)
     def put(self, plan: Path) -> str:
         """Store a plan and return its SHA-256 in hexadecimal."""
         content = plan.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        try:
-            self._client.put_object(
-                Bucket=self._bucket,
-                Key=_key(digest),
-                Body=content,
-                ServerSideEncryption="AES256",
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise PlanStoreError(aws_error_message(error)) from error
+        self._client.put_object(
+            Bucket=self._bucket,
+            Key=_key(digest),
+            Body=content,
+            ServerSideEncryption="AES256",
+        )
         return digest
 
+    @aws_errors_as(PlanStoreError)
     def fetch(self, digest: str, plan: Path) -> None:
         """Write the plan with this checksum to a file that only the user can read.
 
@@ -70,8 +66,6 @@ class PlanStore:
                 f"The plan {digest} is not in the bucket {self._bucket}: it has been applied"
                 " already, or has expired; plan again."
             ) from None
-        except (BotoCoreError, ClientError) as error:
-            raise PlanStoreError(aws_error_message(error)) from error
         if hashlib.sha256(content).hexdigest() != digest:
             raise PlanStoreError(
                 f"The plan in the bucket {self._bucket} is not the one that was shown: plan again,"
@@ -80,12 +74,10 @@ class PlanStore:
         plan.touch(mode=0o600)
         plan.write_bytes(content)
 
+    @aws_errors_as(PlanStoreError)
     def delete(self, digest: str) -> None:
         """Delete the plan with this checksum."""
-        try:
-            self._client.delete_object(Bucket=self._bucket, Key=_key(digest))
-        except (BotoCoreError, ClientError) as error:
-            raise PlanStoreError(aws_error_message(error)) from error
+        self._client.delete_object(Bucket=self._bucket, Key=_key(digest))
 
 
 def read_checksum(checksum_file: Path, environment: str) -> str:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from product_tools.aliases import ALIAS, aws_error_message
+from product_tools.aliases import ALIAS
+from product_tools.aws_calls import CLIENT_CONFIG, aws_errors_as
 from product_tools.functions import function_name
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ _RECORDS_OF_CALL: Final = 10  # two items of 400 KB each, and a call takes 6 MB
 _MAX_EMPTY_PAGES: Final = 50
 # No retry of an invocation, which may still run; it would only publish the records twice.
 _INVOCATION: Final = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=70)
-_READ: Final = Config(
-    retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=20
-)
 
 
 class PublisherError(Exception):
@@ -50,18 +47,16 @@ class Publisher:
         PublisherError: a call fails, in any method.
     """
 
+    @aws_errors_as(PublisherError)
     def __init__(self, environment: str) -> None:
         self.function = function_name("change_publisher", environment)
         region = os.environ.get("AWS_REGION")
-        try:
-            self._functions: LambdaClient = boto3.Session().client(
-                "lambda", region_name=region, config=_INVOCATION
-            )
-            self._streams: DynamoDBStreamsClient = boto3.Session().client(
-                "dynamodbstreams", region_name=region, config=_READ
-            )
-        except BotoCoreError as error:
-            raise PublisherError(aws_error_message(error)) from error
+        self._functions: LambdaClient = boto3.Session().client(
+            "lambda", region_name=region, config=_INVOCATION
+        )
+        self._streams: DynamoDBStreamsClient = boto3.Session().client(
+            "dynamodbstreams", region_name=region, config=CLIENT_CONFIG
+        )
 
     def publish(self, records: Sequence[Record]) -> None:
         """Let the function publish records; it parks those that it cannot understand.
@@ -72,6 +67,7 @@ class Publisher:
         for batch in batched(records, _RECORDS_OF_CALL):
             self._invoke({"Records": list(batch)})
 
+    @aws_errors_as(PublisherError)
     def _invoke(self, event: Mapping[str, Any]) -> None:
         try:
             response = self._functions.invoke(
@@ -84,13 +80,12 @@ class Publisher:
                 " enable_change_events is off in this environment, or the region or the account is"
                 " another one."
             ) from None
-        except (BotoCoreError, ClientError) as error:
-            raise PublisherError(aws_error_message(error)) from error
         if "FunctionError" in response:
             raise PublisherError(
                 f"{self.function} failed ({_error_text(result)}): see its log, and try again."
             )
 
+    @aws_errors_as(PublisherError)
     def records_between(self, place: Mapping[str, Any]) -> list[Record]:
         """Return the records that Lambda gave up.
 
@@ -117,8 +112,6 @@ class Publisher:
             self._streams.exceptions.TrimmedDataAccessException,
         ):
             found = []
-        except (BotoCoreError, ClientError) as error:
-            raise PublisherError(aws_error_message(error)) from error
         ends = [int(found[end]["dynamodb"]["SequenceNumber"]) for end in (0, -1)] if found else []
         if ends != [first, last]:
             raise RecordsGoneError(

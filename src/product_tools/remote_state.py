@@ -10,15 +10,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError
 
-from product_tools.aliases import aws_error_message
+from product_tools.aws_calls import CLIENT_CONFIG, aws_error_message, aws_errors_as
 from product_tools.environment_files import StateLocation, state_location
 
-_CLIENT_CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=20
-)
 _STATE_FORMAT = 4  # the format of all Terraform versions since 0.12
 
 
@@ -98,10 +94,11 @@ class RemoteState:
     def _address(self) -> str:
         return f"s3://{self.location.bucket}/{self.location.key}"
 
+    @aws_errors_as(RemoteStateError)
     def _read(self) -> bytes:
         where = self.location
         try:
-            client = boto3.Session().client("s3", region_name=where.region, config=_CLIENT_CONFIG)
+            client = boto3.Session().client("s3", region_name=where.region, config=CLIENT_CONFIG)
             response = client.get_object(
                 Bucket=where.bucket, Key=where.key, ExpectedBucketOwner=where.account
             )
@@ -113,8 +110,6 @@ class RemoteState:
             ) from None
         except ClientError as error:
             raise RemoteStateError(self._reason(error)) from error
-        except BotoCoreError as error:
-            raise RemoteStateError(aws_error_message(error)) from error
 
     def _reason(self, error: ClientError) -> str:
         match error.response.get("Error", {}).get("Code"):

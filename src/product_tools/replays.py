@@ -8,10 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from product_tools.aliases import aws_error_message
+from product_tools.aws_calls import CLIENT_CONFIG, aws_errors_as
 
 if TYPE_CHECKING:
     from types_boto3_events import EventBridgeClient
@@ -21,9 +19,6 @@ CONSUMERS: Final[Mapping[str, str]] = {"audit": "enable_audit_log"}
 SECONDS_BETWEEN_LOOKS: Final = 5.0
 _FINAL_STATES: Final = frozenset({"COMPLETED", "CANCELLED", "FAILED"})
 _MAX_PREFIX: Final = 40  # of the 64 characters of a replay's name
-_CONFIG: Final = Config(
-    retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=20
-)
 
 
 class ReplayError(Exception):
@@ -56,16 +51,15 @@ class Replays:
         ReplayError: a call fails, in any method.
     """
 
+    @aws_errors_as(ReplayError)
     def __init__(self, environment: str) -> None:
         self._bus = f"bbws-product-events-{environment}"
         self._environment = environment
-        try:
-            self._client: EventBridgeClient = boto3.Session().client(
-                "events", region_name=os.environ.get("AWS_REGION"), config=_CONFIG
-            )
-        except BotoCoreError as error:
-            raise ReplayError(aws_error_message(error)) from error
+        self._client: EventBridgeClient = boto3.Session().client(
+            "events", region_name=os.environ.get("AWS_REGION"), config=CLIENT_CONFIG
+        )
 
+    @aws_errors_as(ReplayError)
     def plan(self, consumer: str) -> Plan:
         """Look for what a replay to a consumer needs; this starts nothing.
 
@@ -81,8 +75,6 @@ class Replays:
             archive = self._client.describe_archive(ArchiveName=self._bus)
         except self._client.exceptions.ResourceNotFoundException:
             raise self._missing("archive", self._bus, "enable_change_events") from None
-        except (BotoCoreError, ClientError) as error:
-            raise ReplayError(aws_error_message(error)) from error
         try:
             described = self._client.describe_rule(Name=rule, EventBusName=self._bus)
         except self._client.exceptions.ResourceNotFoundException:
@@ -92,8 +84,6 @@ class Replays:
                     f" {', '.join(CONSUMERS)} for a consumer of this service."
                 ) from None
             raise self._missing("rule", rule, CONSUMERS[consumer]) from None
-        except (BotoCoreError, ClientError) as error:
-            raise ReplayError(aws_error_message(error)) from error
         return Plan(
             archive["ArchiveArn"],
             archive["EventSourceArn"],
@@ -102,6 +92,7 @@ class Replays:
             archive["CreationTime"].astimezone(UTC),
         )
 
+    @aws_errors_as(ReplayError)
     def start(self, plan: Plan, consumer: str, since: datetime, until: datetime) -> str:
         """Start a replay and return its name.
 
@@ -120,10 +111,9 @@ class Replays:
             raise ReplayError(
                 "Too many replays run in this account and region: wait until one has ended."
             ) from None
-        except (BotoCoreError, ClientError) as error:
-            raise ReplayError(aws_error_message(error)) from error
         return name
 
+    @aws_errors_as(ReplayError)
     def wait(
         self, name: str, limit_seconds: float, show: Callable[[datetime | None], None]
     ) -> None:
@@ -140,10 +130,7 @@ class Replays:
         """
         deadline = time.monotonic() + limit_seconds
         while True:
-            try:
-                replay = self._client.describe_replay(ReplayName=name)
-            except (BotoCoreError, ClientError) as error:
-                raise ReplayError(aws_error_message(error)) from error
+            replay = self._client.describe_replay(ReplayName=name)
             state = replay["State"]
             if state == "COMPLETED":
                 return

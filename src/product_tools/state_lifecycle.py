@@ -6,9 +6,9 @@ Reference). So the other rules are read and written back.
 
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from product_tools.aliases import aws_error_message
+from product_tools.aws_calls import aws_errors_as
 from product_tools.plan_store import PREFIX as PLANS
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class LifecycleError(Exception):
     """The rules cannot be read or written; the text is a sentence with the next step."""
 
 
+@aws_errors_as(LifecycleError)
 def set_rules(client: "S3Client", bucket: str) -> list[str]:
     """Set the rules of this service in a bucket, and keep all others.
 
@@ -50,16 +51,13 @@ def set_rules(client: "S3Client", bucket: str) -> list[str]:
     Raises:
         LifecycleError: a call to the bucket fails.
     """
-    try:
-        rules, settings = _configuration(client, bucket)
-        ids = {rule["ID"] for rule in RULES}
-        kept = [_current_form(rule) for rule in rules if rule.get("ID") not in ids]
-        wanted: Any = [*kept, *RULES]
-        client.put_bucket_lifecycle_configuration(
-            Bucket=bucket, LifecycleConfiguration={"Rules": wanted}, **settings
-        )
-    except (BotoCoreError, ClientError) as error:
-        raise LifecycleError(aws_error_message(error)) from error
+    rules, settings = _configuration(client, bucket)
+    ids = {rule["ID"] for rule in RULES}
+    kept = [_current_form(rule) for rule in rules if rule.get("ID") not in ids]
+    wanted: Any = [*kept, *RULES]
+    client.put_bucket_lifecycle_configuration(
+        Bucket=bucket, LifecycleConfiguration={"Rules": wanted}, **settings
+    )
     return [rule.get("ID", "a rule without an id") for rule in kept]
 
 

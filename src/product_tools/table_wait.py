@@ -5,9 +5,8 @@ import time
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
 
-from product_tools.aliases import aws_error_message
+from product_tools.aws_calls import aws_errors_as
 from product_tools.wait_display import shown_wait
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ def wait_for_table(client: "DynamoDBClient", table: str, limit_seconds: float) -
             show()
 
 
+@aws_errors_as(TableWaitError)
 def _describe(client: "DynamoDBClient", table: str) -> "TableDescriptionTypeDef":
     try:
         return client.describe_table(TableName=table)["Table"]
@@ -54,8 +54,6 @@ def _describe(client: "DynamoDBClient", table: str) -> "TableDescriptionTypeDef"
         raise TableWaitError(
             f"There is no table {table}: check its name and the region, and start the restore."
         ) from None
-    except (BotoCoreError, ClientError) as error:
-        raise TableWaitError(aws_error_message(error)) from error
 
 
 def _unready(table: "TableDescriptionTypeDef") -> str:

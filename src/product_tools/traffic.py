@@ -14,18 +14,16 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Self
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from product_tools.aliases import (
     Alias,
     AliasError,
     Aliases,
     Phase,
     ShiftRecord,
-    aws_error_message,
     latest_shift_number,
     routing,
 )
+from product_tools.aws_calls import aws_errors_as
 from product_tools.functions import function_names
 from product_tools.wait_display import shown_wait
 
@@ -107,14 +105,12 @@ class Alarms:
     def __len__(self) -> int:
         return len(self._names)
 
+    @aws_errors_as(ShiftError)
     def firing(self) -> list[str]:
         """Return the names of the alarms in the state ALARM."""
-        try:
-            response = self._client.describe_alarms(
-                AlarmNames=self._names, StateValue="ALARM", MaxRecords=100
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise ShiftError(aws_error_message(error)) from error
+        response = self._client.describe_alarms(
+            AlarmNames=self._names, StateValue="ALARM", MaxRecords=100
+        )
         return sorted(alarm["AlarmName"] for alarm in response["MetricAlarms"])
 
     def tolerate(self, names: Iterable[str]) -> None:
@@ -130,12 +126,10 @@ class Alarms:
         self._tolerated &= set(firing)
         return [name for name in firing if name not in self._tolerated]
 
+    @aws_errors_as(ShiftError)
     def _find(self, prefix: str) -> list[str]:
-        try:
-            pages = self._client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
-            return [alarm["AlarmName"] for page in pages for alarm in page["MetricAlarms"]]
-        except (BotoCoreError, ClientError) as error:
-            raise ShiftError(aws_error_message(error)) from error
+        pages = self._client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix)
+        return [alarm["AlarmName"] for page in pages for alarm in page["MetricAlarms"]]
 
 
 class Shift:

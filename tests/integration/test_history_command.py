@@ -267,8 +267,7 @@ def test_missing_credentials_are_error(
     without_credentials(monkeypatch, tmp_path)
     assert run() == 2
     assert capsys.readouterr().err == (
-        "The call to AWS failed (Unable to locate credentials): check the region, the credentials"
-        " and their permissions.\n"
+        "There are no AWS credentials: sign in to the account, then try again.\n"
     )
 
 
@@ -292,9 +291,9 @@ def test_environment_variable_names_environment(
     assert capsys.readouterr().out.endswith("(UTC): 1.\n")
 
 
-def test_range_that_ends_before_it_begins_is_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_period_that_ends_before_it_begins_is_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--since", "2026-02-02", "--until", "2026-01-01") == 2
-    assert "The range ends before it begins" in capsys.readouterr().err
+    assert "The period ends before it begins" in capsys.readouterr().err
 
 
 def test_unknown_form_of_time_is_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, NoCredentialsError
 
-from product_tools.aliases import aws_error_message
+from product_tools.aws_calls import aws_errors_as
 from product_tools.environment_files import StateLocation, state_location, values
 from product_tools.preflight.checks import error_code
 from product_tools.preflight.github_api import GitHub
@@ -55,6 +55,7 @@ class Target:
     _session: boto3.Session = field(default_factory=boto3.Session)
 
     @classmethod
+    @aws_errors_as(PreflightError)
     def of(cls, deployment: str) -> Self:
         """Return the target of a deployment.
 
@@ -62,10 +63,7 @@ class Target:
             PreflightError: the credentials are unusable, for example of an unknown profile.
         """
         known, state = values(deployment), state_location(deployment)
-        try:
-            return cls(deployment, known["environment"], known, known["aws_region"], state)
-        except BotoCoreError as error:
-            raise PreflightError(aws_error_message(error)) from error
+        return cls(deployment, known["environment"], known, known["aws_region"], state)
 
     @property
     def account(self) -> str:
@@ -76,6 +74,7 @@ class Target:
         """Return a client of a service, by default in the region of the deployment."""
         return _client(self._session, service, region or self.region)
 
+    @aws_errors_as(PreflightError)
     def require_account(self) -> None:
         """Check that the credentials are of the environment's account.
 
@@ -91,13 +90,11 @@ class Target:
             ) from None
         except ClientError as error:
             if error_code(error) not in _REJECTED:
-                raise PreflightError(aws_error_message(error)) from error
+                raise
             raise PreflightError(
                 f"AWS rejects the credentials ({error_code(error)}): sign in again; if that does"
                 f" not help, enable the region {self.region} in the account {self.account}."
             ) from error
-        except BotoCoreError as error:
-            raise PreflightError(aws_error_message(error)) from error
         if account != self.account:
             raise PreflightError(
                 f"The credentials are of the account {account}, but {self.deployment} is in"
