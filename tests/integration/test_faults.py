@@ -1,6 +1,8 @@
 """Tests of the functions while DynamoDB throttles, hangs, fails or sends invalid responses."""
 
 import logging
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +21,7 @@ from product_lambda.repositories.product_repository import (
 from tests.support import faulty_dynamodb as faults
 from tests.support.events import API_KEY_VALUE, REQUEST_ID, FunctionResponse, Functions
 from tests.support.factory import product_body, unused_key
-from tests.support.faulty_dynamodb import Fault, FaultyDynamoDB, faulty_dynamodb
+from tests.support.faulty_dynamodb import Exchange, Fault, FaultyDynamoDB, faulty_dynamodb
 from tests.support.leaks import INTERNAL_DETAIL
 from tests.support.pages import listed
 
@@ -291,6 +293,26 @@ def test_throttled_write_is_retried_once(
     proxy.fail(operation, throttled, nth=1)
     assert CALLS[call](functions_on_table).status in {200, 201, 204}
     assert proxy.count(operation) == 2
+
+
+def test_change_after_closed_idle_connection_succeeds(
+    proxy: FaultyDynamoDB, functions_on_table: Functions
+) -> None:
+    is_closed = threading.Event()
+
+    def close_when_idle(exchange: Exchange) -> None:
+        faults.pass_on(exchange)
+        exchange.connection.shutdown(socket.SHUT_WR)
+        assert exchange.connection.recv(1) == b""  # the client has closed its side, too
+        is_closed.set()
+
+    assert CALLS["create_with_id"](functions_on_table).status == 201
+    proxy.fail("GetItem", close_when_idle)
+    assert CALLS["get"](functions_on_table).status == 200
+    assert is_closed.wait(10)
+
+    assert CALLS["update"](functions_on_table).status == 200
+    assert proxy.count("UpdateItem") == 1
 
 
 def test_create_with_many_slow_calls_ends_in_time(

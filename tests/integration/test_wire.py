@@ -15,7 +15,7 @@ from product_lambda.repositories.product_repository import (
     open_table,
 )
 from tests.support.faulty_dynamodb import Exchange, faulty_dynamodb, pass_on
-from tests.support.products import product
+from tests.support.products import product, record
 
 
 @pytest.fixture
@@ -74,3 +74,13 @@ def test_offset_is_one_query(
     page = repository_of_three.page(PageRequest(1, SortOrder.NEWEST_FIRST, 2, None))
     assert [request["Limit"] for request in requests] == [4]
     assert len(page.products) == 1
+
+
+def test_each_transaction_has_token_of_the_system(
+    repository: ProductRepository, requests: list[dict[str, Any]]
+) -> None:
+    for number in range(2):
+        new = product(f"PROD-{number}")
+        repository.insert_once(new, "author", record(new, key_hash=str(number) * 64), now=0)
+    tokens = {request["ClientRequestToken"] for request in requests}
+    assert [len(bytes.fromhex(token)) for token in tokens] == [16, 16]

@@ -44,6 +44,7 @@ from product_lambda.repositories.product_repository import (
     changed_product,
     deactivated_product,
     log_unreadable,
+    transaction_on,
 )
 
 _NEW: Final = "attribute_not_exists(PK)"
@@ -255,7 +256,7 @@ class CommandRepository(ProductRepository):
 
         def transact() -> None:
             try:
-                with SyncTransaction(self._table.client) as transaction:
+                with transaction_on(self._table.client) as transaction:
                     transaction.put(
                         self._table.name, outcome_item(outcome), condition_expression=_NEW
                     )
@@ -299,7 +300,7 @@ class CommandRepository(ProductRepository):
 
     def _transact(self, write: Write) -> None:
         def transact() -> None:
-            with SyncTransaction(self._table.client) as transaction:
+            with transaction_on(self._table.client) as transaction:
                 write(transaction)
 
         # A retry after a lost response is cancelled, and finds the records of the first attempt.

@@ -6,6 +6,7 @@ It holds no rules: each write is one conditional request, and exceptions say why
 
 import itertools
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -580,7 +581,7 @@ class ProductRepository:
     def _transact_insert(
         self, product: Product, author: str, record: IdempotencyRecord, now: int
     ) -> None:
-        with SyncTransaction(self._table.client) as transaction:
+        with transaction_on(self._table.client) as transaction:
             transaction.put(
                 self._table.name,
                 record_item(record),
@@ -654,6 +655,16 @@ class ProductRepository:
             )
         except TEMPORARY as failure:
             raise DependencyUnavailableException from failure
+
+
+def transaction_on(client: DynamoDBClient) -> SyncTransaction:
+    """Return a transaction that the client commits once, at the end of its `with` block.
+
+    Its token comes from the operating system. The client's own random numbers may begin again in
+    each function that starts from a snapshot, and DynamoDB rejects a token that comes with another
+    transaction (AWS Lambda Developer Guide, "Handling uniqueness with Lambda SnapStart").
+    """
+    return SyncTransaction(client, client_request_token=os.urandom(16).hex())
 
 
 def _classified[T](operation: Callable[[], T]) -> T:
