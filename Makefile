@@ -21,6 +21,9 @@ option = $(if $($(2)),$(1) $($(2)))
 # $(call settings,VARIABLES): the variables that are set, as environment variables of a command.
 settings = $(foreach name,$(1),$(if $($(name)),$(name)='$($(name))'))
 
+# $(call needed,VARIABLE,example): nothing if the variable is set, else an error with the next step.
+needed = $(if $($(1)),,$(error $(1) is not set: run make $@ $(1)=$(2)))
+
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -77,12 +80,12 @@ requirements: ## Write the requirements files from pyproject.toml: UPGRADE=1
 	@scripts/lock_requirements.sh $(if $(UPGRADE),--upgrade)
 
 preflight: ## Show what an account and the repository lack for a deployment: ENVIRONMENT=dev
-	@scripts/bootstrap.sh dev
-	@$(PYTHON_IN_VENV) scripts/preflight.py $(call option,--environment,ENVIRONMENT)
+	@$(call needed,ENVIRONMENT,dev)scripts/bootstrap.sh dev
+	@$(PYTHON_IN_VENV) scripts/preflight.py --environment $(ENVIRONMENT)
 
 credentials: ## Print a shell command that sets BASE_URL and API_KEY: ENVIRONMENT=dev
-	@scripts/bootstrap.sh dev >&2
-	@$(PYTHON_IN_VENV) scripts/print_credentials.py $(call option,--environment,ENVIRONMENT) \
+	@$(call needed,ENVIRONMENT,dev)scripts/bootstrap.sh dev >&2
+	@$(PYTHON_IN_VENV) scripts/print_credentials.py --environment $(ENVIRONMENT) \
 		$(call option,--writer,WRITER)
 
 deploy-local: ## Deploy to a local AWS: FEATURES=change_events,audit_log,async_writes or all

@@ -71,7 +71,10 @@ def rows_of(text: str, columns: Iterable[str]) -> Iterator[Row]:
         line = reader.line_num + 1
         for values in reader:
             if any(map(str.strip, values[len(header) :])):
-                raise ValueError(f"line {line} has more cells than the header")
+                raise ValueError(
+                    f"line {line} has more cells than the header; put quotation marks around a cell"
+                    " with a separator in it"
+                )
             elif any(map(str.strip, values)):
                 cells = zip(header, map(_unguarded, values), strict=False)
                 yield Row(line, {column: cell for column, cell in cells if cell.strip()})

@@ -141,7 +141,9 @@ class _Kind(NamedTuple):
 
 STRING = _Kind(_is_string, "a text, in quotes if it looks like a number, a date, yes or no", str)
 NUMBER = _Kind(
-    _is_number, "a number such as 1500 or 19.99, without quotes", catalogue_csv.number_in
+    _is_number,
+    "a number such as 1500 or 19.99, without quotes or separators of thousands",
+    catalogue_csv.number_in,
 )
 FIELDS: Mapping[str, _Kind] = {
     "productId": STRING,

@@ -5,6 +5,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
@@ -60,6 +62,24 @@ def test_reset_passes_folder() -> None:
 def test_deployment_passes_features() -> None:
     assert "deploy_local.py --features audit_log,async_writes" in make(
         "--dry-run", "deploy-local", "FEATURES=audit_log,async_writes"
+    )
+
+
+@pytest.mark.parametrize("target", ["preflight", "credentials"])
+def test_missing_environment_names_next_step(target: str) -> None:
+    command = ["make", "--directory", str(ROOT), target, "ENVIRONMENT="]
+    run = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert run.returncode == 2
+    assert "bootstrap" not in run.stdout
+    assert f"ENVIRONMENT is not set: run make {target} ENVIRONMENT=dev." in run.stderr
+
+
+def test_environment_is_passed_on() -> None:
+    assert "preflight.py --environment sit" in make("--dry-run", "preflight", "ENVIRONMENT=sit")
+    credentials = make("--dry-run", "credentials", "ENVIRONMENT=sit", "WRITER=shop")
+    assert "print_credentials.py --environment sit --writer shop" in " ".join(
+        credentials.replace("\\", "").split()
     )
 
 

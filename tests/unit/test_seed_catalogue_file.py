@@ -151,7 +151,7 @@ def test_read_reports_all_errors_together(tmp_path: Path) -> None:
         product_entry(productId=" ", name=True),
     )
     text = "a text, in quotes if it looks like a number, a date, yes or no"
-    number = "a number such as 1500 or 19.99, without quotes"
+    number = "a number such as 1500 or 19.99, without quotes or separators of thousands"
     known = "productId, name, description, price, setupFee, currency, period, features"
     assert message.splitlines()[1:] == [
         f"  - product 1 (PROD-001): price must be {number}",
@@ -207,7 +207,11 @@ def test_read_repeated_key_is_rejected(tmp_path: Path, name: str, text: str) -> 
         ("a.csv", b"", "line 1 must have the columns productId, name, description, price"),
         ("a.csv", b"name;colour\n", "line 1 has the unknown column 'colour' (known: productId,"),
         ("a.csv", b"name,price,name\n", "line 1 has the column name twice"),
-        ("a.csv", b"name,price\nBasic,1,2\n", "line 2 has more cells than the header"),
+        (
+            "a.csv",
+            b"name,price\nBasic,1,2\n",
+            "line 2 has more cells than the header; put quotation marks",
+        ),
         ("a.csv", b'name,price\nBasic,1\n"Pro,2\n', "line 3: unexpected end of data"),
         ("a.csv", b'name,price\n"Pro"x,2\n', "line 2: ',' expected after '\"'"),
         ("a.csv", b"name\n\xe9\n", "save it as UTF-8 (in a spreadsheet, as CSV UTF-8)"),
@@ -340,7 +344,7 @@ def test_spreadsheet_errors_name_line_and_product(tmp_path: Path) -> None:
         'PROD-001,,b,"1,000",,,yearly,',
         ",Basic,b,1,,,yearly,a",
     )
-    number = "a number such as 1500 or 19.99, without quotes"
+    number = "a number such as 1500 or 19.99, without quotes or separators of thousands"
     assert error_of(path).splitlines()[1:] == [
         f"  - line 2 (PROD-001): price must be {number}",
         f"  - line 2 (PROD-001): setupFee must be {number}",
