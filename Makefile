@@ -6,8 +6,8 @@ SHELL := bash
 # A shell evaluates what `make credentials` prints, also inside another make.
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup run reset test lint format audit sbom package requirements preflight \
-	credentials deploy-local credentials-local destroy-local fuzz e2e bench growth load soak \
-	soak-events fuzz-events memory mutants clean
+	credentials deploy-local credentials-local destroy-local fuzz e2e bench sizes usage cost \
+	growth load soak soak-events fuzz-events memory mutants clean
 
 PYTHON_IN_VENV := .venv/bin/python
 PYTHON_FOR_BENCH := .local/bench/bin/python
@@ -112,6 +112,18 @@ e2e: ## Deploy to a second local AWS, test the deployed API, and remove it
 bench: ## Compare speed with common stacks, and update docs/performance.md: ROUNDS=9
 	@scripts/bootstrap.sh bench engine
 	@$(PYTHON_FOR_BENCH) -m benchmarks.side_by_side $(call option,--rounds,ROUNDS)
+
+sizes: ## Compare memory sizes of the functions, and update docs/performance.md: ROUNDS=3
+	@scripts/bootstrap.sh bench engine
+	@$(PYTHON_FOR_BENCH) -m benchmarks.sizes $(call option,--rounds,ROUNDS)
+
+usage: ## Count the DynamoDB units and bytes of each request, for make cost (needs Java)
+	@scripts/bootstrap.sh bench dynamodb-local
+	@$(PYTHON_FOR_BENCH) -m benchmarks.usage
+
+cost: ## Compute what a month costs, and update docs/cost.md
+	@scripts/bootstrap.sh bench
+	@$(PYTHON_FOR_BENCH) -m benchmarks.cost
 
 growth: ## Measure the cost of a page among 100 to 100,000 products (needs Java)
 	@scripts/bootstrap.sh bench dynamodb-local

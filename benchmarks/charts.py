@@ -5,7 +5,19 @@ from collections.abc import Mapping, Sequence
 import matplotlib as mpl
 from matplotlib.figure import Figure as Canvas
 
+from benchmarks.cost_model import (
+    OPTIONAL_PARTS,
+    PARTS,
+    Catalogue,
+    Inputs,
+    Switches,
+    bill,
+    dearest,
+    total,
+)
 from benchmarks.figures import Figure
+from benchmarks.prices import Price
+from benchmarks.size_costs import P95_LIMIT_MS, SIZES, STACKS, Sizes, mixed_million_usd
 from benchmarks.subjects import LABELS, LOWER_LIMITS, OURS
 from tests.support.report import CHARTS
 
@@ -76,6 +88,59 @@ def lines(
     axes.set_title(title)
     axes.legend(frameon=False)
     _save(canvas, name)
+
+
+def sizes(measured: Sizes, prices: Mapping[str, Price]) -> None:
+    """Write line charts by memory size: cost, warm latency and cold start, of both stacks."""
+    canvas = Canvas(figsize=(12, 4.5), layout="constrained")
+    cost, warm, cold = canvas.subplots(1, 3)
+    for stack in STACKS:
+        colour = _COLOURS.get(stack, _PEER_COLOUR)
+        summaries = {
+            name: [measured.summaries[size, stack, name] for size in SIZES] for name in _OPERATIONS
+        }
+        usd = [mixed_million_usd(measured, size, stack, prices) for size in SIZES]
+        cost.plot(SIZES, usd, marker="o", color=colour, label=LABELS[stack])
+        for name, style in zip(_OPERATIONS, ("-", "--", ":"), strict=True):
+            label = f"{name}, {LABELS[stack]}"
+            line = {"marker": "o", "color": colour, "linestyle": style, "label": label}
+            warm.plot(SIZES, [each.p95_ms for each in summaries[name]], **line)
+            cold.plot(SIZES, [each.cold_ms for each in summaries[name]], **line)
+    warm.axhline(P95_LIMIT_MS, color="#333333", linewidth=1)
+    warm.annotate(f"bound: {P95_LIMIT_MS} ms", (SIZES[-1], P95_LIMIT_MS), ha="right", va="bottom")
+    cost.set_ylim(bottom=0)
+    for axes in (warm, cold):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+    titles = ("USD for a million requests", "warm p95, ms", "cold start, ms")
+    for axes, title in zip((cost, warm, cold), titles, strict=True):
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
+        axes.minorticks_off()
+        axes.set_xlabel("memory, MB")
+        axes.set_title(title, fontsize=10)
+    cost.legend(frameon=False, fontsize=8)
+    cold.legend(frameon=False, fontsize=7)
+    _save(canvas, "sizes")
+
+
+def costs(catalogues: Sequence[Catalogue], inputs: Inputs) -> None:
+    """Write bar charts: one for each catalogue, with a bar for each part."""
+    canvas = Canvas(figsize=(12, 4.5), layout="constrained")
+    grid = canvas.subplots(1, len(catalogues), sharey=True)
+    shown = [part for part in PARTS if part not in OPTIONAL_PARTS][::-1]
+    for axes, catalogue in zip(grid, catalogues, strict=True):
+        parts = bill(catalogue, Switches(), inputs)
+        most = dearest(parts)
+        bars = axes.barh(
+            shown,
+            [parts[part] for part in shown],
+            color=[_COLOURS[OURS] if part == most else _PEER_COLOUR for part in shown],
+        )
+        axes.bar_label(bars, fmt="%.2f", padding=4, fontsize=8)
+        axes.margins(x=0.2)
+        axes.set_title(f"{catalogue.name}: {total(parts):,.2f} USD a month", fontsize=10)
+    _save(canvas, "cost")
 
 
 def _save(canvas: Canvas, name: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from locust import FastHttpUser, constant, constant_throughput, events, task
 from locust.env import Environment
 
-from tests.support.workload import new_product
+from tests.support.workload import SHARES, new_product
 
 _API_KEY = os.environ["LOAD_API_KEY"]
 _RATE = float(os.environ["LOAD_RATE"])
@@ -34,17 +34,17 @@ class PortalUser(FastHttpUser):
         self.product_ids = [product["productId"] for product in page["products"]]
         self.created: list[str] = []
 
-    @task(60)
+    @task(SHARES["get"])
     def get(self) -> None:
         """Read a product."""
         self.client.get(f"/products/{random.choice(self.product_ids)}", name="get")  # noqa: S311
 
-    @task(30)
+    @task(SHARES["list"])
     def list_page(self) -> None:
         """Read a page."""
         self.client.get(f"/products?limit={_FIRST_PAGE}", name="list")
 
-    @task(4)
+    @task(SHARES["create"])
     def create(self) -> None:
         """Create a product."""
         response = self.client.post(
@@ -53,7 +53,7 @@ class PortalUser(FastHttpUser):
         if response.ok:
             self.created.append(response.json()["productId"])
 
-    @task(5)
+    @task(SHARES["update"])
     def update(self) -> None:
         """Change a product."""
         self.client.put(
@@ -63,7 +63,7 @@ class PortalUser(FastHttpUser):
             name="update",
         )
 
-    @task(1)
+    @task(SHARES["delete"])
     def delete(self) -> None:
         """Delete a product that this user created; without one, read instead."""
         if self.created:

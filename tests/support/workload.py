@@ -29,6 +29,8 @@ FUNCTIONS = {name.partition("_")[0]: name for name in MODULES}
 OPERATIONS = ("get", "list", "create", "update", "delete")
 """In the order of the columns that show them."""
 READS = ("get", "list")
+SHARES: Mapping[str, int] = {"get": 60, "list": 30, "create": 4, "update": 5, "delete": 1}
+"""How often each operation occurs in a mix of nine reads to one write, in per cent."""
 
 _START = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
 _BROWSER_HEADERS = {
@@ -77,12 +79,17 @@ def function_environment(endpoint_url: str, table: str) -> dict[str, str]:
     }
 
 
-def fill_table(endpoint_url: str, table: str, count: int) -> None:
-    """Create a table with `count` products; `PROD-001` is the oldest."""
+def fill_table(
+    endpoint_url: str, table: str, count: int, fields: Mapping[str, object] | None = None
+) -> None:
+    """Create a table with `count` products; `PROD-001` is the oldest.
+
+    `fields` replaces fields of all products.
+    """
     create_table(endpoint_url, table)
     with SyncBatchWriter(dynamodb(endpoint_url), table) as writer:
         for number in range(1, count + 1):
-            writer.put(_item(number))
+            writer.put({**_item(number), **(fields or {})})
 
 
 def product_id(number: int) -> str:
