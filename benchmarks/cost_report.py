@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from benchmarks.cost_model import (
     PARTS,
+    SNAPSTART,
     VARIABLES,
     Catalogue,
     Inputs,
@@ -17,6 +18,7 @@ from benchmarks.cost_model import (
     total,
 )
 from benchmarks.prices import Price
+from benchmarks.size_costs import SIZES
 from tests.support.report import table
 
 _OPTIONS = {
@@ -94,7 +96,22 @@ def _switches(catalogues: Sequence[Catalogue], inputs: Inputs) -> str:
         ]
         rows.append((label, *(f"{each:+,.2f}" for each in differences)))
     text = table(("switch", *(each.name for each in catalogues)), rows)
-    return f"{text}\n\n{_hit_ratio_text(catalogues, inputs)}"
+    return (
+        f"{text}\n\n{_snapstart_text(catalogues, inputs)}\n\n{_hit_ratio_text(catalogues, inputs)}"
+    )
+
+
+def _snapstart_text(catalogues: Sequence[Catalogue], inputs: Inputs) -> str:
+    """Return what SnapStart costs in the smallest size, since it bills memory."""
+    smallest = replace(inputs, memory_mb=SIZES[0])
+    costs = ", ".join(
+        f"{_usd(bill(each, Switches(), smallest)[SNAPSTART])} for {each.name}"
+        for each in catalogues
+    )
+    return (
+        f"SnapStart bills memory, also without requests. With `memory_size = {SIZES[0]}` instead of"
+        f" {inputs.memory_mb} it\nwould cost {costs}."
+    )
 
 
 def _hit_ratio_text(catalogues: Sequence[Catalogue], inputs: Inputs) -> str:

@@ -28,8 +28,8 @@ P95_LIMIT_MS: Final = 250
 COLD_SHARE: Final = Decimal("0.01")
 """AWS saw cold starts in under 1 % of invocations (AWS Compute Blog, "AWS Lambda standardizes
 billing for INIT Phase"). It bills them for all functions since August 2025."""
-SAME_PRICE: Final = Decimal("0.1")
-"""Prices that differ by less are the same: the measurements vary by as much."""
+SAME_PRICE: Final = Decimal("0.05")
+"""Prices that differ by less are the same: two runs differ by as much."""
 MEASURED_SIZES: Final = Path(__file__).parent / "measured" / "sizes.json"
 
 _MEGABYTES_OF_ONE_GIGABYTE: Final = 1024

@@ -377,3 +377,17 @@ def test_billed_firewall_rules_are_those_of_terraform() -> None:
     acl = firewall.split('resource "aws_wafv2_web_acl" "api" {')[1].split("\n}\n")[0]
 
     assert len(re.findall(r"^  rule \{$", acl, re.MULTILINE)) == FIREWALL_RULES
+
+
+def test_assumptions_about_settings_are_those_of_terraform() -> None:
+    assumed = read_inputs().assumptions
+    prod = (TERRAFORM / "environments" / "prod.tfvars").read_text(encoding="utf-8")
+    api = (TERRAFORM / "api_gateway.tf").read_text(encoding="utf-8")
+
+    days = re.search(r"^log_retention_days += (\d+)$", prod, re.MULTILINE)
+    size = re.search(r"^  minimum_compression_size = (\d+)$", api, re.MULTILINE)
+
+    assert days
+    assert assumed["stored_log_months"] == int(days[1]) * 12 // 365
+    assert size
+    assert assumed["compressed_from_bytes"] == int(size[1])
