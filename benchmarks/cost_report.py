@@ -1,5 +1,6 @@
 """Turns the bills of docs/cost.md into tables and sentences; it computes no bill."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -7,6 +8,7 @@ from decimal import Decimal
 from benchmarks.cost_model import (
     PARTS,
     SNAPSTART,
+    TRANSFER,
     VARIABLES,
     Catalogue,
     Inputs,
@@ -21,6 +23,7 @@ from benchmarks.prices import Price
 from benchmarks.size_costs import SIZES
 from tests.support.report import table
 
+_COLUMNS = 100
 _OPTIONS = {
     "change_events": "change events",
     "audit_log": "audit trail, with change events",
@@ -63,7 +66,7 @@ def _totals(catalogues: Sequence[Catalogue], inputs: Inputs) -> str:
                 f"**{_usd(total(parts))}**",
             )
         )
-        sentences.append(f"- {_sentence(catalogue, parts, inputs)}")
+        sentences.append(_wrapped(f"- {_sentence(catalogue, parts, inputs)}", "  "))
     heads = ("catalogue", "products", "reads a month", "changes a month", "USD a month")
     return f"{table(heads, rows)}\n\n" + "\n".join(sentences)
 
@@ -77,10 +80,10 @@ def _sentence(catalogue: Catalogue, parts: Mapping[str, Decimal], inputs: Inputs
     )
     cut = best_cut(catalogue, part, inputs)
     if cut is None:
-        return f"{start}\n  No switch takes a tenth off it."
+        return f"{start} No switch takes a tenth off it."
     variable = f"`{VARIABLES[cut.switch]} = {str(cut.value).lower()}`"
     return (
-        f"{start}\n  {variable} makes it {_usd(cut.part_usd)}, and the total"
+        f"{start} {variable} makes it {_usd(cut.part_usd)}, and the total"
         f" {_usd(cut.total_usd)}."
     )
 
@@ -96,9 +99,12 @@ def _switches(catalogues: Sequence[Catalogue], inputs: Inputs) -> str:
         ]
         rows.append((label, *(f"{each:+,.2f}" for each in differences)))
     text = table(("switch", *(each.name for each in catalogues)), rows)
-    return (
-        f"{text}\n\n{_snapstart_text(catalogues, inputs)}\n\n{_hit_ratio_text(catalogues, inputs)}"
+    notes = (
+        _snapstart_text(catalogues, inputs),
+        _compression_text(catalogues, inputs),
+        _hit_ratio_text(catalogues, inputs),
     )
+    return "\n\n".join((text, *map(_wrapped, notes)))
 
 
 def _snapstart_text(catalogues: Sequence[Catalogue], inputs: Inputs) -> str:
@@ -110,8 +116,21 @@ def _snapstart_text(catalogues: Sequence[Catalogue], inputs: Inputs) -> str:
     )
     return (
         f"SnapStart bills memory, also without requests. With `memory_size = {SIZES[0]}` instead of"
-        f" {inputs.memory_mb} it\nwould cost {costs}."
+        f" {inputs.memory_mb} it would cost {costs}."
     )
+
+
+def _compression_text(catalogues: Sequence[Catalogue], inputs: Inputs) -> str:
+    """Return what data transfer costs with and without compressed responses."""
+    plain = replace(
+        inputs, assumptions={**inputs.assumptions, "compressed_from_bytes": Decimal("Infinity")}
+    )
+    costs = ", ".join(
+        f"{_usd(bill(each, Switches(), inputs)[TRANSFER])} instead of"
+        f" {_usd(bill(each, Switches(), plain)[TRANSFER])} for {each.name}"
+        for each in catalogues
+    )
+    return f"The gateway compresses responses, so that their transfer costs {costs}."
 
 
 def _hit_ratio_text(catalogues: Sequence[Catalogue], inputs: Inputs) -> str:
@@ -123,12 +142,12 @@ def _hit_ratio_text(catalogues: Sequence[Catalogue], inputs: Inputs) -> str:
     )
     computed = (
         "A cache that keeps a page for"
-        f" {seconds} seconds in one place answers this share of list reads:\n{expected}."
+        f" {seconds} seconds in one place answers this share of list reads: {expected}."
     )
     if inputs.hit_ratios is None:
-        return f"{computed}\nNo ratio has been measured yet, so these count."
+        return f"{computed} No ratio has been measured yet, so these count."
     measured = ", ".join(f"{ratio:.1%} of {name}" for name, ratio in inputs.hit_ratios.items())
-    return f"{computed}\n`make edge` measured {measured} reads. The lower of both counts."
+    return f"{computed} `make edge` measured {measured} reads. The lower of both counts."
 
 
 def _list_rate(catalogue: Catalogue, inputs: Inputs) -> Decimal:
@@ -174,6 +193,11 @@ def _prices(prices: Mapping[str, Price]) -> str:
 def _assumptions(reasons: Mapping[str, Sequence[str]]) -> str:
     rows = [(f"`{name}`", value, reason) for name, (value, reason) in reasons.items()]
     return table(("assumption", "value", "reason"), rows)
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    """Return a paragraph or a list item in lines as long as those of the documents."""
+    return textwrap.fill(text, _COLUMNS, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _usd(amount: Decimal) -> str:

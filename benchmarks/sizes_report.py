@@ -58,7 +58,12 @@ def performance_section(sizes: Sizes, prices: Mapping[str, Price]) -> str:
         f"\n{P95_LIMIT_MS} ms, and of those that cost at most {SAME_PRICE:.0%} more the one that"
         " starts fastest."
     )
-    return f"{_conditions(sizes)}\n\n{table(heads, rows)}\n\n{decision}"
+    fitting = [size for size in SIZES if peak_memory(sizes, size) < size]
+    memory = (
+        f"The functions fit into {fitting[0]} MB and more: they took at most"
+        f" {max(peak_memory(sizes, size) for size in SIZES):.0f} MB."
+    )
+    return f"{_conditions(sizes)}\n\n{table(heads, rows)}\n\n{decision}\n{memory}"
 
 
 def figures_section(sizes: Sizes, prices: Mapping[str, Price]) -> str:
