@@ -1,4 +1,4 @@
-"""Commands of `scripts/` under a Python without our packages: one sentence instead of a traceback.
+"""What all commands of `scripts/` have in common: no traceback for a missing package or reader.
 
 A command with packages imports `environment_check` first; check_release.py needs no package.
 """
@@ -89,3 +89,22 @@ def test_other_errors_keep_their_traceback(bare_python: Path, tmp_path: Path) ->
     assert result.returncode == 1
     assert "Traceback" in result.stderr
     assert result.stderr.endswith("ValueError: a defect\n")
+
+
+@pytest.mark.parametrize(("flush", "exit_code"), [(True, 1), (False, 0)])
+def test_reader_that_has_ended_is_no_error(
+    bare_python: Path, tmp_path: Path, flush: bool, exit_code: int
+) -> None:
+    (tmp_path / "environment_check.py").symlink_to(SCRIPTS / "environment_check.py")
+    command = tmp_path / "command.py"
+    command.write_text(f"import environment_check\nprint('a line', flush={flush})\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    with os.fdopen(writer, "wb") as output:
+        result = subprocess.run(
+            [bare_python, command], stdout=output, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert result.stderr == ""
+    assert result.returncode == exit_code
