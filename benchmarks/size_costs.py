@@ -64,6 +64,9 @@ class Sizes:
 
     Attributes:
         requests: warm requests in each process.
+        cores: of the machine.
+        load: its mean load while it was measured, with the measurement itself (one or two). Where
+            it exceeds the cores, other processes made the measured ones wait.
         largest_page_mb: highest resident memory of a list of the largest products.
     """
 
@@ -71,6 +74,8 @@ class Sizes:
     machine: str
     rounds: int
     requests: int
+    cores: int
+    load: Decimal
     largest_page_mb: Decimal
     summaries: Mapping[Key, Summary]
 
@@ -91,6 +96,8 @@ class Sizes:
             "machine": self.machine,
             "rounds": self.rounds,
             "requests": self.requests,
+            "cores": self.cores,
+            "load": str(self.load),
             "largest_page_mb": str(self.largest_page_mb),
             "functions": entries,
         }
@@ -105,6 +112,8 @@ class Sizes:
             document["machine"],
             document["rounds"],
             document["requests"],
+            document["cores"],
+            Decimal(document["load"]),
             Decimal(document["largest_page_mb"]),
             {
                 (entry["size_mb"], entry["stack"], entry["operation"]): Summary(

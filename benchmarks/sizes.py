@@ -6,8 +6,10 @@ has a CPU quota; the engine and the runtime API run outside of it.
 
 import argparse
 import json
+import os
 import platform
 import random
+import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -63,6 +65,7 @@ def main() -> int:
         return 2
 
     observations: dict[tuple[int, str, str], list[Observation]] = {}
+    loads: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         subjects = [each for each in prepared(Path(folder)) if each.stack in STACKS]
         with Engine(Path(folder) / "engine") as engine:
@@ -75,12 +78,15 @@ def main() -> int:
                 ):
                     key = (size, subject.stack, subject.operation)
                     observations.setdefault(key, []).append(observed)
+                    loads.append(os.getloadavg()[0])
 
     sizes = Sizes(
         python=platform.python_version(),
         machine=platform.machine(),
         rounds=options.rounds,
         requests=options.requests,
+        cores=os.cpu_count() or 1,
+        load=round(Decimal(statistics.mean(loads)), 1),
         largest_page_mb=largest,
         summaries={key: summary_of(values) for key, values in observations.items()},
     )

@@ -99,10 +99,12 @@ def figures_section(sizes: Sizes, prices: Mapping[str, Price]) -> str:
 
 def _conditions(sizes: Sizes) -> str:
     mix = ", ".join(f"{share}% {operation}" for operation, share in SHARES.items())
+    effect = ", so all times are too long" if sizes.load > sizes.cores else ""
     rounds = "1 round" if sizes.rounds == 1 else f"{sizes.rounds} rounds"
     return (
         f"{rounds}, with {sizes.requests} warm requests in each process."
         f" Python {sizes.python} on {sizes.machine}.\n"
+        f"The load of the machine was {sizes.load:.1f} on {sizes.cores} cores{effect}.\n"
         f"A million requests are {mix}, and {COLD_SHARE:.0%} of them"
         "\nmeet a cold start."
     )

@@ -81,7 +81,7 @@ def sizes_with(by_size: Mapping[int, Summary], largest_page: int = 60) -> Sizes:
         for stack in STACKS
         for operation in OPERATIONS
     }
-    return Sizes("3.12", "x86_64", 1, 1, Decimal(largest_page), summaries)
+    return Sizes("3.12", "x86_64", 1, 1, 2, Decimal("1.5"), Decimal(largest_page), summaries)
 
 
 def test_price_counts_only_what_is_not_free() -> None:
