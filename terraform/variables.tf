@@ -103,6 +103,7 @@ variable "architecture" {
   }
 }
 
+# `make sizes` decides the default: docs/performance.md, "Memory sizes".
 variable "memory_size" {
   description = "Memory of each function in MB; Lambda gives processor time in proportion."
   type        = number
