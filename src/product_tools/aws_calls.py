@@ -11,6 +11,7 @@ from botocore.exceptions import (
     ConnectionError,  # noqa: A004 (botocore's name; it also stands for a failed look-up of a host)
     HTTPClientError,
     NoCredentialsError,
+    NoRegionError,
 )
 
 CLIENT_CONFIG: Final = Config(
@@ -39,6 +40,8 @@ def aws_error_message(error: BotoCoreError | ClientError) -> str:
     match error:
         case NoCredentialsError():
             return "There are no AWS credentials: sign in to the account, then try again."
+        case NoRegionError():
+            return "There is no AWS region: set AWS_REGION, then try again."
         case ConnectionError() | HTTPClientError():
             next_step = "check the network and the region, then try again"
         case _:

@@ -327,7 +327,7 @@ def test_missing_region_is_one_sentence(
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     assert run("parked") == 1
-    assert "You must specify a region" in capsys.readouterr().err
+    assert "There is no AWS region: set AWS_REGION" in capsys.readouterr().err
 
 
 def test_limit_below_one_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:

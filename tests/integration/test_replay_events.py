@@ -269,4 +269,4 @@ def test_missing_region_is_one_sentence(
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     assert replay_events.main(ARGUMENTS) == 1
-    assert "You must specify a region" in capsys.readouterr().err
+    assert "There is no AWS region: set AWS_REGION" in capsys.readouterr().err

@@ -32,7 +32,7 @@ def fail(error: Exception) -> None:
     ("error", "start", "next_step"),
     [
         (NoCredentialsError(), "There are no AWS", "sign in to the account, then try again."),
-        (NoRegionError(), "The call to AWS failed (You must specify a region)", RIGHTS),
+        (NoRegionError(), "There is no AWS region", "set AWS_REGION, then try again."),
         (DENIED, "The call to AWS failed (An error occurred (AccessDenied)", RIGHTS),
         (EndpointConnectionError(endpoint_url=URL), "The call to AWS failed (Could not", NETWORK),
         (ConnectTimeoutError(endpoint_url=URL), "The call to AWS failed (Connect time", NETWORK),
