@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 # A shell evaluates what `make credentials` prints, also inside another make.
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup run reset test lint format audit sbom package requirements preflight \
+.PHONY: help setup run reset test test-search lint format audit sbom package requirements preflight \
 	credentials deploy-local credentials-local destroy-local fuzz e2e bench sizes usage cost \
 	growth load soak soak-events fuzz-events memory mutants clean
 
@@ -75,6 +75,11 @@ sbom: ## Write the bill of materials (CycloneDX) to dist/product-lambda.cdx.json
 package: ## Build the zips of the functions in dist/: ARCH=arm64 or x86_64
 	@scripts/package_lambdas.sh $(call option,--arch,ARCH)
 
+test-search: ## Test the search index alone: with OpenSearch at PRODUCT_OPENSEARCH_URL, or a stand-in
+	@scripts/bootstrap.sh dev
+	@$(PYTHON_IN_VENV) -m pytest --numprocesses 0 tests/integration/test_search_server.py \
+		tests/integration/test_search_indexer.py tests/integration/test_rebuild_search_index.py
+
 requirements: ## Write the requirements files from pyproject.toml: UPGRADE=1
 	@scripts/bootstrap.sh lock
 	@scripts/lock_requirements.sh $(if $(UPGRADE),--upgrade)
@@ -88,7 +93,7 @@ credentials: ## Print a shell command that sets BASE_URL and API_KEY: ENVIRONMEN
 	@$(PYTHON_IN_VENV) scripts/print_credentials.py --environment $(ENVIRONMENT) \
 		$(call option,--writer,WRITER)
 
-deploy-local: ## Deploy to a local AWS: FEATURES=change_events,audit_log,async_writes or all
+deploy-local: ## Deploy to a local AWS: FEATURES=audit_log,async_writes,… or all
 	@scripts/bootstrap.sh dev engine
 	@$(PYTHON_IN_VENV) scripts/deploy_local.py $(call option,--features,FEATURES)
 

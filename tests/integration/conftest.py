@@ -49,6 +49,7 @@ EVENT_CONFIGURATION = {
     "AUDIT_BUCKET": "audit-test",
     "AWS_REGION": REGION,
     "EVENT_BUS_NAME": "events-test",
+    "OPENSEARCH_ENDPOINT": "http://127.0.0.1:9",
     "PARKED_QUEUE_URL": "http://127.0.0.1:9/000000000000/parked-test",
     "TABLE_NAME": "products-test",
 }

@@ -38,6 +38,9 @@ EVENT_IMPORTS = {
     "change_publisher": CLIENT | {"simplejson"},
     # Powertools looks for botocore, to name itself in the requests of its clients.
     "product_creator": WRITE | {"aws_lambda_powertools", "botocore", "jmespath"},
+    "search_indexer": CLIENT
+    | {"charset_normalizer", "events", "idna", "opensearchpy", "requests", "simplejson"}
+    | {"socks"},  # where it is installed, as the package of the browser's driver requires
 }
 PROGRAM = """
 import importlib, json, sys

@@ -32,8 +32,11 @@ RUNTIME = ("botocore", "jmespath", "python-dateutil", "six", "urllib3")
 """What Lambda's runtime adds to the standard library, as far as the functions use it."""
 EVENT_ENVIRONMENT = {
     "AUDIT_BUCKET": "bbws-product-audit-logs-dev",
+    "AWS_ACCESS_KEY_ID": "local",
     "AWS_REGION": "eu-west-1",
+    "AWS_SECRET_ACCESS_KEY": "local",
     "EVENT_BUS_NAME": "bbws-product-events-dev",
+    "OPENSEARCH_ENDPOINT": "http://127.0.0.1:9",
     "PARKED_QUEUE_URL": "http://127.0.0.1:9/000000000000/bbws-product-parked-dev",
     "TABLE_NAME": "products-dev",
 }
@@ -41,6 +44,7 @@ EVENT_BATCHES: dict[str, list[dict[str, str]]] = {
     "audit_logger": [{"messageId": "1", "body": "{}", "eventSource": "aws:sqs"}],
     "change_publisher": [],
     "product_creator": [{"messageId": "1", "body": "{}", "eventSource": "aws:sqs"}],
+    "search_indexer": [{"messageId": "1", "body": "{}"}],
 }
 """For each function a batch that makes it call no service."""
 ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64", "x86_64": "x86_64"}
@@ -361,6 +365,15 @@ def test_product_creator_imports_packages_from_its_zip(
 
     assert {"aws_lambda_powertools", "pydantic", "pydynox"} <= imported
     assert "product_lambda/repositories/queues.pyc" not in entries(host_zips, "product_creator")
+
+
+def test_only_zip_of_search_indexer_has_opensearch(host_zips: Path) -> None:
+    with_client = {
+        function
+        for function in FUNCTIONS
+        if any(name.startswith("opensearchpy/") for name in entries(host_zips, function))
+    }
+    assert with_client == {"search_indexer"}
 
 
 @pytest.mark.parametrize("handler", HANDLERS)

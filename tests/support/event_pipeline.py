@@ -156,6 +156,7 @@ class EventPipeline:
             },
             "audit_logger": {"AUDIT_BUCKET": self.bucket},
             "product_creator": {"TABLE_NAME": self._table},
+            "search_indexer": {"OPENSEARCH_ENDPOINT": "http://127.0.0.1:9"},
         }[name]
         client.create_function(
             FunctionName=function,

@@ -1,4 +1,4 @@
-"""Clients of EventBridge, S3 and SQS, and their errors: the only module that knows botocore.
+"""Clients of AWS's services, their errors, and credentials: the only module that knows botocore.
 
 Lambda's runtime provides botocore, so no zip contains it (docs/adr/0028-botocore.md).
 """
@@ -79,6 +79,14 @@ def open_client(
             retries={"total_max_attempts": limits.attempts, "mode": "standard"},
         ),
     )
+
+
+def signing_credentials() -> Any:  # noqa: ANN401
+    """Return the credentials of this function, for requests that another client signs.
+
+    botocore renews them before they expire.
+    """
+    return botocore.session.get_session().get_credentials()
 
 
 def call[T](operation: Callable[[], T], deadline: Deadline) -> T:
