@@ -80,7 +80,7 @@ def active_products(api: ApiClient) -> Iterator[Product]:
     Raises:
         ApiUnavailableError: The list could not be read to its end.
     """
-    return _listed(api, "/products", "check the address")
+    return map(writable_fields, active_products_shown(api))
 
 
 def retired_products(api: ApiClient) -> Iterator[Product]:
@@ -89,7 +89,35 @@ def retired_products(api: ApiClient) -> Iterator[Product]:
     Raises:
         ApiUnavailableError: The list could not be read to its end.
     """
+    return map(writable_fields, retired_products_shown(api))
+
+
+def active_products_shown(api: ApiClient) -> Iterator[dict[str, Any]]:
+    """Yield all active products with all fields that the API shows.
+
+    Raises:
+        ApiUnavailableError: The list could not be read to its end.
+    """
+    return _listed(api, "/products", "check the address")
+
+
+def retired_products_shown(api: ApiClient) -> Iterator[dict[str, Any]]:
+    """Yield all retired products with all fields that the API shows.
+
+    Raises:
+        ApiUnavailableError: The list could not be read to its end.
+    """
     return _listed(api, "/deleted-products", "check the address; release 1.0.0 has no such list")
+
+
+def product_shown(api: ApiClient, product_id: str) -> dict[str, Any] | None:
+    """Return an active product with all fields that the API shows; None if it shows none.
+
+    Raises:
+        ApiUnavailableError: The API sends no usable response.
+    """
+    response = api.send("GET", _path({"productId": product_id}))
+    return cast(dict[str, Any], response.body) if response.status == HTTPStatus.OK else None
 
 
 def load_product(api: ApiClient, product: Product) -> Outcome:
@@ -230,7 +258,7 @@ def _attempted(product: Product, attempt: Callable[[], Outcome | None]) -> Outco
     return Outcome(product, Result.FAILED, reason=_OTHER_WRITERS)
 
 
-def _listed(api: ApiClient, path: str, advice: str) -> Iterator[Product]:
+def _listed(api: ApiClient, path: str, advice: str) -> Iterator[dict[str, Any]]:
     query = {"limit": LARGEST_PAGE}
     while True:
         response = api.send("GET", path, query=query)
@@ -240,7 +268,7 @@ def _listed(api: ApiClient, path: str, advice: str) -> Iterator[Product]:
             raise ApiUnavailableError(
                 f"{api.base_url}{path} could not be read ({response.reason()}): {advice}."
             )
-        yield from map(writable_fields, page)
+        yield from page
         token = response.field("nextToken")
         if not token:
             return
