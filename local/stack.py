@@ -8,6 +8,7 @@ It never connects to a real account.
 
 import contextlib
 import itertools
+import os
 import platform
 import secrets
 import shutil
@@ -48,11 +49,12 @@ FEATURES: Mapping[str, str] = {
     "change_events": "enable_change_events",
     "audit_log": "enable_audit_log",
     "async_writes": "enable_async_writes",
+    "opensearch": "enable_opensearch",
 }
 """The optional features of a deployment, with the Terraform variable that switches each on."""
 
 # Features that need the stream of the table.
-_WITH_STREAM = {"change_events", "audit_log"}
+_WITH_STREAM = {"change_events", "audit_log", "opensearch"}
 # Values that are the same on every stack. The engine speaks HTTP, so nothing may require TLS.
 _LOCAL_VALUES = {"enable_product_indexes": True, "require_tls": False}
 # A feature that is switched off takes its bucket with it.
@@ -306,6 +308,22 @@ class LocalStack:
             "api_key_values": {"admin": self._api_key()},
             **_LOCAL_VALUES,
             **{variable: name in self.features for name, variable in FEATURES.items()},
+            **self._search_values(),
+        }
+
+    def _search_values(self) -> dict[str, object]:
+        """Return the values of the search index, which needs a server that the engine lacks.
+
+        Without one in PRODUCT_OPENSEARCH_URL, the changes stay in the queue.
+        """
+        if "opensearch" not in self.features:
+            return {}
+        url = os.environ.get("PRODUCT_OPENSEARCH_URL")
+        region, account = self.values["aws_region"], self.values["aws_account_id"]
+        return {
+            "opensearch_endpoint": url or "http://127.0.0.1:9200",
+            "opensearch_domain_arn": f"arn:aws:es:{region}:{account}:domain/local",
+            "pause_search_index": url is None,
         }
 
     def _provider_environment(self) -> dict[str, str]:

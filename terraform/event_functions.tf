@@ -1,16 +1,18 @@
 # What the event functions share: roles, log groups, functions and aliases. An event function is
 # called by a stream or a queue, never by the API. The file of each capability has the rest of its
-# function: change_events.tf, audit_log.tf and async_writes.tf. All of them are off by default.
+# function: change_events.tf, audit_log.tf, async_writes.tf and search_index.tf. All
+# of them are off by default.
 
 locals {
-  # The audit trail consumes the change events, so it needs them.
-  change_events = var.enable_change_events || var.enable_audit_log
+  # The audit trail and the search index consume the change events, so they need them.
+  change_events = var.enable_change_events || var.enable_audit_log || var.enable_opensearch
 
   event_functions = {
     for key, function in {
       change_publisher = local.change_publisher
       audit_logger     = local.audit_logger
       product_creator  = local.product_creator
+      search_indexer   = local.search_indexer
     } : key => function if function.is_on
   }
 
@@ -74,6 +76,14 @@ locals {
       {
         name  = local.change_dead_letter_queue, is_on = var.enable_async_writes
         rules = [], section = "Dead letters", waits_for_person = true
+      },
+      {
+        name  = local.search_queue, is_on = var.enable_opensearch, waits_for_person = false
+        rules = [local.search_rule_arn], section = "Old messages"
+      },
+      {
+        name  = local.search_dead_letter_queue, is_on = var.enable_opensearch
+        rules = [local.search_rule_arn], section = "Dead letters", waits_for_person = true
       },
     ] : queue if queue.is_on
   ]
@@ -261,8 +271,9 @@ resource "aws_lambda_alias" "event_function" {
 # --- Metrics, alarms and dashboard ---
 
 locals {
-  parked_records_metric    = "ParkedRecords"
-  rejected_commands_metric = "RejectedCommands"
+  parked_records_metric     = "ParkedRecords"
+  rejected_commands_metric  = "RejectedCommands"
+  rejected_documents_metric = "RejectedDocuments"
 
   # Counted from log lines: the function that writes them, and their message.
   event_metric_filters = {
@@ -272,6 +283,9 @@ locals {
       }
       (local.rejected_commands_metric) = {
         function = "product_creator", message = "command rejected"
+      }
+      (local.rejected_documents_metric) = {
+        function = "search_indexer", message = "document rejected"
       }
     } : name => filter if contains(keys(local.event_functions), filter.function)
   }
@@ -314,6 +328,13 @@ locals {
         statistic = "Sum", dimensions = null, period = 300, threshold = 1
       } if var.enable_async_writes
     },
+    {
+      for name in [local.search_queue] : "${name}-rejected" => {
+        subject   = "Documents that the search index rejects", section = "Rejected documents"
+        namespace = local.metric_namespace, metric = local.rejected_documents_metric
+        statistic = "Sum", dimensions = null, period = 300, threshold = 1
+      } if var.enable_opensearch
+    },
   )
 
   event_widgets = concat(
@@ -326,7 +347,7 @@ locals {
         ]
       },
       {
-        title  = "Errors of the event functions, parked records and rejected commands"
+        title  = "Errors of the event functions, parked records, rejected commands and documents"
         period = 60, stat = "Sum"
         metrics = concat(
           [

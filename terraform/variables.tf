@@ -201,6 +201,51 @@ variable "enable_async_writes" {
   default     = false
 }
 
+variable "enable_opensearch" {
+  description = "True keeps a search index in OpenSearch; it switches change events on too."
+  type        = bool
+  default     = false
+
+  validation {
+    condition = !var.enable_opensearch || (
+      var.opensearch_endpoint != null && var.opensearch_domain_arn != null
+    )
+    error_message = "enable_opensearch needs opensearch_endpoint and opensearch_domain_arn."
+  }
+}
+
+variable "opensearch_endpoint" {
+  description = "Endpoint URL of the OpenSearch domain of the search index, without a path."
+  type        = string
+  default     = null
+
+  validation {
+    condition = var.opensearch_endpoint == null || can(
+      regex(var.require_tls ? "^https://[^/]+$" : "^https?://[^/]+$", var.opensearch_endpoint)
+    )
+    error_message = "opensearch_endpoint must be like https://search-x.eu-west-1.es.amazonaws.com."
+  }
+}
+
+variable "opensearch_domain_arn" {
+  description = "ARN of that OpenSearch domain; it is never created here."
+  type        = string
+  default     = null
+
+  validation {
+    condition = var.opensearch_domain_arn == null || can(
+      regex("^arn:aws:es:[a-z0-9-]+:[0-9]{12}:domain/[a-z0-9-]+$", var.opensearch_domain_arn)
+    )
+    error_message = "opensearch_domain_arn must be like arn:aws:es:eu-west-1:123456789012:domain/x."
+  }
+}
+
+variable "pause_search_index" {
+  description = "True leaves changes in the queue of the search index: for work on the domain."
+  type        = bool
+  default     = false
+}
+
 variable "audit_lifecycle_days" {
   description = "Days until an object of the audit trail moves to Glacier."
   type        = number

@@ -62,6 +62,12 @@ QUEUES: Final[Mapping[str, QueueNames]] = {
     "parked": QueueNames(
         "bbws-product-parked-{}", "", "enable_change_events", "bbws-change-publisher-{}"
     ),
+    "search": QueueNames(
+        "bbws-product-search-{}-dlq",
+        "bbws-product-search-{}",
+        "enable_opensearch",
+        "bbws-search-indexer-{}",
+    ),
     "stream-failures": QueueNames(
         "bbws-product-stream-failures-{}", "", "enable_change_events", "bbws-change-publisher-{}"
     ),

@@ -14,7 +14,10 @@ from product_tools.aws_calls import CLIENT_CONFIG, aws_errors_as
 if TYPE_CHECKING:
     from types_boto3_events import EventBridgeClient
 
-CONSUMERS: Final[Mapping[str, str]] = {"audit": "enable_audit_log"}
+CONSUMERS: Final[Mapping[str, str]] = {
+    "audit": "enable_audit_log",
+    "search": "enable_opensearch",
+}
 """The Terraform variable that creates each consumer, by its short name."""
 SECONDS_BETWEEN_LOOKS: Final = 5.0
 _FINAL_STATES: Final = frozenset({"COMPLETED", "CANCELLED", "FAILED"})

@@ -43,7 +43,8 @@ def test_unknown_feature_deploys_nothing(tmp_path: Path) -> None:
     completed = _deploy(tmp_path, "--features", "audit")
     assert (completed.returncode, completed.stdout) == (1, "")
     assert completed.stderr == (
-        "There is no feature audit: give change_events, audit_log, async_writes, or all.\n"
+        "There is no feature audit: give change_events, audit_log, async_writes, opensearch, or"
+        " all.\n"
     )
 
 

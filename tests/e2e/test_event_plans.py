@@ -1,5 +1,6 @@
 """Plans of change events, audit trail, asynchronous writes and indexes, in each combination.
 
+The search index is in some of the combinations.
 The plans are parts of one plan, on the table of DEV's engine, and nothing is applied. What the
 engine does not check is checked here: rights to streams and queues, policies of queues, retries and
 failures of the event sources.
@@ -30,17 +31,25 @@ EVENTS: Final = "enable_change_events"
 AUDIT: Final = "enable_audit_log"
 ASYNC: Final = "enable_async_writes"
 INDEXES: Final = "enable_product_indexes"
-SWITCHES: Final = (EVENTS, AUDIT, ASYNC, INDEXES)
+SEARCH: Final = "enable_opensearch"
+COMBINED: Final = (EVENTS, AUDIT, ASYNC, INDEXES)
+SWITCHES: Final = (*COMBINED, SEARCH)
+# The search index has what the audit trail has, so a few of its combinations are enough.
 COMBINATIONS: Final = [
-    frozenset(switches)
-    for number in range(len(SWITCHES) + 1)
-    for switches in itertools.combinations(SWITCHES, number)
+    *(
+        frozenset(switches)
+        for number in range(len(COMBINED) + 1)
+        for switches in itertools.combinations(COMBINED, number)
+    ),
+    *(frozenset({SEARCH, *others}) for others in ((), (EVENTS,), (AUDIT,), COMBINED)),
 ]
 READ_ONLY: Final = frozenset({*SWITCHES, "read_only"})
 ACCOUNT: Final = "eu-west-1:536580886816"
 TABLE: Final = f"arn:aws:dynamodb:{ACCOUNT}:table/products-dev"
 SQS: Final = f"arn:aws:sqs:{ACCOUNT}"
 BUS: Final = f"arn:aws:events:{ACCOUNT}:event-bus/bbws-product-events-dev"
+RULES: Final = f"arn:aws:events:{ACCOUNT}:rule/bbws-product-events-dev"
+DOMAIN: Final = f"arn:aws:es:{ACCOUNT}:domain/products"
 BUCKET: Final = "bbws-product-audit-logs-dev"
 WRITES: Final = ("create_product", "update_product", "delete_product")
 # Written by the plan of the release before these switches, with the values of DEV.
@@ -67,14 +76,15 @@ class Combination:
 
     @property
     def has_events(self) -> bool:
-        """Whether change events are on: the audit trail switches them on."""
-        return bool(self.switches & {EVENTS, AUDIT})
+        """Whether change events are on: the consumers of this service switch them on."""
+        return bool(self.switches & {EVENTS, AUDIT, SEARCH})
 
     @property
     def event_functions(self) -> set[str]:
         """The event functions that must be on."""
         functions = {"change_publisher"} if self.has_events else set()
         functions |= {"audit_logger"} if AUDIT in self.switches else set()
+        functions |= {"search_indexer"} if SEARCH in self.switches else set()
         return functions | ({"product_creator"} if ASYNC in self.switches else set())
 
     def of_kind(self, kind: str, name: str = "") -> dict[str, Mapping[str, Any]]:
@@ -102,6 +112,8 @@ def combinations(
         "architecture": architecture(),
         "package_dir": str(stack.folder / "packages"),
         "audit_retention_days": 30,
+        "opensearch_endpoint": "https://search-products.eu-west-1.es.amazonaws.com",
+        "opensearch_domain_arn": DOMAIN,
     }
     modules = []
     for number, switches in enumerate([*COMBINATIONS, READ_ONLY]):
@@ -183,6 +195,11 @@ def test_event_functions_have_exact_rights(combination: Combination) -> None:
             ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, TABLE),
             (READ_A_QUEUE, f"{SQS}:bbws-product-change-dev.fifo"),
         ],
+        "search_indexer": [
+            (READ_A_QUEUE, f"{SQS}:bbws-product-search-dev"),
+            ({"es:ESHttpPost"}, f"{DOMAIN}/products/_bulk"),
+            ({"es:ESHttpPost"}, f"{DOMAIN}/products-next/_bulk"),
+        ],
     }
     policies = combination.of_kind("aws_iam_role_policy", "event_function")
     for name, policy in policies.items():
@@ -240,7 +257,12 @@ def test_browsers_may_send_prefer_where_writes_wait(combination: Combination) ->
 
 
 def test_event_sources_call_aliases_of_functions_on(combination: Combination) -> None:
-    sources = {"stream": "change_publisher", "audit": "audit_logger", "change": "product_creator"}
+    sources = {
+        "stream": "change_publisher",
+        "audit": "audit_logger",
+        "change": "product_creator",
+        "search": "search_indexer",
+    }
     mappings = combination.of_kind("aws_lambda_event_source_mapping")
     assert {sources[name] for name in mappings} == combination.event_functions
 
@@ -252,7 +274,7 @@ def test_read_only_switch_turns_off_only_commands(
     for switches, commands in ((READ_ONLY, False), (frozenset(SWITCHES), True)):
         mappings = combinations[switches].of_kind("aws_lambda_event_source_mapping")
         enabled = {name: mapping["enabled"] for name, mapping in mappings.items()}
-        assert enabled == {"audit": True, "change": commands, "stream": True}
+        assert enabled == {"audit": True, "change": commands, "search": True, "stream": True}
 
 
 def test_queues_of_combination_are_complete(combination: Combination) -> None:
@@ -262,6 +284,8 @@ def test_queues_of_combination_are_complete(combination: Combination) -> None:
         expected |= {"bbws-product-audit-dev", "bbws-product-audit-dev-dlq"}
     if ASYNC in combination.switches:
         expected |= {"bbws-product-change-dev.fifo", "bbws-product-change-dev-dlq.fifo"}
+    if SEARCH in combination.switches:
+        expected |= {"bbws-product-search-dev", "bbws-product-search-dev-dlq"}
     queues = combination.of_kind("aws_sqs_queue")
     assert {queue["name"] for queue in queues.values()} == expected
 
@@ -271,17 +295,19 @@ def test_alarms_are_for_what_is_on(combination: Combination) -> None:
     if combination.has_events:
         expected |= {"bbws-change-publisher-dev-iterator-age"}
         expected |= {f"bbws-product-{name}-dev-not-empty" for name in ("parked", "stream-failures")}
-    for switch, name in ((AUDIT, "audit"), (ASYNC, "change")):
+    for switch, name in ((AUDIT, "audit"), (ASYNC, "change"), (SEARCH, "search")):
         if switch in combination.switches:
             expected |= {f"bbws-product-{name}-dev-{kind}" for kind in ("old-messages",)}
             expected |= {f"bbws-product-{name}-dev-dlq-not-empty"}
-    if ASYNC in combination.switches:
-        expected |= {"bbws-product-change-dev-rejected"}
+    for switch, name in ((ASYNC, "change"), (SEARCH, "search")):
+        if switch in combination.switches:
+            expected |= {f"bbws-product-{name}-dev-rejected"}
     assert combination.of_kind("aws_cloudwatch_metric_alarm", "event").keys() == expected
     filters = combination.of_kind("aws_cloudwatch_log_metric_filter", "event_function")
     assert filters.keys() == {
         *(["ParkedRecords"] if combination.has_events else []),
         *(["RejectedCommands"] if ASYNC in combination.switches else []),
+        *(["RejectedDocuments"] if SEARCH in combination.switches else []),
     }
 
 
@@ -316,9 +342,10 @@ def test_change_reaches_consumers_within_ten_seconds(everything: Combination) ->
         for name, mapping in mappings.items()
     }
     assert windows["change"] == 0  # AWS has no window for FIFO queues
-    assert windows["stream"] + windows["audit"] <= 5
+    assert windows["stream"] + max(windows["audit"], windows["search"]) <= 5
     assert {mappings[name]["batch_size"] for name in ("audit", "change")} == {10}
-    for name in ("audit", "change"):
+    assert mappings["search"]["batch_size"] == 5
+    for name in ("audit", "change", "search"):
         assert mappings[name]["function_response_types"] == ["ReportBatchItemFailures"]
 
 
@@ -326,7 +353,12 @@ def test_queue_hides_messages_longer_than_its_function_runs(everything: Combinat
     """AWS Lambda Developer Guide, "Using Lambda with Amazon SQS": six times, and the window."""
     functions = everything.of_kind("aws_lambda_function", "event_function")
     mappings = everything.of_kind("aws_lambda_event_source_mapping")
-    for queue, function in (("audit", "audit_logger"), ("change", "product_creator")):
+    functions_of = {
+        "audit": "audit_logger",
+        "change": "product_creator",
+        "search": "search_indexer",
+    }
+    for queue, function in functions_of.items():
         window = mappings[queue].get("maximum_batching_window_in_seconds") or 0
         visibility = everything.of_kind("aws_sqs_queue")[queue]["visibility_timeout_seconds"]
         assert visibility == 60
@@ -335,7 +367,7 @@ def test_queue_hides_messages_longer_than_its_function_runs(everything: Combinat
 
 def test_queues_keep_dead_letters_after_three_tries(everything: Combination) -> None:
     queues = everything.of_kind("aws_sqs_queue")
-    for name in ("audit", "change"):
+    for name in ("audit", "change", "search"):
         dead_letters = queues[f"{name}_dead_letters"]
         assert json.loads(queues[name]["redrive_policy"]) == {
             "deadLetterTargetArn": f"{SQS}:{dead_letters['name']}",
@@ -357,33 +389,43 @@ def test_no_customer_key_so_no_right_to_a_key_is_needed(everything: Combination)
     assert default["sse_algorithm"] == "AES256"
 
 
-def test_only_rule_of_bus_may_send_to_audit_queues(everything: Combination) -> None:
-    [rule] = everything.of_kind("aws_cloudwatch_event_rule").values()
-    [target] = everything.of_kind("aws_cloudwatch_event_target").values()
-    source = f"arn:aws:events:{ACCOUNT}:rule/bbws-product-events-dev/{rule['name']}"
+def test_only_rule_of_consumer_may_send_to_its_queues(everything: Combination) -> None:
+    rules = everything.of_kind("aws_cloudwatch_event_rule")
+    targets = everything.of_kind("aws_cloudwatch_event_target")
     queues = everything.of_kind("aws_sqs_queue")
-    assert target["arn"] == f"{SQS}:{queues['audit']['name']}"
-    assert target["dead_letter_config"] == [
-        {"arn": f"{SQS}:{queues['audit_dead_letters']['name']}"}
-    ]
-    assert (target["rule"], rule["event_bus_name"]) == (rule["name"], "bbws-product-events-dev")
-    assert json.loads(rule["event_pattern"]) == {"source": ["bbws.product"]}
+    assert rules.keys() == targets.keys() == {"audit", "search"}
+    for consumer, target in targets.items():
+        rule = rules[consumer]
+        assert target["arn"] == f"{SQS}:{queues[consumer]['name']}"
+        assert target["dead_letter_config"] == [
+            {"arn": f"{SQS}:{queues[f'{consumer}_dead_letters']['name']}"}
+        ]
+        assert (target["rule"], rule["event_bus_name"]) == (rule["name"], "bbws-product-events-dev")
+        assert json.loads(rule["event_pattern"]) == {"source": ["bbws.product"]}
     for name, queue in queues.items():
         allowed = [
             (each["Principal"], each["Action"], each["Resource"], each["Condition"])
             for each in json.loads(queue["policy"])["Statement"]
             if each["Effect"] == "Allow"
         ]
-        arn = f"{SQS}:{queue['name']}"
-        condition = {"ArnEquals": {"aws:SourceArn": source}}
-        sender = ({"Service": "events.amazonaws.com"}, "sqs:SendMessage", arn, condition)
-        assert allowed == ([sender] if name.startswith("audit") else [])
+        consumer = name.removesuffix("_dead_letters")
+        senders = [
+            (
+                {"Service": "events.amazonaws.com"},
+                "sqs:SendMessage",
+                f"{SQS}:{queue['name']}",
+                {"ArnEquals": {"aws:SourceArn": f"{RULES}/{rules[consumer]['name']}"}},
+            )
+            for _ in [consumer]
+            if consumer in rules
+        ]
+        assert allowed == senders
 
 
 def test_queues_and_bucket_reject_requests_without_tls(everything: Combination) -> None:
     policies = [queue["policy"] for queue in everything.of_kind("aws_sqs_queue").values()]
     policies += [each["policy"] for each in everything.of_kind("aws_s3_bucket_policy").values()]
-    assert len(policies) == 7
+    assert len(policies) == 9
     for policy in policies:
         denied = [each for each in json.loads(policy)["Statement"] if each["Effect"] == "Deny"]
         assert [each["Condition"] for each in denied] == [
@@ -400,7 +442,7 @@ def test_policies_fit_the_list_of_aws(everything: Combination) -> None:
         for resource in everything.of_kind(kind).values()
         if "policy" in resource  # those of the five functions are unknown before the apply
     ]
-    assert len(policies) == 10
+    assert len(policies) == 13
     assert [finding for policy in policies for finding in findings(policy)] == []
 
 

@@ -27,6 +27,7 @@ API_FUNCTIONS: Final = [name.replace("_", "-") for name in functions.FUNCTIONS]
 EVENT_FUNCTIONS: Final = [name.replace("_", "-") for name in functions.EVENT_FUNCTIONS]
 FUNCTIONS: Final = [*API_FUNCTIONS, *EVENT_FUNCTIONS]
 SQS: Final = f"arn:aws:sqs:eu-west-1:{ACCOUNT}"
+DOMAIN: Final = f"arn:aws:es:eu-west-1:{ACCOUNT}:domain/local"
 BUCKET: Final = "bbws-product-audit-logs-dev"
 COMMANDS: Final = ({"sqs:SendMessage"}, {f"{SQS}:bbws-product-change-dev.fifo"})
 MESSAGES: Final = {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
@@ -71,6 +72,10 @@ RIGHTS: Final[Mapping[str, list[tuple[set[str], set[str]]]]] = {
     "audit-logger": [
         (MESSAGES, {f"{SQS}:bbws-product-audit-dev"}),
         ({"s3:PutObject"}, {f"arn:aws:s3:::{BUCKET}/*"}),
+    ],
+    "search-indexer": [
+        (MESSAGES, {f"{SQS}:bbws-product-search-dev"}),
+        ({"es:ESHttpPost"}, {f"{DOMAIN}/{alias}/_bulk" for alias in ("products", "products-next")}),
     ],
     "product-creator": [
         ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, {TABLE_ARN}),
@@ -219,6 +224,7 @@ ALLOWED: Final = {
     "delete-product": {"read a product", "update an item", "send a command"},
     "change-publisher": {"put an event", "park a record"},
     "audit-logger": {"put an audit object"},
+    "search-indexer": set(),
     "product-creator": {
         "read a product",
         "put an item",

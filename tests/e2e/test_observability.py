@@ -73,11 +73,15 @@ SHARE_ALARMS: Final = {f"bbws-product-api-dev-{kind}" for kind in ("5xx", "4xx")
 PRODUCT_METRICS: Final = {
     *("ProductsCreated", "ProductsUpdated", "ProductsRestored", "ProductsDeleted"),
     *("UnreadableItems", "ParkedRecords", "RejectedCommands"),
+    "RejectedDocuments",
 }
-DEAD_LETTER_QUEUES: Final = {"bbws-product-audit-dev-dlq", "bbws-product-change-dev-dlq.fifo"}
+DEAD_LETTER_QUEUES: Final = {
+    *("bbws-product-audit-dev-dlq", "bbws-product-change-dev-dlq.fifo"),
+    "bbws-product-search-dev-dlq",
+}
 QUEUES: Final = {
     *("bbws-product-audit-dev", "bbws-product-change-dev.fifo"),
-    *("bbws-product-parked-dev", "bbws-product-stream-failures-dev"),
+    *("bbws-product-parked-dev", "bbws-product-stream-failures-dev", "bbws-product-search-dev"),
     *DEAD_LETTER_QUEUES,
 }
 # The alarms of the events, with the sections of the operations runbook.
@@ -90,6 +94,9 @@ EVENT_ALARMS: Final = {
     "bbws-product-change-dev-old-messages": "Old messages",
     "bbws-product-change-dev-rejected": "Rejected commands",
     "bbws-product-parked-dev-not-empty": "Parked records",
+    "bbws-product-search-dev-dlq-not-empty": "Dead letters",
+    "bbws-product-search-dev-old-messages": "Old messages",
+    "bbws-product-search-dev-rejected": "Rejected documents",
     "bbws-product-stream-failures-dev-not-empty": "Stream failures",
 }
 UNREADABLE_ALARM: Final = "bbws-product-items-dev-unreadable"

@@ -22,8 +22,10 @@ _TOKEN_KEYS: Final = {
     "token.actions.githubusercontent.com:aud",
     "token.actions.githubusercontent.com:sub",
 }
-# Variables in formats of ARNs whose values may contain "/".
-_WITH_SLASHES: Final = re.compile(r"\$\{(?:ObjectName|LogGroupName|\w+WithPath)\}")
+# Variables in formats of ARNs whose values may contain "/". That of a search domain may be followed
+# by the path of a request (Amazon OpenSearch Service Developer Guide, "Identity and Access
+# Management in Amazon OpenSearch Service").
+_WITH_SLASHES: Final = re.compile(r"\$\{(?:ObjectName|LogGroupName|DomainName|\w+WithPath)\}")
 _TIME: Final = "${StreamLabel}"  # with ":"
 _VARIABLE: Final = re.compile(r"\$\{\w+\}")
 _ANY, _NAME, _PATH = "*", "\0", "\1"  # any text; text without ":" or "/"; text without ":"

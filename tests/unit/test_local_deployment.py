@@ -78,7 +78,7 @@ def test_description_is_readable_only_for_user(tmp_path: Path) -> None:
         ("", set()),
         ("audit_log", {"audit_log"}),
         ("audit_log, async_writes", {"audit_log", "async_writes"}),
-        ("all", {"change_events", "audit_log", "async_writes"}),
+        ("all", {"change_events", "audit_log", "async_writes", "opensearch"}),
     ],
 )
 def test_features_are_read_from_a_list(text: str, expected: set[str]) -> None:
@@ -89,7 +89,7 @@ def test_features_are_read_from_a_list(text: str, expected: set[str]) -> None:
 def test_unknown_feature_names_the_known_ones(text: str) -> None:
     with pytest.raises(
         LocalStackError,
-        match=r"^There is no feature .*: give change_events, audit_log, async_writes, or all\.$",
+        match=r"^There is no feature .*: give change_events, .*, opensearch, or all\.$",
     ):
         features_from(text)
 
@@ -101,7 +101,22 @@ def test_features_switch_on_their_variables(tmp_path: Path) -> None:
         "enable_change_events": False,
         "enable_audit_log": True,
         "enable_async_writes": False,
+        "enable_opensearch": False,
     }
+
+
+def test_search_index_waits_where_no_server_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = LocalStack(tmp_path, features=["opensearch"])
+    monkeypatch.delenv("PRODUCT_OPENSEARCH_URL", raising=False)
+    assert stack.local_values()["pause_search_index"] is True
+
+    monkeypatch.setenv("PRODUCT_OPENSEARCH_URL", "http://127.0.0.1:9201")
+    values = stack.local_values()
+
+    assert values["pause_search_index"] is False
+    assert values["opensearch_endpoint"] == "http://127.0.0.1:9201"
 
 
 def test_each_step_is_reported_once() -> None:

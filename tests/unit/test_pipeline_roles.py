@@ -132,6 +132,7 @@ def test_deploy_role_reaches_everything_of_this_service() -> None:
         f"arn:aws:events:{PLACE}:event-bus/bbws-product-events-dev",
         f"arn:aws:events:{PLACE}:archive/bbws-product-events-dev",
         f"arn:aws:events:{PLACE}:rule/bbws-product-events-dev/bbws-product-audit-dev",
+        f"arn:aws:events:{PLACE}:rule/bbws-product-events-dev/bbws-product-search-dev",
         "arn:aws:s3:::bbws-product-audit-logs-dev",
         f"arn:aws:sns:{PLACE}:bbws-product-alerts-dev",
         f"arn:aws:dynamodb:{PLACE}:table/products-dev",
@@ -190,7 +191,7 @@ def test_deploy_role_connects_only_own_event_functions() -> None:
     ]
     assert len(conditions) == 2
     for patterns in conditions:
-        assert len(patterns) == 3
+        assert len(patterns) == 4
         for name in event_function_names("dev"):
             arn = f"arn:aws:lambda:{PLACE}:function:{name}:live"
             assert any(fnmatch.fnmatchcase(arn, pattern) for pattern in patterns)

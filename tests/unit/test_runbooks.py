@@ -124,7 +124,7 @@ def test_sections_and_alarms_are_the_same() -> None:
 def test_each_alarm_of_events_leads_to_a_section() -> None:
     sections = set(re.findall(r'section = "([^"]+)"', TERRAFORM["event_functions"]))
 
-    assert len(sections) == 7
+    assert len(sections) == 8
     assert sections <= set(headings(OPERATIONS, 3))
 
 
