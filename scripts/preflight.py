@@ -23,6 +23,7 @@ from product_tools.preflight import (
     quotas,
     region,
     rights,
+    search_domain,
     sign_in,
     state_bucket,
     table,
@@ -30,7 +31,10 @@ from product_tools.preflight import (
 from product_tools.preflight.checks import Check, Outcome, Row, results
 from product_tools.preflight.target import PreflightError, Target
 
-TOPICS = (region, state_bucket, table, api_gateway, quotas, alarms, github, sign_in, rights)
+TOPICS = (
+    *(region, state_bucket, table, search_domain, api_gateway),
+    *(quotas, alarms, github, sign_in, rights),
+)
 SECONDS = 120.0
 STYLES = {Outcome.FOUND: "green", Outcome.MISSING: "bold red", Outcome.UNCHECKED: "yellow"}
 NARROWEST = 160  # columns of the table where the output is no terminal

@@ -16,6 +16,7 @@ from product_tools.preflight import (
     quotas,
     region,
     rights,
+    search_domain,
     sign_in,
     state_bucket,
     table,
@@ -308,6 +309,75 @@ def test_switch_needs_stream_with_images(
 
     assert (row.outcome, row.found) == (outcome, seen)
     assert switch in row.needed
+
+
+# --- The domain of the search index ---
+
+DOMAIN = {
+    "Created": True,
+    "Deleted": False,
+    "EngineVersion": "OpenSearch_2.19",
+    "Endpoint": "search-products.eu-west-1.es.amazonaws.com",
+}
+DESCRIBE_DOMAIN = "GET /2021-01-01/opensearch/domain/products"
+
+
+@pytest.fixture
+def search_index(account: PreparedAccount) -> PreparedAccount:
+    """An account whose search index is on."""
+    account.files.set("enable_opensearch", value=True)
+    account.files.set("opensearch_domain_arn", "arn:aws:es:eu-west-1:1:domain/products")
+    account.files.set("opensearch_endpoint", f"https://{DOMAIN['Endpoint']}")
+    return account
+
+
+@pytest.mark.usefixtures("account")
+def test_without_search_index_no_domain_is_looked_for() -> None:
+    assert rows(search_domain) == {}
+
+
+@pytest.mark.usefixtures("search_index")
+def test_domain_with_its_endpoint_is_found(stub: StubServer) -> None:
+    stub.respond(DESCRIBE_DOMAIN, {"DomainStatus": DOMAIN})
+
+    assert is_complete(search_domain)
+    assert stub.count(DESCRIBE_DOMAIN) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "seen"),
+    [
+        ({"Deleted": True}, "it is being created or deleted"),
+        ({"Created": False}, "it is being created or deleted"),
+        ({"VPCOptions": {"VPCId": "vpc-1"}}, "it is in a VPC, which the functions cannot reach"),
+    ],
+)
+@pytest.mark.usefixtures("search_index")
+def test_unusable_domain_is_missing(stub: StubServer, status: dict[str, object], seen: str) -> None:
+    stub.respond(DESCRIBE_DOMAIN, {"DomainStatus": DOMAIN | status})
+
+    row = rows(search_domain)["Search domain"]
+
+    assert (row.outcome, row.found) == (MISSING, seen)
+
+
+@pytest.mark.usefixtures("search_index")
+def test_absent_domain_leaves_its_endpoint_unchecked(stub: StubServer) -> None:
+    stub.fail_next(DESCRIBE_DOMAIN, "ResourceNotFoundException", 409, times=2)
+
+    first, second = rows(search_domain).values()
+
+    assert (first.outcome, first.found) == (MISSING, "no such domain")
+    assert second.outcome is UNCHECKED
+
+
+@pytest.mark.usefixtures("search_index")
+def test_other_endpoint_of_domain_is_missing(stub: StubServer) -> None:
+    stub.respond(DESCRIBE_DOMAIN, {"DomainStatus": DOMAIN | {"Endpoint": "elsewhere"}})
+
+    row = rows(search_domain)["Search domain: endpoint"]
+
+    assert (row.outcome, row.found) == (MISSING, "https://elsewhere")
 
 
 # --- API Gateway ---
