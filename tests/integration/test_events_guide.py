@@ -14,13 +14,18 @@ from typing import Any
 
 import pytest
 
+from local.engine import REGION
 from product_lambda.models.product import Product
+from product_lambda.models.search_document import document_of
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.event_bus import EventBus, entry_for
+from product_lambda.repositories.search_index import SearchIndex
 from product_lambda.repositories.stream_records import change_in
 from product_tools.repository import REPOSITORY
+from tests.support.audit_trail import product_shown
 from tests.support.prepared_account import PreparedAccount
 from tests.support.products import product, second
+from tests.support.search_engine import search_engine
 from tests.support.stream_records import checked_detail, image, record
 from tests.support.waiting import eventually
 
@@ -159,3 +164,30 @@ def test_example_event_fits_schema() -> None:
 def test_page_describes_all_members() -> None:
     described = set(re.findall(r"`(\w+)`", GUIDE.split("| member | meaning |")[1]))
     assert json.loads(GUIDE.split("```json\n")[1].split("```")[0]).keys() <= described
+
+
+def test_example_of_a_search_finds_the_cheapest_first() -> None:
+    products = [
+        product_shown(productId="PROD-001", price=Decimal("99.99"), description="A site, a shop."),
+        product_shown(productId="PROD-002", price=Decimal("9.5")),
+        product_shown(productId="PROD-003", price=Decimal("100.01")),
+        product_shown(productId="PROD-004", price=Decimal(1), description="A name."),
+        product_shown(productId="PROD-005", price=Decimal(1), currency="EUR"),
+        product_shown(productId="PROD-006", price=Decimal(1), active=False),
+    ]
+    [command] = re.findall(r"^```sh\n(curl [^`]*_search[^`]*)```", GUIDE, re.MULTILINE)
+    with search_engine() as server:
+        server.create()
+        index = SearchIndex(server.url, REGION)
+        index.put([document_of(each, each["updatedAt"], 1) for each in products], Deadline(60))
+        server.hits("products")  # refreshes
+
+        found = subprocess.run(
+            ["/bin/bash", "-c", command],
+            env={"PATH": os.environ["PATH"], "OPENSEARCH_URL": server.url, "NO_PROXY": "127.0.0.1"},
+            capture_output=True,
+            check=True,
+        ).stdout
+
+    hits = json.loads(found)["hits"]["hits"]
+    assert [hit["_id"] for hit in hits] == ["PROD-002", "PROD-001"]

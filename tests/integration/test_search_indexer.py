@@ -6,9 +6,6 @@ Set PRODUCT_OPENSEARCH_URL for a real server.
 import json
 import logging
 import os
-import re
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -24,7 +21,6 @@ from product_lambda.models.search_document import document_in
 from product_lambda.repositories import search_index
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.search_index import SearchIndex
-from product_tools.repository import REPOSITORY
 from tests.support import faulty_dynamodb as faults
 from tests.support.audit_trail import change_event, product_shown, text_of
 from tests.support.faulty_dynamodb import Fault, FaultyDynamoDB, faulty_dynamodb, unused_endpoint
@@ -465,29 +461,3 @@ def test_conflict_with_index_being_filled_fails_message(
 def test_mapping_has_all_fields_of_a_product() -> None:
     fields = {*product_shown(setupFee=Decimal(1)), "deleted", "changedAt"} - {"active"}
     assert MAPPING["mappings"]["properties"].keys() == fields
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="need curl")
-def test_example_of_a_search_finds_the_cheapest_first(
-    deliver: Deliver, server: SearchEngine
-) -> None:
-    deliver(
-        event(1, 1, price=Decimal("99.99"), description="A site with a shop."),
-        event(2, 1, price=Decimal("9.5"), description="One site."),
-        event(3, 1, price=Decimal("100.01"), description="Many sites, one site each."),
-        event(4, 1, price=Decimal(1), description="A name."),
-        event(5, 1, price=Decimal(1), description="One site.", currency="EUR"),
-    )
-    server.hits("products")  # refreshes
-    guide = (REPOSITORY / "docs/events.md").read_text("utf-8")
-    [command] = re.findall(r"^```sh\n(curl [^`]*_search[^`]*)```", guide, re.MULTILINE)
-
-    found = subprocess.run(
-        ["/bin/bash", "-c", command],
-        env={"PATH": os.environ["PATH"], "OPENSEARCH_URL": server.url, "NO_PROXY": "127.0.0.1"},
-        capture_output=True,
-        check=True,
-    ).stdout
-
-    hits = json.loads(found)["hits"]["hits"]
-    assert [hit["_id"] for hit in hits] == ["PROD-002", "PROD-001"]
