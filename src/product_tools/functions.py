@@ -35,7 +35,13 @@ ROUTES: Final[Mapping[str, Route]] = {
 """Routes by the names of their operations, as in the log."""
 FUNCTIONS: Final = tuple(dict.fromkeys(route.function for route in ROUTES.values()))
 """The modules in `product_lambda.handlers`, one for each function of the API."""
-EVENT_FUNCTIONS: Final = ("audit_logger", "change_publisher", "product_creator", "search_indexer")
+EVENT_FUNCTIONS: Final = (
+    "audit_logger",
+    "cache_invalidator",
+    "change_publisher",
+    "product_creator",
+    "search_indexer",
+)
 """The modules in `product_lambda.event_handlers`, one for each function behind a switch."""
 
 

@@ -48,8 +48,10 @@ CONFIGURATION = {
 EVENT_CONFIGURATION = {
     "AUDIT_BUCKET": "audit-test",
     "AWS_REGION": REGION,
+    "DISTRIBUTION_ID": "E2TEST",
     "EVENT_BUS_NAME": "events-test",
     "OPENSEARCH_ENDPOINT": "http://127.0.0.1:9",
+    "INVALIDATION_PATHS": "/v1.0/products*",
     "PARKED_QUEUE_URL": "http://127.0.0.1:9/000000000000/parked-test",
     "TABLE_NAME": "products-test",
 }

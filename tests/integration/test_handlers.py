@@ -35,6 +35,7 @@ COMMON = {
     "X-Content-Type-Options": "nosniff",
     "X-Request-Id": REQUEST_ID,
 }
+READ = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 ANY_VERSION = {"If-Match": "*"}
 
 
@@ -143,7 +144,7 @@ def test_get_returns_product_as_written(functions: Functions) -> None:
     assert (response.status, response.json()) == (200, product)
     assert response.headers == {
         **COMMON,
-        "Cache-Control": "no-cache",
+        **READ,
         "Content-Type": "application/json",
         "ETag": tag_of(product),
     }
@@ -156,7 +157,7 @@ def test_matching_if_none_match_returns_304(functions: Functions, known: str) ->
     headers = {"If-None-Match": known.replace("TAG", tag)}
     response = functions.get(product["productId"], headers)
     assert (response.status, response.body) == (304, "")
-    assert response.headers == {**COMMON, "Cache-Control": "no-cache", "ETag": tag}
+    assert response.headers == {**COMMON, **READ, "ETag": tag}
 
 
 def test_changed_product_returns_200_for_old_tag(functions: Functions) -> None:
@@ -299,7 +300,7 @@ def test_list_shows_newest_first(functions_on_table: Functions, five: list[dict[
     }
     assert response.headers == {
         **COMMON,
-        "Cache-Control": "no-cache",
+        **READ,
         "Content-Type": "application/json",
         "ETag": response.headers["ETag"],
     }
@@ -352,7 +353,7 @@ def test_page_tag_changes_with_page(
     assert functions_on_table.list(limit=49).headers["ETag"] != tag
     known = functions_on_table.list({"If-None-Match": f"W/{tag}"})
     assert (known.status, known.body) == (304, "")
-    assert known.headers == {**COMMON, "Cache-Control": "no-cache", "ETag": tag}
+    assert known.headers == {**COMMON, **READ, "ETag": tag}
     functions_on_table.update(five[0]["productId"], {"name": "New"})
     assert functions_on_table.list({"If-None-Match": tag}).status == 200
 
@@ -443,13 +444,45 @@ def test_cache_control_of_reads_is_a_setting(
     from product_lambda.handlers import entry  # noqa: PLC0415 (it reads the settings)
 
     cached = entry.SETTINGS._replace(read_cache_control="public, max-age=60")
-    for name in ("list_products", "get_product"):
-        monkeypatch.setattr(f"product_lambda.handlers.{name}.SETTINGS", cached)
+    monkeypatch.setattr(entry, "SETTINGS", cached)
     product_id = new_product(functions)["productId"]
     for headers in (None, {"If-None-Match": "*"}):
         for response in (functions.get(product_id, headers), functions.list(headers)):
             assert response.headers["Cache-Control"] == "public, max-age=60"
     assert functions.get("PROD-404").headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (None, "max-age=0, s-maxage=60, stale-while-revalidate=2"),
+        ("any", "private, no-cache"),
+        ("", "private, no-cache"),
+    ],
+)
+def test_edge_cache_may_serve_public_reads_alone(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch, key: str | None, expected: str
+) -> None:
+    from product_lambda.handlers import entry  # noqa: PLC0415 (it reads the settings)
+
+    monkeypatch.setattr(entry, "SETTINGS", entry.SETTINGS._replace(edge_cache_seconds=60))
+    product_id = new_product(functions)["productId"]
+
+    def caching(product_id: str | None, known: str = "", **query: object) -> tuple[int, str]:
+        headers = {"If-None-Match": known} if known else {}
+        event = gateway_event(product_id=product_id, headers=headers, query=query)
+        for lines, value in ((event["headers"], key), (event["multiValueHeaders"], [key])):
+            lines.pop("x-api-key")
+            lines.update({} if key is None else {"X-Api-Key": value})
+        response = functions.call("get_product" if product_id else "list_products", event)
+        return response.status, response.headers["Cache-Control"]
+
+    for path in (product_id, None):
+        assert caching(path) == (200, expected)
+        assert caching(path, "*") == (304, expected)
+        assert caching(path, limit=0) == (400, "no-store")
+    functions.delete(product_id)
+    assert caching(product_id) == (404, "no-store")
 
 
 def test_allowed_origin_is_repeated(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -459,7 +492,7 @@ def test_allowed_origin_is_repeated(functions: Functions, monkeypatch: pytest.Mo
     monkeypatch.setattr(f"{ENTRY}.SETTINGS", entry.SETTINGS._replace(cors_allowed_origins=origins))
     headers = functions.list({"ORIGIN": "https://other.example"}).headers
     assert headers["Access-Control-Allow-Origin"] == "https://other.example"
-    assert headers["Vary"] == "Origin"
+    assert headers["Vary"] == "Accept-Encoding, Origin"
 
 
 # The log

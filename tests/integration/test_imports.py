@@ -35,6 +35,7 @@ IMPORTS = {
 CLIENT = {"botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"}
 EVENT_IMPORTS = {
     "audit_logger": CLIENT | {"aws_lambda_powertools", "simplejson", "typing_extensions"},
+    "cache_invalidator": CLIENT | {"aws_lambda_powertools", "typing_extensions"},
     "change_publisher": CLIENT | {"simplejson"},
     # Powertools looks for botocore, to name itself in the requests of its clients.
     "product_creator": WRITE | {"aws_lambda_powertools", "botocore", "jmespath"},

@@ -35,13 +35,16 @@ EVENT_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "local",
     "AWS_REGION": "eu-west-1",
     "AWS_SECRET_ACCESS_KEY": "local",
+    "DISTRIBUTION_ID": "E2TEST",
     "EVENT_BUS_NAME": "bbws-product-events-dev",
+    "INVALIDATION_PATHS": "/v1.0/products*",
     "OPENSEARCH_ENDPOINT": "http://127.0.0.1:9",
     "PARKED_QUEUE_URL": "http://127.0.0.1:9/000000000000/bbws-product-parked-dev",
     "TABLE_NAME": "products-dev",
 }
 EVENT_BATCHES: dict[str, list[dict[str, str]]] = {
     "audit_logger": [{"messageId": "1", "body": "{}", "eventSource": "aws:sqs"}],
+    "cache_invalidator": [{"messageId": "1", "body": "{}", "eventSource": "aws:sqs"}],
     "change_publisher": [],
     "product_creator": [{"messageId": "1", "body": "{}", "eventSource": "aws:sqs"}],
     "search_indexer": [{"messageId": "1", "body": "{}"}],

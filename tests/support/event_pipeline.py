@@ -155,6 +155,7 @@ class EventPipeline:
                 "PARKED_QUEUE_URL": self.queue_url(PARKED_QUEUE),
             },
             "audit_logger": {"AUDIT_BUCKET": self.bucket},
+            "cache_invalidator": {"DISTRIBUTION_ID": "none", "INVALIDATION_PATHS": "/none"},
             "product_creator": {"TABLE_NAME": self._table},
             "search_indexer": {"OPENSEARCH_ENDPOINT": "http://127.0.0.1:9"},
         }[name]

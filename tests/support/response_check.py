@@ -195,7 +195,9 @@ def _check_common_headers(response: ApiResponse) -> None:
     caching = headers.get("Cache-Control", "")
     is_public = response.path != "/deleted-products"
     if response.method == "GET" and response.status in {200, 304} and is_public:
-        assert caching == "no-cache" or "max-age" in caching, f"a read with Cache-Control {caching}"
+        is_known = caching in {"no-cache", "private, no-cache"} or "max-age" in caching
+        assert is_known, f"a read with Cache-Control {caching}"
+        assert "Accept-Encoding" in headers.get("Vary", ""), "Vary without Accept-Encoding"
     elif response.method != "OPTIONS":
         assert caching == "no-store", f"Cache-Control {caching}"
 

@@ -24,11 +24,13 @@ from product_lambda.exceptions import (
 )
 from product_lambda.utils.response_builder import (
     Response,
+    edge_cache_control,
     entity_tag,
     gateway_response,
     json_response,
     not_modified,
     problem_response,
+    read_response,
     to_json,
 )
 from tests.support.products import amounts
@@ -218,8 +220,32 @@ def test_list_of_100_errors_is_complete() -> None:
 
 
 def test_not_modified_has_no_body() -> None:
-    expected = Response(304, "", {"ETag": '"1"', "Cache-Control": "max-age=5"})
-    assert not_modified('"1"', "max-age=5") == expected
+    headers = {"ETag": '"1"', "Cache-Control": "max-age=5", "Vary": "Accept-Encoding"}
+    assert not_modified('"1"', "max-age=5") == Response(304, "", headers)
+
+
+def test_read_has_the_cache_headers_of_its_304() -> None:
+    response = read_response("{}", '"1"', "max-age=5")
+    assert (response.status, response.body) == (200, "{}")
+    assert response.headers == {
+        **not_modified('"1"', "max-age=5").headers,
+        "Content-Type": "application/json",
+    }
+
+
+def test_only_an_edge_cache_serves_a_read_for_some_time() -> None:
+    expected = "max-age=0, s-maxage=60, stale-while-revalidate=2"
+    assert edge_cache_control(60, has_key=False) == expected
+
+
+def test_no_shared_cache_stores_a_read_with_a_key() -> None:
+    assert edge_cache_control(60, has_key=True) == "private, no-cache"
+
+
+def test_vary_names_the_encoding_and_one_of_several_origins() -> None:
+    response = not_modified('"1"', "no-cache")
+    for origins, vary in (("*",), "Accept-Encoding"), (("a", "b"), "Accept-Encoding, Origin"):
+        assert gateway_response(response, "1", None, origins)["headers"]["Vary"] == vary
 
 
 def test_json_is_compact_unicode() -> None:

@@ -111,6 +111,7 @@ def test_amount_has_at_most_two_decimals(field: str, amount: str, *, is_valid: b
     headers = {
         **HEADERS,
         "Cache-Control": "no-cache",
+        "Vary": "Accept-Encoding",
         "Content-Type": "application/json",
         "ETag": '"1"',
     }

@@ -33,6 +33,7 @@ def test_required_settings_are_enough() -> None:
         aws_endpoint_url=None,
         log_level="INFO",
         read_cache_control="no-cache",
+        edge_cache_seconds=None,
         read_only=False,
         product_indexes=False,
         change_queue_url=None,
@@ -47,6 +48,7 @@ def test_all_settings_are_read() -> None:
         "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
         "LOG_LEVEL": "DEBUG",
         "READ_CACHE_CONTROL": "public, max-age=60",
+        "EDGE_CACHE_SECONDS": "60",
         "READ_ONLY": "true",
         "PRODUCT_INDEXES": "true",
         "CHANGE_QUEUE_URL": " https://sqs.af-south-1.amazonaws.com/1/changes.fifo",
@@ -58,6 +60,7 @@ def test_all_settings_are_read() -> None:
         aws_endpoint_url="http://127.0.0.1:4566",
         log_level="DEBUG",
         read_cache_control="public, max-age=60",
+        edge_cache_seconds=60,
         read_only=True,
         product_indexes=True,
         change_queue_url="https://sqs.af-south-1.amazonaws.com/1/changes.fifo",
@@ -76,6 +79,20 @@ def test_every_log_level_is_accepted(level: str) -> None:
 
 def test_read_only_can_be_false() -> None:
     assert load_settings({**NEEDED, "READ_ONLY": "false"}).read_only is False
+
+
+@pytest.mark.parametrize("seconds", ["1", "86400"])
+def test_edge_cache_seconds_are_a_whole_number(seconds: str) -> None:
+    settings = load_settings({**NEEDED, "EDGE_CACHE_SECONDS": seconds})
+    assert settings.edge_cache_seconds == int(seconds)
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "1.5", "86401", "\u0661", "\xb2", "sixty"])
+def test_other_edge_cache_seconds_are_rejected(seconds: str) -> None:
+    with pytest.raises(
+        ValueError, match="set EDGE_CACHE_SECONDS to a whole number from 1 to 86400"
+    ):
+        load_settings({**NEEDED, "EDGE_CACHE_SECONDS": seconds})
 
 
 def test_one_sentence_names_all_invalid_settings() -> None:

@@ -20,6 +20,7 @@ from product_lambda.utils.request import HttpRequest, parse_event
 from product_lambda.utils.response_builder import (
     GatewayResponse,
     Response,
+    edge_cache_control,
     gateway_response,
     problem_response,
 )
@@ -49,6 +50,14 @@ def request_deadline() -> Deadline:
 def utc_now() -> datetime:
     """Return the current time in UTC."""
     return datetime.now(UTC)
+
+
+def cache_control_of_read(request: HttpRequest) -> str:
+    """Return the `Cache-Control` of a read that succeeds."""
+    seconds = SETTINGS.edge_cache_seconds
+    if seconds is None:
+        return SETTINGS.read_cache_control
+    return edge_cache_control(seconds, has_key="x-api-key" in request.headers)
 
 
 def reject_when_read_only() -> None:

@@ -1,12 +1,12 @@
 """GET /products/{productId}: read one active product."""
 
-from product_lambda.handlers.entry import SETTINGS, endpoint, product_service
+from product_lambda.handlers.entry import cache_control_of_read, endpoint, product_service
 from product_lambda.utils.request import HttpRequest
 from product_lambda.utils.response_builder import (
     Response,
     entity_tag,
-    json_response,
     not_modified,
+    read_response,
     to_json,
 )
 from product_lambda.validators.combined import validate_all
@@ -26,9 +26,5 @@ def handler(request: HttpRequest) -> Response:
     product = product_service().get_product(product_id)
     tag = entity_tag(*product.revision)
     if known.weakly_match(tag):
-        return not_modified(tag, SETTINGS.read_cache_control)
-    return json_response(
-        200,
-        to_json(product.representation()),
-        {"ETag": tag, "Cache-Control": SETTINGS.read_cache_control},
-    )
+        return not_modified(tag, cache_control_of_read(request))
+    return read_response(to_json(product.representation()), tag, cache_control_of_read(request))

@@ -6,7 +6,12 @@ One function serves both, since both need the right to query the indexes and no 
 import hashlib
 from collections.abc import Mapping
 
-from product_lambda.handlers.entry import SETTINGS, endpoint, product_service
+from product_lambda.handlers.entry import (
+    SETTINGS,
+    cache_control_of_read,
+    endpoint,
+    product_service,
+)
 from product_lambda.models.product import PageRequest
 from product_lambda.utils.request import HttpRequest, resource_of
 from product_lambda.utils.response_builder import (
@@ -14,6 +19,7 @@ from product_lambda.utils.response_builder import (
     Response,
     json_response,
     not_modified,
+    read_response,
     to_json,
 )
 from product_lambda.validators.combined import validate_all
@@ -34,8 +40,8 @@ def list_products(request: HttpRequest) -> Response:
     body = to_json(document)
     tag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
     if known.weakly_match(tag):
-        return not_modified(tag, SETTINGS.read_cache_control)
-    return json_response(200, body, {"ETag": tag, "Cache-Control": SETTINGS.read_cache_control})
+        return not_modified(tag, cache_control_of_read(request))
+    return read_response(body, tag, cache_control_of_read(request))
 
 
 @endpoint("list_deleted_products", "GET", "/deleted-products")

@@ -12,6 +12,8 @@ _MAX_FIELD_NAME: Final = 100  # characters
 _ENCODER: Final = simplejson.JSONEncoder(
     use_decimal=True, ensure_ascii=False, separators=(",", ":")
 )
+# Long enough for the refresh of a page in demand; browsers may obey it too, so it is short.
+_STALE_SECONDS: Final = 2
 EXPOSED_HEADERS = "ETag, Location, Retry-After, X-Request-Id, Idempotency-Replayed"
 
 
@@ -60,9 +62,33 @@ def entity_tag(version: int, updated_at: str) -> str:
     return f'"{version}-{"".join(filter(str.isdigit, updated_at))}"'
 
 
+def read_response(body: str, tag: str, cache_control: str) -> Response:
+    """Return 200 with JSON text, for caches; the gateway may compress it."""
+    return json_response(200, body, _read_headers(tag, cache_control))
+
+
 def not_modified(tag: str, cache_control: str) -> Response:
-    """Return 304: the caller's copy is current (RFC 9110, section 15.4.5)."""
-    return Response(304, "", {"ETag": tag, "Cache-Control": cache_control})
+    """Return 304: the caller's copy is current.
+
+    It has the headers for caches of the 200 that it stands for (RFC 9110, section 15.4.5).
+    """
+    return Response(304, "", _read_headers(tag, cache_control))
+
+
+def _read_headers(tag: str, cache_control: str) -> dict[str, str]:
+    return {"ETag": tag, "Cache-Control": cache_control, "Vary": "Accept-Encoding"}
+
+
+def edge_cache_control(edge_cache_seconds: int, *, has_key: bool) -> str:
+    """Return the `Cache-Control` of a read behind an edge cache (docs/adr/0032-edge-cache.md).
+
+    Args:
+        edge_cache_seconds: how long the edge cache may serve the response without a new request.
+        has_key: whether the request has an API key; no shared cache stores its response.
+    """
+    if has_key:
+        return "private, no-cache"
+    return f"max-age=0, s-maxage={edge_cache_seconds}, stale-while-revalidate={_STALE_SECONDS}"
 
 
 class Problem(Protocol):
@@ -135,7 +161,7 @@ def gateway_response(
         **response.headers,
     }
     if len(allowed_origins) > 1:
-        headers["Vary"] = "Origin"
+        headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Origin")))
     return {
         "statusCode": response.status,
         "headers": headers,

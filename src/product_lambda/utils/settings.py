@@ -13,6 +13,7 @@ class Settings(NamedTuple):
     aws_endpoint_url: str | None
     log_level: str
     read_cache_control: str
+    edge_cache_seconds: int | None
     read_only: bool
     product_indexes: bool
     change_queue_url: str | None
@@ -33,6 +34,7 @@ class EventSettings(NamedTuple):
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _SWITCH = {"true": True, "false": False}
+_MAX_EDGE_SECONDS = 86_400
 
 
 class _Environment:
@@ -60,6 +62,15 @@ class _Environment:
     def switch(self, name: str) -> bool:
         return _SWITCH.get(self.one_of(name, "false", tuple(_SWITCH)), False)
 
+    def whole_number(self, name: str, maximum: int) -> int | None:
+        value = self.optional(name)
+        if value is None:
+            return None
+        if not (value.isascii() and value.isdecimal() and 1 <= int(value) <= maximum):
+            self._errors.append(f"set {name} to a whole number from 1 to {maximum}")
+            return None
+        return int(value)
+
     def check(self) -> None:
         if self._errors:
             raise ValueError(f"The configuration is not complete: {'; '.join(self._errors)}.")
@@ -82,6 +93,7 @@ def load_settings(variables: Mapping[str, str]) -> Settings:
         aws_endpoint_url=environment.optional("AWS_ENDPOINT_URL"),
         log_level=environment.one_of("LOG_LEVEL", "INFO", _LOG_LEVELS),
         read_cache_control=environment.optional("READ_CACHE_CONTROL") or "no-cache",
+        edge_cache_seconds=environment.whole_number("EDGE_CACHE_SECONDS", _MAX_EDGE_SECONDS),
         read_only=environment.switch("READ_ONLY"),
         product_indexes=environment.switch("PRODUCT_INDEXES"),
         change_queue_url=environment.optional("CHANGE_QUEUE_URL"),
