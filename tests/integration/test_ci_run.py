@@ -48,28 +48,50 @@ def run_ci(clone: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_missing_browser_without_ci_is_reported(clone: Path) -> None:
+def add_programs(clone: Path, *names: str) -> None:
+    for name in names:
+        write_program(clone / "programs" / name, "")
+
+
+@pytest.mark.parametrize(
+    ("present", "message"),
+    [
+        (
+            ("varnishadm",),
+            "Chromium and its driver were not found: install with sudo apt-get install chromium"
+            " chromium-driver (Debian), then run .ci/run again.\n",
+        ),
+        (
+            ("chromium", "chromedriver"),
+            "Varnish was not found: install with sudo apt-get install varnish (Debian), then run"
+            " .ci/run again.\n",
+        ),
+    ],
+)
+def test_missing_package_without_ci_is_reported(
+    clone: Path, present: tuple[str, ...], message: str
+) -> None:
+    add_programs(clone, *present)
+
     run = run_ci(clone)
 
-    assert run.returncode == 1
-    assert run.stderr.startswith("Chromium and its driver were not found: install them")
-    assert "chromium chromium-driver" in run.stderr
-    assert run.stderr.count("\n") == 1
+    assert (run.returncode, run.stderr) == (1, message)
     assert not (clone / "installed").exists()
 
 
-def test_missing_browser_in_ci_is_installed(clone: Path) -> None:
+def test_missing_packages_in_ci_are_installed(clone: Path) -> None:
     run_ci(clone, CI="true")
 
     assert (clone / "installed").read_text().splitlines() == [
         "update -qq",
         "install -qq --yes chromium chromium-driver",
+        "update -qq",
+        "install -qq --yes varnish",
     ]
 
 
 def test_checks_see_ci_without_ci_in_the_environment(clone: Path) -> None:
-    for name in ("chromium", "chromedriver"):
-        write_program(clone / "programs" / name, "")
+    add_programs(clone, "chromium", "chromedriver", "varnishadm")
     (clone / "scripts").mkdir()
     write_program(clone / "scripts" / "bootstrap.sh", f'echo "$CI" > {clone}/ci; exit 1')
 

@@ -318,7 +318,8 @@ def recorded_calls(script: str, settings: Mapping[str, str], folder: Path) -> li
     """Run the commands of a step with programs that only record their arguments."""
     record = folder / "calls"
     shell_scripts = [path.relative_to(ROOT) for path in (ROOT / "scripts").glob("*.sh")]
-    for name in (Path(".venv/bin/python"), Path("bin/make"), Path("bin/python"), *shell_scripts):
+    programs = [Path("bin") / name for name in ("make", "python", "sudo")]
+    for name in (Path(".venv/bin/python"), *programs, *shell_scripts):
         program = folder / name
         program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text(f'#!/bin/bash\nprintf "%q " "$0" "$@" >> {record}; echo >> {record}\n')
@@ -347,6 +348,8 @@ def check(call: list[str]) -> None:
         check_make(arguments)
     elif program == "bootstrap.sh":
         check_bootstrap(arguments)
+    elif program == "sudo":
+        assert arguments[:2] in (["apt-get", "update"], ["apt-get", "install"])
     else:
         assert program == "python"
         options = check_script(arguments[0], arguments[1:])
