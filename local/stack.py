@@ -50,11 +50,12 @@ FEATURES: Mapping[str, str] = {
     "audit_log": "enable_audit_log",
     "async_writes": "enable_async_writes",
     "opensearch": "enable_opensearch",
+    "edge_cache": "enable_cloudfront_cache",
 }
 """The optional features of a deployment, with the Terraform variable that switches each on."""
 
 # Features that need the stream of the table.
-_WITH_STREAM = {"change_events", "audit_log", "opensearch"}
+_WITH_STREAM = {"change_events", "audit_log", "edge_cache", "opensearch"}
 # Values that are the same on every stack. The engine speaks HTTP, so nothing may require TLS.
 _LOCAL_VALUES = {"enable_product_indexes": True, "require_tls": False}
 # A feature that is switched off takes its bucket with it.

@@ -440,6 +440,28 @@ locals {
   )
 }
 
+locals {
+  # Behind the edge cache, an address that connects is one of CloudFront, and a header has that of
+  # the caller. Only who calls the API directly can forge the header, and the last rule limits all
+  # that one address sends, whatever is in it (docs/adr/0033-edge-cache.md).
+  waf_rate_rules = concat(
+    [{
+      name             = "rate", limit = var.waf_rate_limit, only_direct = false
+      counts_forwarded = var.enable_cloudfront_cache
+    }],
+    var.enable_cloudfront_cache ? [
+      {
+        name        = "rate-direct", limit = var.waf_rate_limit, counts_forwarded = false
+        only_direct = true
+      },
+      {
+        name        = "rate-connection", limit = var.waf_edge_rate_limit, counts_forwarded = false
+        only_direct = false
+      },
+    ] : [],
+  )
+}
+
 resource "aws_wafv2_web_acl" "api" {
   #checkov:skip=CKV2_AWS_31:The access log has WAF's result for each request
   count = var.waf_enabled ? 1 : 0
@@ -569,41 +591,82 @@ resource "aws_wafv2_web_acl" "api" {
     }
   }
 
-  rule {
-    name     = "rate"
-    priority = 4
+  dynamic "rule" {
+    for_each = local.waf_rate_rules
 
-    # Without a custom response, the status would be 403 (gateway response WAF_FILTERED).
-    action {
-      block {
-        custom_response {
-          response_code            = local.problems.throttled.status
-          custom_response_body_key = "throttled"
+    content {
+      name     = rule.value.name
+      priority = 4 + rule.key
 
-          dynamic "response_header" {
-            for_each = local.waf_throttled_headers
+      # Without a custom response, the status would be 403 (gateway response WAF_FILTERED).
+      action {
+        block {
+          custom_response {
+            response_code            = local.problems.throttled.status
+            custom_response_body_key = "throttled"
 
-            content {
-              name  = response_header.key
-              value = response_header.value
+            dynamic "response_header" {
+              for_each = local.waf_throttled_headers
+
+              content {
+                name  = response_header.key
+                value = response_header.value
+              }
             }
           }
         }
       }
-    }
 
-    statement {
-      rate_based_statement {
-        limit                 = var.waf_rate_limit
-        evaluation_window_sec = local.waf_window_seconds
-        aggregate_key_type    = "IP"
+      statement {
+        rate_based_statement {
+          limit                 = rule.value.limit
+          evaluation_window_sec = local.waf_window_seconds
+          aggregate_key_type    = rule.value.counts_forwarded ? "FORWARDED_IP" : "IP"
+
+          # CloudFront always sends an address. A caller who sends something else is blocked.
+          dynamic "forwarded_ip_config" {
+            for_each = rule.value.counts_forwarded ? [local.viewer_address_header] : []
+
+            content {
+              header_name       = forwarded_ip_config.value
+              fallback_behavior = "MATCH"
+            }
+          }
+
+          # A statement about the size of a header matches no request without it.
+          dynamic "scope_down_statement" {
+            for_each = rule.value.only_direct ? [local.viewer_address_header] : []
+
+            content {
+              not_statement {
+                statement {
+                  size_constraint_statement {
+                    comparison_operator = "GE"
+                    size                = 0
+
+                    field_to_match {
+                      single_header {
+                        name = scope_down_statement.value
+                      }
+                    }
+
+                    text_transformation {
+                      priority = 0
+                      type     = "NONE"
+                    }
+                  }
+                }
+              }
+            }
+          }
+        }
       }
-    }
 
-    visibility_config {
-      cloudwatch_metrics_enabled = true
-      metric_name                = "rate"
-      sampled_requests_enabled   = true
+      visibility_config {
+        cloudwatch_metrics_enabled = true
+        metric_name                = rule.value.name
+        sampled_requests_enabled   = true
+      }
     }
   }
 

@@ -466,7 +466,7 @@ resource "aws_cloudwatch_dashboard" "product" {
           type       = "metric", width = 8, height = 6
           x          = 8 * placed.column
           y          = 4 + 6 * placed.row
-          properties = merge(placed.widget, { region = var.aws_region, view = "timeSeries" })
+          properties = merge({ region = var.aws_region, view = "timeSeries" }, placed.widget)
         }
       ],
     )

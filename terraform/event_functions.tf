@@ -1,18 +1,24 @@
 # What the event functions share: roles, log groups, functions and aliases. An event function is
 # called by a stream or a queue, never by the API. The file of each capability has the rest of its
-# function: change_events.tf, audit_log.tf, async_writes.tf and search_index.tf. All
+# function: change_events.tf, audit_log.tf, async_writes.tf, edge_cache.tf and search_index.tf. All
 # of them are off by default.
 
 locals {
-  # The audit trail and the search index consume the change events, so they need them.
-  change_events = var.enable_change_events || var.enable_audit_log || var.enable_opensearch
+  # The audit trail, the edge cache and the search index consume the change events.
+  change_events = anytrue([
+    var.enable_change_events,
+    var.enable_audit_log,
+    var.enable_cloudfront_cache,
+    var.enable_opensearch,
+  ])
 
   event_functions = {
     for key, function in {
-      change_publisher = local.change_publisher
-      audit_logger     = local.audit_logger
-      product_creator  = local.product_creator
-      search_indexer   = local.search_indexer
+      change_publisher  = local.change_publisher
+      audit_logger      = local.audit_logger
+      product_creator   = local.product_creator
+      cache_invalidator = local.cache_invalidator
+      search_indexer    = local.search_indexer
     } : key => function if function.is_on
   }
 
@@ -68,6 +74,14 @@ locals {
       {
         name  = local.audit_dead_letter_queue, is_on = var.enable_audit_log, waits_for_person = true
         rules = [local.audit_rule_arn], section = "Dead letters"
+      },
+      {
+        name  = local.cache_queue, is_on = var.enable_cloudfront_cache, waits_for_person = false
+        rules = [local.cache_rule_arn], section = "Old messages"
+      },
+      {
+        name  = local.cache_dead_letter_queue, is_on = var.enable_cloudfront_cache
+        rules = [local.cache_rule_arn], section = "Dead letters", waits_for_person = true
       },
       {
         name  = local.change_queue, is_on = var.enable_async_writes, waits_for_person = false
@@ -365,6 +379,21 @@ locals {
           "AWS/Lambda", "IteratorAge", "FunctionName",
           local.event_function_names["change_publisher"],
         ]]
+      },
+    ] : [],
+    # CloudFront's metrics are in us-east-1 (Amazon CloudFront Developer Guide, "View CloudFront and
+    # edge function metrics").
+    var.enable_cloudfront_cache ? [
+      {
+        title   = "Requests at the edge", period = 60, stat = "Sum", region = "us-east-1"
+        metrics = [concat(["AWS/CloudFront", "Requests"], local.edge_dimension_list)]
+      },
+      {
+        title = "Errors at the edge in %", period = 60, stat = "Average", region = "us-east-1"
+        metrics = [
+          for metric in ["4xxErrorRate", "5xxErrorRate"] :
+          concat(["AWS/CloudFront", metric], local.edge_dimension_list)
+        ]
       },
     ] : [],
   )

@@ -48,6 +48,8 @@ resource "aws_lambda_function" "function" {
       PRODUCT_INDEXES = "true"
       } : {}, var.enable_async_writes && contains(local.functions_with_change_queue, each.key) ? {
       CHANGE_QUEUE_URL = "${local.sqs_url_prefix}/${local.change_queue}"
+      } : {}, var.enable_cloudfront_cache && contains(local.cached_functions, each.key) ? {
+      EDGE_CACHE_SECONDS = tostring(var.edge_cache_seconds)
     } : {})
   }
 

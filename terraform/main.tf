@@ -87,5 +87,6 @@ locals {
     firewall   = { Component = "Firewall" }
     events     = { Component = "Events" }
     audit      = { Component = "AuditTrail" }
+    edge       = { Component = "EdgeCache" }
   }
 }

@@ -68,6 +68,33 @@ output "audit_bucket" {
   value       = one(aws_s3_bucket.audit[*].id)
 }
 
+output "edge_url" {
+  description = "URL of the API at CloudFront without /products; null without a new distribution."
+  value = one([
+    for distribution in aws_cloudfront_distribution.edge : join("", [
+      "https://",
+      coalesce(var.cloudfront_domain_name, distribution.domain_name),
+      local.edge_base_path,
+    ])
+  ])
+}
+
+output "cloudfront_distribution_id" {
+  description = "Id of the distribution that is invalidated; null if the edge cache is off."
+  value       = var.enable_cloudfront_cache ? local.distribution_id : null
+}
+
+output "edge_policies" {
+  description = "What an existing distribution must use, by name; null if the edge cache is off."
+  value = var.enable_cloudfront_cache ? {
+    cache_policy            = aws_cloudfront_cache_policy.edge[0].id
+    origin_request_policy   = aws_cloudfront_origin_request_policy.edge[0].id
+    viewer_request_function = one(aws_cloudfront_function.viewer_address[*].arn)
+    cached_paths            = local.edge_cached_paths
+    origin                  = local.edge_origin_domain
+  } : null
+}
+
 output "log_group_names" {
   description = "Log group of each function, and of the API's access log under `access`."
   value = merge(

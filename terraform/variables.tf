@@ -246,6 +246,12 @@ variable "pause_search_index" {
   default     = false
 }
 
+variable "enable_cloudfront_cache" {
+  description = "True puts CloudFront before the API, and invalidates it after changes."
+  type        = bool
+  default     = false
+}
+
 variable "audit_lifecycle_days" {
   description = "Days until an object of the audit trail moves to Glacier."
   type        = number
@@ -284,6 +290,93 @@ variable "keep_audit_bucket" {
   description = "True keeps the bucket of the audit trail while enable_audit_log is false."
   type        = bool
   default     = false
+}
+
+# --- The edge cache ---
+
+variable "edge_cache_seconds" {
+  description = "Seconds that CloudFront may keep a read, where enable_cloudfront_cache is true."
+  type        = number
+  default     = 60
+
+  validation {
+    condition = (
+      var.edge_cache_seconds >= 1 && var.edge_cache_seconds <= 86400
+      && floor(var.edge_cache_seconds) == var.edge_cache_seconds
+    )
+    error_message = "edge_cache_seconds must be a whole number of seconds from 1 to 86400."
+  }
+}
+
+variable "cloudfront_distribution_id" {
+  description = "Id of an existing distribution to invalidate; null creates one."
+  type        = string
+  default     = null
+
+  validation {
+    condition = (
+      var.cloudfront_distribution_id == null
+      || can(regex("^[A-Z0-9]{8,32}$", var.cloudfront_distribution_id))
+    )
+    error_message = "cloudfront_distribution_id must be like E2EXAMPLE1234, or null."
+  }
+}
+
+variable "cloudfront_domain_name" {
+  description = "Host name of callers at CloudFront; it needs cloudfront_certificate_arn."
+  type        = string
+  default     = null
+
+  validation {
+    condition = (
+      var.cloudfront_domain_name == null
+      || can(regex("^[a-z0-9-]+(\\.[a-z0-9-]+)+$", var.cloudfront_domain_name))
+    )
+    error_message = "cloudfront_domain_name must be a host name such as shop.kimmyai.io, or null."
+  }
+
+  validation {
+    condition     = (var.cloudfront_certificate_arn == null) == (var.cloudfront_domain_name == null)
+    error_message = "cloudfront_domain_name and cloudfront_certificate_arn need each other."
+  }
+
+  # CloudFront would call itself.
+  validation {
+    condition = (
+      var.cloudfront_domain_name == null || var.cloudfront_domain_name != var.custom_domain_name
+    )
+    error_message = join(" ", [
+      "cloudfront_domain_name must differ from custom_domain_name, which is the address behind",
+      "CloudFront: give the API another custom domain, such as origin.kimmyai.io.",
+    ])
+  }
+}
+
+variable "cloudfront_certificate_arn" {
+  description = "Certificate in us-east-1 for cloudfront_domain_name; TLS 1.2 needs it."
+  type        = string
+  default     = null
+
+  validation {
+    condition = (
+      var.cloudfront_certificate_arn == null
+      || can(regex("^arn:aws:acm:us-east-1:[0-9]{12}:certificate/", var.cloudfront_certificate_arn))
+    )
+    error_message = "cloudfront_certificate_arn must be of ACM in us-east-1, or null."
+  }
+}
+
+variable "cloudfront_price_class" {
+  description = "Edges that serve callers: PriceClass_200 has those in Africa, PriceClass_100 not."
+  type        = string
+  default     = "PriceClass_200"
+
+  validation {
+    condition = contains(
+      ["PriceClass_100", "PriceClass_200", "PriceClass_All"], var.cloudfront_price_class
+    )
+    error_message = "cloudfront_price_class must be PriceClass_100, PriceClass_200, PriceClass_All."
+  }
 }
 
 # --- The API ---
@@ -434,6 +527,17 @@ variable "waf_rate_limit" {
   validation {
     condition     = var.waf_rate_limit >= 10 && var.waf_rate_limit <= 2000000000
     error_message = "waf_rate_limit must be from 10 to 2,000,000,000, the limits of WAF."
+  }
+}
+
+variable "waf_edge_rate_limit" {
+  description = "The same for any address that connects, also CloudFront's, with the edge cache."
+  type        = number
+  default     = 20000
+
+  validation {
+    condition     = var.waf_edge_rate_limit >= 10 && var.waf_edge_rate_limit <= 2000000000
+    error_message = "waf_edge_rate_limit must be from 10 to 2,000,000,000, the limits of WAF."
   }
 }
 

@@ -53,6 +53,12 @@ QUEUES: Final[Mapping[str, QueueNames]] = {
         "enable_audit_log",
         "bbws-audit-logger-{}",
     ),
+    "cache": QueueNames(
+        "bbws-product-cache-{}-dlq",
+        "bbws-product-cache-{}",
+        "enable_cloudfront_cache",
+        "bbws-cache-invalidator-{}",
+    ),
     "change": QueueNames(
         "bbws-product-change-{}-dlq.fifo",
         "bbws-product-change-{}.fifo",

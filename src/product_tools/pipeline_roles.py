@@ -1,8 +1,8 @@
 """The AWS roles of the GitHub workflows: names, GitHub environments and rights.
 
 terraform/pipelines creates the roles. Their rights are templates in terraform/pipelines/policies,
-which this module fills in for one region, without Terraform. The role that deploys has two, since
-IAM limits the length of each.
+which this module fills in for one region, without Terraform. The role that deploys has several,
+since IAM limits the length of each.
 """
 
 import json
@@ -16,10 +16,10 @@ POLICY_FOLDER: Final = TERRAFORM_FOLDER / "pipelines" / "policies"
 ROLES: Final = ("plan", "deploy", "rollback")
 POLICIES: Final[Mapping[str, Sequence[str]]] = {
     "plan": ("plan",),
-    "deploy": ("deploy", "deploy-events"),
+    "deploy": ("deploy", "deploy-events", "deploy-edge"),
     "rollback": ("rollback",),
 }
-"""The templates of each role's rights; the second one becomes a managed policy."""
+"""The templates of each role's rights; those after the first become managed policies."""
 
 
 def role_name(role: str, environment: str) -> str:

@@ -1,5 +1,5 @@
 # DEV: deployed by each push to main.
-# Change events, the audit trail and asynchronous writes are off (../README.md, "After a write").
+# All that can be switched on is off (../README.md, "After a write").
 environment          = "dev"
 aws_account_id       = "536580886816"
 aws_region           = "eu-west-1"

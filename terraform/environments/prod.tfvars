@@ -1,6 +1,6 @@
 # PROD: deployed by hand from a release tag, after an approval. For the recovery in the second
 # region see docs/runbooks/product_lambda_disaster_recovery.md.
-# Change events, the audit trail and asynchronous writes are off (../README.md, "After a write").
+# All that can be switched on is off (../README.md, "After a write").
 environment          = "prod"
 aws_account_id       = "093646564004"
 aws_region           = "af-south-1"

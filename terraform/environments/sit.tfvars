@@ -1,5 +1,5 @@
 # SIT: deployed by hand, after an approval.
-# Change events, the audit trail and asynchronous writes are off (../README.md, "After a write").
+# All that can be switched on is off (../README.md, "After a write").
 environment          = "sit"
 aws_account_id       = "815856636111"
 aws_region           = "eu-west-1"

@@ -50,8 +50,8 @@ locals {
     ? [{ region = "eu-west-1", state_bucket = "${local.state_bucket}-recovery" }] : [],
   )
 
-  # The role that deploys has a second template: both in one would be longer than IAM allows.
-  managed_policies = { deploy-events = "deploy" }
+  # The role that deploys has further templates: all in one would be longer than IAM allows.
+  managed_policies = { deploy-events = "deploy", deploy-edge = "deploy" }
 
   # Each template is JSON, also before its values are filled in. It describes one region; a role
   # gets the resources of all its regions.

@@ -202,6 +202,10 @@ def test_deploy_role_creates_every_optional_resource(created: list[str]) -> None
 
     assert kinds >= {
         "aws_api_gateway_base_path_mapping",
+        "aws_cloudfront_cache_policy",
+        "aws_cloudfront_distribution",
+        "aws_cloudfront_function",
+        "aws_cloudfront_origin_request_policy",
         "aws_cloudwatch_dashboard",
         "aws_cloudwatch_event_archive",
         "aws_cloudwatch_event_target",
@@ -214,6 +218,27 @@ def test_deploy_role_creates_every_optional_resource(created: list[str]) -> None
         "aws_sqs_queue",
         "aws_wafv2_web_acl_association",
     }
+
+
+def test_edge_keeps_path_of_custom_domain(account: Account, created: list[str]) -> None:
+    assert created
+    state = json.loads(
+        (account.stack.folder / "terraform" / "main" / "terraform.tfstate").read_text()
+    )
+    [distribution] = [
+        each["instances"][0]["attributes"]
+        for each in state["resources"]
+        if each["type"] == "aws_cloudfront_distribution"
+    ]
+    [origin] = distribution["origin"]
+    [products] = distribution["ordered_cache_behavior"]
+    assert (origin["domain_name"], origin["origin_path"]) == (DOMAIN, "")
+    assert products["path_pattern"] == "/v1.0/products*"
+    for behavior in (products, distribution["default_cache_behavior"][0]):
+        [function] = behavior["function_association"]
+        assert function["event_type"] == "viewer-request"
+        assert function["function_arn"].endswith(":function/bbws-product-edge-dev-viewer-address")
+    assert state["outputs"]["edge_url"]["value"] == f"https://{distribution['domain_name']}/v1.0"
 
 
 @pytest.mark.parametrize("path", ["main", "table", "region", "pipelines"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from local.stack import FEATURES
 from product_tools.repository import REPOSITORY
 from product_tools.terraform import TERRAFORM_FOLDER, LocalRoot, TerraformError
 
@@ -42,10 +43,7 @@ def test_missing_terraform_names_next_step(tmp_path: Path) -> None:
 def test_unknown_feature_deploys_nothing(tmp_path: Path) -> None:
     completed = _deploy(tmp_path, "--features", "audit")
     assert (completed.returncode, completed.stdout) == (1, "")
-    assert completed.stderr == (
-        "There is no feature audit: give change_events, audit_log, async_writes, opensearch, or"
-        " all.\n"
-    )
+    assert completed.stderr == (f"There is no feature audit: give {', '.join(FEATURES)}, or all.\n")
 
 
 @pytest.mark.parametrize("version", ["0.15.5", "1.9.8", "1.10.5"])

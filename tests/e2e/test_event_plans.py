@@ -1,4 +1,4 @@
-"""Plans of change events, audit trail, asynchronous writes and indexes, in each combination.
+"""Plans of the optional features: none, each alone, all but one, and all.
 
 The search index is in some of the combinations.
 The plans are parts of one plan, on the table of DEV's engine, and nothing is applied. What the
@@ -31,19 +31,27 @@ EVENTS: Final = "enable_change_events"
 AUDIT: Final = "enable_audit_log"
 ASYNC: Final = "enable_async_writes"
 INDEXES: Final = "enable_product_indexes"
+EDGE: Final = "enable_cloudfront_cache"
 SEARCH: Final = "enable_opensearch"
-COMBINED: Final = (EVENTS, AUDIT, ASYNC, INDEXES)
-SWITCHES: Final = (*COMBINED, SEARCH)
-# The search index has what the audit trail has, so a few of its combinations are enough.
+SWITCHES: Final = (EVENTS, AUDIT, ASYNC, INDEXES, EDGE, SEARCH)
 COMBINATIONS: Final = [
-    *(
-        frozenset(switches)
-        for number in range(len(COMBINED) + 1)
-        for switches in itertools.combinations(COMBINED, number)
-    ),
-    *(frozenset({SEARCH, *others}) for others in ((), (EVENTS,), (AUDIT,), COMBINED)),
+    frozenset(switches)
+    for number in (0, 1, len(SWITCHES) - 1, len(SWITCHES))
+    for switches in itertools.combinations(SWITCHES, number)
 ]
 READ_ONLY: Final = frozenset({*SWITCHES, "read_only"})
+# A distribution of another stack, behind the firewall, and one allowed origin.
+NAMED: Final = frozenset({EDGE, "waf_enabled"})
+DISTRIBUTION_ID: Final = "E2EXAMPLE1234"
+DISTRIBUTION: Final = f"arn:aws:cloudfront::536580886816:distribution/{DISTRIBUTION_ID}"
+PLANS: Final[Mapping[frozenset[str], Mapping[str, object]]] = {
+    **{switches: {} for switches in [*COMBINATIONS, READ_ONLY]},
+    NAMED: {
+        "cloudfront_distribution_id": DISTRIBUTION_ID,
+        "cors_allowed_origins": ["https://dev.kimmyai.io"],
+    },
+}
+"""All plans by the switches that are on, with further inputs."""
 ACCOUNT: Final = "eu-west-1:536580886816"
 TABLE: Final = f"arn:aws:dynamodb:{ACCOUNT}:table/products-dev"
 SQS: Final = f"arn:aws:sqs:{ACCOUNT}"
@@ -51,11 +59,16 @@ BUS: Final = f"arn:aws:events:{ACCOUNT}:event-bus/bbws-product-events-dev"
 RULES: Final = f"arn:aws:events:{ACCOUNT}:rule/bbws-product-events-dev"
 DOMAIN: Final = f"arn:aws:es:{ACCOUNT}:domain/products"
 BUCKET: Final = "bbws-product-audit-logs-dev"
+READS: Final = ("list_products", "get_product")
+CONSUMERS: Final = ("audit", "cache", "search")
 WRITES: Final = ("create_product", "update_product", "delete_product")
 # Written by the plan of the release before these switches, with the values of DEV.
 WITHOUT_EVENTS: Final[Mapping[str, Any]] = json.loads(
     (Path(__file__).parent / "plan_without_events.json").read_text()
 )
+# Amazon CloudFront Developer Guide, "Use managed cache policies": CachingDisabled.
+CACHING_DISABLED: Final = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+VIEWER_ADDRESS: Final = "true-client-ip"
 READ_A_QUEUE: Final = {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
 LOGS: Final = f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda"
 
@@ -77,7 +90,7 @@ class Combination:
     @property
     def has_events(self) -> bool:
         """Whether change events are on: the consumers of this service switch them on."""
-        return bool(self.switches & {EVENTS, AUDIT, SEARCH})
+        return bool(self.switches & {EVENTS, AUDIT, EDGE, SEARCH})
 
     @property
     def event_functions(self) -> set[str]:
@@ -85,6 +98,7 @@ class Combination:
         functions = {"change_publisher"} if self.has_events else set()
         functions |= {"audit_logger"} if AUDIT in self.switches else set()
         functions |= {"search_indexer"} if SEARCH in self.switches else set()
+        functions |= {"cache_invalidator"} if EDGE in self.switches else set()
         return functions | ({"product_creator"} if ASYNC in self.switches else set())
 
     def of_kind(self, kind: str, name: str = "") -> dict[str, Mapping[str, Any]]:
@@ -102,7 +116,7 @@ class Combination:
 def combinations(
     stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[frozenset[str], Combination]:
-    """All combinations, and READ_ONLY, planned in one run of Terraform."""
+    """All of PLANS, in one run of Terraform."""
     source = tmp_path_factory.mktemp("combinations")
     folder = source / "root"
     dev = values("dev")
@@ -116,8 +130,10 @@ def combinations(
         "opensearch_domain_arn": DOMAIN,
     }
     modules = []
-    for number, switches in enumerate([*COMBINATIONS, READ_ONLY]):
-        inputs = fixed | dict.fromkeys(SWITCHES, False) | dict.fromkeys(switches, True)
+    for number, (switches, further) in enumerate(PLANS.items()):
+        inputs = (
+            fixed | dict.fromkeys(SWITCHES, False) | dict.fromkeys(switches, True) | dict(further)
+        )
         lines = [f"  {name} = {json.dumps(value)}" for name, value in inputs.items()]
         path = json.dumps(os.path.relpath(TERRAFORM_FOLDER, folder.resolve()))
         modules.append("\n".join([f'module "c{number}" {{', f"  source = {path}", *lines, "}", ""]))
@@ -175,7 +191,9 @@ def test_event_functions_of_combination_are_complete(combination: Combination) -
         assert Path(function["filename"]).name == f"{name}.zip"
 
 
-def test_event_functions_have_exact_rights(combination: Combination) -> None:
+def test_event_functions_have_exact_rights(
+    combinations: dict[frozenset[str], Combination], combination: Combination
+) -> None:
     expected: dict[str, list[tuple[AbstractSet[str], str]]] = {
         "change_publisher": [
             (
@@ -200,8 +218,15 @@ def test_event_functions_have_exact_rights(combination: Combination) -> None:
             ({"es:ESHttpPost"}, f"{DOMAIN}/products/_bulk"),
             ({"es:ESHttpPost"}, f"{DOMAIN}/products-next/_bulk"),
         ],
+        "cache_invalidator": [
+            (READ_A_QUEUE, f"{SQS}:bbws-product-cache-dev"),
+            ({"cloudfront:CreateInvalidation"}, DISTRIBUTION),
+        ],
     }
     policies = combination.of_kind("aws_iam_role_policy", "event_function")
+    if EDGE in combination.switches:  # a new distribution has no id before the apply
+        policies |= combinations[NAMED].of_kind("aws_iam_role_policy", "event_function")
+    assert policies.keys() == combination.event_functions
     for name, policy in policies.items():
         rights = [
             (set(_list(statement["Action"])), resource)
@@ -234,6 +259,8 @@ def test_only_writes_reach_queue_of_commands(combination: Combination) -> None:
         added = {"CHANGE_QUEUE_URL": url} if may_send else {}
         indexes = INDEXES in combination.switches and function == "list_products"
         added |= {"PRODUCT_INDEXES": "true"} if indexes else {}
+        cached = EDGE in combination.switches and function in READS
+        added |= {"EDGE_CACHE_SECONDS": "60"} if cached else {}
         assert environments[function] == WITHOUT_EVENTS["environments"][function] | added
         sends = [each for each in combination.statements[function] if each == right]
         assert len(sends) == may_send
@@ -260,6 +287,7 @@ def test_event_sources_call_aliases_of_functions_on(combination: Combination) ->
     sources = {
         "stream": "change_publisher",
         "audit": "audit_logger",
+        "cache": "cache_invalidator",
         "change": "product_creator",
         "search": "search_indexer",
     }
@@ -274,7 +302,8 @@ def test_read_only_switch_turns_off_only_commands(
     for switches, commands in ((READ_ONLY, False), (frozenset(SWITCHES), True)):
         mappings = combinations[switches].of_kind("aws_lambda_event_source_mapping")
         enabled = {name: mapping["enabled"] for name, mapping in mappings.items()}
-        assert enabled == {"audit": True, "change": commands, "search": True, "stream": True}
+        on = dict.fromkeys(("audit", "cache", "search", "stream"), True)
+        assert enabled == {**on, "change": commands}
 
 
 def test_queues_of_combination_are_complete(combination: Combination) -> None:
@@ -286,6 +315,8 @@ def test_queues_of_combination_are_complete(combination: Combination) -> None:
         expected |= {"bbws-product-change-dev.fifo", "bbws-product-change-dev-dlq.fifo"}
     if SEARCH in combination.switches:
         expected |= {"bbws-product-search-dev", "bbws-product-search-dev-dlq"}
+    if EDGE in combination.switches:
+        expected |= {"bbws-product-cache-dev", "bbws-product-cache-dev-dlq"}
     queues = combination.of_kind("aws_sqs_queue")
     assert {queue["name"] for queue in queues.values()} == expected
 
@@ -295,7 +326,8 @@ def test_alarms_are_for_what_is_on(combination: Combination) -> None:
     if combination.has_events:
         expected |= {"bbws-change-publisher-dev-iterator-age"}
         expected |= {f"bbws-product-{name}-dev-not-empty" for name in ("parked", "stream-failures")}
-    for switch, name in ((AUDIT, "audit"), (ASYNC, "change"), (SEARCH, "search")):
+    consumers = ((AUDIT, "audit"), (ASYNC, "change"), (EDGE, "cache"), (SEARCH, "search"))
+    for switch, name in consumers:
         if switch in combination.switches:
             expected |= {f"bbws-product-{name}-dev-{kind}" for kind in ("old-messages",)}
             expected |= {f"bbws-product-{name}-dev-dlq-not-empty"}
@@ -342,11 +374,22 @@ def test_change_reaches_consumers_within_ten_seconds(everything: Combination) ->
         for name, mapping in mappings.items()
     }
     assert windows["change"] == 0  # AWS has no window for FIFO queues
-    assert windows["stream"] + max(windows["audit"], windows["search"]) <= 5
+    assert windows["stream"] + max(windows[name] for name in CONSUMERS) <= 5
     assert {mappings[name]["batch_size"] for name in ("audit", "change")} == {10}
     assert mappings["search"]["batch_size"] == 5
-    for name in ("audit", "change", "search"):
+    for name in (*CONSUMERS, "change"):
         assert mappings[name]["function_response_types"] == ["ReportBatchItemFailures"]
+
+
+def test_invalidations_are_few_and_begin_after_reads(everything: Combination) -> None:
+    """CloudFront works on 15 invalidations with a wildcard at a time (its page "Quotas").
+
+    A read may have begun before the change, and end at its deadline of 2.5 seconds.
+    """
+    mapping = everything.of_kind("aws_lambda_event_source_mapping")["cache"]
+    assert mapping["batch_size"] == 1000
+    assert mapping["scaling_config"] == [{"maximum_concurrency": 2}]
+    assert everything.of_kind("aws_sqs_queue")["cache"]["delay_seconds"] == 3
 
 
 def test_queue_hides_messages_longer_than_its_function_runs(everything: Combination) -> None:
@@ -355,6 +398,7 @@ def test_queue_hides_messages_longer_than_its_function_runs(everything: Combinat
     mappings = everything.of_kind("aws_lambda_event_source_mapping")
     functions_of = {
         "audit": "audit_logger",
+        "cache": "cache_invalidator",
         "change": "product_creator",
         "search": "search_indexer",
     }
@@ -367,7 +411,7 @@ def test_queue_hides_messages_longer_than_its_function_runs(everything: Combinat
 
 def test_queues_keep_dead_letters_after_three_tries(everything: Combination) -> None:
     queues = everything.of_kind("aws_sqs_queue")
-    for name in ("audit", "change", "search"):
+    for name in (*CONSUMERS, "change"):
         dead_letters = queues[f"{name}_dead_letters"]
         assert json.loads(queues[name]["redrive_policy"]) == {
             "deadLetterTargetArn": f"{SQS}:{dead_letters['name']}",
@@ -393,7 +437,7 @@ def test_only_rule_of_consumer_may_send_to_its_queues(everything: Combination) -
     rules = everything.of_kind("aws_cloudwatch_event_rule")
     targets = everything.of_kind("aws_cloudwatch_event_target")
     queues = everything.of_kind("aws_sqs_queue")
-    assert rules.keys() == targets.keys() == {"audit", "search"}
+    assert rules.keys() == targets.keys() == set(CONSUMERS)
     for consumer, target in targets.items():
         rule = rules[consumer]
         assert target["arn"] == f"{SQS}:{queues[consumer]['name']}"
@@ -425,7 +469,7 @@ def test_only_rule_of_consumer_may_send_to_its_queues(everything: Combination) -
 def test_queues_and_bucket_reject_requests_without_tls(everything: Combination) -> None:
     policies = [queue["policy"] for queue in everything.of_kind("aws_sqs_queue").values()]
     policies += [each["policy"] for each in everything.of_kind("aws_s3_bucket_policy").values()]
-    assert len(policies) == 9
+    assert len(policies) == 11
     for policy in policies:
         denied = [each for each in json.loads(policy)["Statement"] if each["Effect"] == "Deny"]
         assert [each["Condition"] for each in denied] == [
@@ -440,9 +484,10 @@ def test_policies_fit_the_list_of_aws(everything: Combination) -> None:
         json.loads(resource["policy"])
         for kind in kinds
         for resource in everything.of_kind(kind).values()
-        if "policy" in resource  # those of the five functions are unknown before the apply
+        # Those of the five functions and of a new distribution are unknown before the apply.
+        if "policy" in resource
     ]
-    assert len(policies) == 13
+    assert len(policies) == 15
     assert [finding for policy in policies for finding in findings(policy)] == []
 
 
@@ -470,6 +515,125 @@ def test_audit_bucket_is_protected(everything: Combination) -> None:
     assert text.count("prevent_destroy = true") == 1
 
 
+# --- The edge cache ---
+
+
+def test_edge_cache_is_one_distribution_or_a_named_one(
+    combinations: dict[frozenset[str], Combination], everything: Combination
+) -> None:
+    named = combinations[NAMED]
+    assert everything.of_kind("aws_cloudfront_distribution").keys() == {"edge"}
+    assert named.of_kind("aws_cloudfront_distribution") == {}
+    functions = named.of_kind("aws_lambda_function", "event_function")
+    variables = functions["cache_invalidator"]["environment"][0]["variables"]
+    assert variables["DISTRIBUTION_ID"] == DISTRIBUTION_ID
+    assert variables["INVALIDATION_PATHS"] == "/v1_0/products*"
+    for plan in (everything, named):  # a named one uses the same policies
+        for kind in ("cache_policy", "origin_request_policy"):
+            assert plan.of_kind(f"aws_cloudfront_{kind}").keys() == {"edge"}
+
+
+def test_only_reads_of_products_are_cached(everything: Combination) -> None:
+    [distribution] = everything.of_kind("aws_cloudfront_distribution").values()
+    [default] = distribution["default_cache_behavior"]
+    [products] = distribution["ordered_cache_behavior"]
+    assert products["path_pattern"] == "/v1_0/products*"
+    assert default["cache_policy_id"] == CACHING_DISABLED
+    assert "cache_policy_id" not in products  # of this plan, so it has no id before the apply
+    for behavior in (default, products):
+        assert sorted(behavior["cached_methods"]) == ["GET", "HEAD"]  # so not OPTIONS
+        assert {"DELETE", "OPTIONS", "POST", "PUT"} < set(behavior["allowed_methods"])
+        assert behavior["viewer_protocol_policy"] == "https-only"
+        # CloudFront would weaken the tags of what it compresses.
+        assert behavior["compress"] is False
+
+
+def test_headers_of_responses_decide_what_is_cached(everything: Combination) -> None:
+    [policy] = everything.of_kind("aws_cloudfront_cache_policy").values()
+    assert (policy["min_ttl"], policy["default_ttl"]) == (0, 0)
+    assert policy["max_ttl"] >= 60
+    [distribution] = everything.of_kind("aws_cloudfront_distribution").values()
+    errors = {
+        each["error_code"]: each["error_caching_min_ttl"]
+        for each in distribution["custom_error_response"]
+    }
+    # The statuses that CloudFront keeps for ten seconds otherwise: its Developer Guide, "How
+    # CloudFront caches HTTP 4xx and 5xx status codes from your origin".
+    assert errors == dict.fromkeys([400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504], 0)
+
+
+def test_cache_key_has_what_a_read_depends_on(
+    combinations: dict[frozenset[str], Combination], everything: Combination
+) -> None:
+    """Unknown parameters are in it, too, so that the API gets and rejects them."""
+    for plan, headers in (
+        (everything, ["Origin", "x-api-key"]),
+        (combinations[NAMED], ["x-api-key"]),
+    ):
+        [policy] = plan.of_kind("aws_cloudfront_cache_policy").values()
+        [key] = policy["parameters_in_cache_key_and_forwarded_to_origin"]
+        assert sorted(key["headers_config"][0]["headers"][0]["items"]) == headers
+        assert key["query_strings_config"][0]["query_string_behavior"] == "all"
+        assert key["cookies_config"][0]["cookie_behavior"] == "none"
+        assert key["enable_accept_encoding_gzip"] is True
+        assert key["enable_accept_encoding_brotli"] is False
+
+
+def test_origin_gets_all_headers_but_host(everything: Combination) -> None:
+    [policy] = everything.of_kind("aws_cloudfront_origin_request_policy").values()
+    [headers] = policy["headers_config"]
+    assert headers["header_behavior"] == "allExcept"
+    assert headers["headers"][0]["items"] == ["Host"]
+    assert policy["query_strings_config"][0]["query_string_behavior"] == "all"
+    assert policy["cookies_config"][0]["cookie_behavior"] == "none"
+
+
+def test_edge_speaks_tls_1_2_to_the_api(everything: Combination) -> None:
+    [distribution] = everything.of_kind("aws_cloudfront_distribution").values()
+    [origin] = distribution["origin"]
+    [settings] = origin["custom_origin_config"]
+    assert settings["origin_protocol_policy"] == "https-only"
+    assert settings["origin_ssl_protocols"] == ["TLSv1.2"]
+    assert settings["origin_read_timeout"] == 12  # a function may run for ten seconds
+    assert origin["origin_path"] in {None, ""}  # the path of a request stays as it is
+    assert distribution["http_version"] == "http2and3"
+    assert distribution["price_class"] == "PriceClass_200"  # South Africa is not in PriceClass_100
+
+
+def test_firewall_counts_callers_behind_the_edge(
+    combinations: dict[frozenset[str], Combination],
+) -> None:
+    [acl] = combinations[NAMED].of_kind("aws_wafv2_web_acl").values()
+    rules = {
+        rule["name"]: rule["statement"][0]["rate_based_statement"][0]
+        for rule in acl["rule"]
+        if rule["statement"][0]["rate_based_statement"]
+    }
+    assert {name: (rule["limit"], rule["aggregate_key_type"]) for name, rule in rules.items()} == {
+        "rate": (2000, "FORWARDED_IP"),
+        "rate-direct": (2000, "IP"),
+        "rate-connection": (20000, "IP"),
+    }
+    assert rules["rate"]["forwarded_ip_config"] == [
+        {"header_name": VIEWER_ADDRESS, "fallback_behavior": "MATCH"}
+    ]
+    [direct] = rules["rate-direct"]["scope_down_statement"]
+    [without] = direct["not_statement"][0]["statement"]
+    [size] = without["size_constraint_statement"]
+    assert size["field_to_match"][0]["single_header"] == [{"name": VIEWER_ADDRESS}]
+    assert (size["comparison_operator"], size["size"]) == ("GE", 0)
+    assert not rules["rate-connection"]["scope_down_statement"]
+
+
+def test_function_of_edge_is_only_for_the_firewall(
+    combinations: dict[frozenset[str], Combination], everything: Combination
+) -> None:
+    [function] = combinations[NAMED].of_kind("aws_cloudfront_function").values()
+    assert function["runtime"] == "cloudfront-js-2.0"
+    assert f"'{VIEWER_ADDRESS}'" in function["code"]
+    assert everything.of_kind("aws_cloudfront_function") == {}
+
+
 def _combinations(shown: Mapping[str, Any]) -> Iterator[tuple[frozenset[str], Combination]]:
     """Yield the part of each combination in a plan of all."""
     statements: dict[str, dict[str, Any]] = {}
@@ -487,7 +651,7 @@ def _combinations(shown: Mapping[str, Any]) -> Iterator[tuple[frozenset[str], Co
             for each in module["resources"]
             if each["mode"] == "managed"
         }
-        switches = [*COMBINATIONS, READ_ONLY][int(address.removeprefix("module.c"))]
+        switches = [*PLANS][int(address.removeprefix("module.c"))]
         yield switches, Combination(switches, resources, statements[address])
 
 

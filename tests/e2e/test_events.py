@@ -1,4 +1,4 @@
-"""After a write on the deployed stack: change events, audit trail and asynchronous writes.
+"""After a write on the deployed stack: change events, audit trail, edge cache, asynchronous writes.
 
 Each test looks only at its own products, since the other tests write too. A later change of the
 same kind arrives after the earlier ones, so it shows that nothing else will come.
@@ -251,6 +251,28 @@ def test_unreadable_record_is_parked_and_holds_up_no_other(
 
     eventually(parked, "the message about the record", WAIT)
     dynamodb.delete_item(TableName=TABLE, Key={name: item[name] for name in ("PK", "SK")})
+
+
+def test_change_invalidates_reads_at_the_edge(
+    stack: LocalStack, api: ProductApi, consumer: Consumer
+) -> None:
+    product_id = api.new_product()["productId"]
+    [event] = consumer.events_of(product_id, last_version=1)
+    change_id = event["detail"]["changeId"]
+    logs, group = stack.client("logs"), "/aws/lambda/bbws-cache-invalidator-dev"
+
+    def invalidation_id() -> str | None:
+        found = logs.filter_log_events(logGroupName=group, filterPattern=f'"{change_id}"')
+        lines = [json.loads(each["message"]) for each in found["events"]]
+        done = [line for line in lines if line["message"] == "cache invalidated"]
+        return done[0]["invalidation_id"] if done else None
+
+    distribution_id = stack.main_root().outputs()["cloudfront_distribution_id"]
+    invalidation = stack.client("cloudfront").get_invalidation(
+        DistributionId=distribution_id,
+        Id=eventually(invalidation_id, f"the invalidation after {change_id}", WAIT),
+    )["Invalidation"]
+    assert invalidation["InvalidationBatch"]["Paths"]["Items"] == ["/v1_0/products*"]
 
 
 def _shown(response: ApiResponse) -> dict[str, Any]:

@@ -77,6 +77,10 @@ RIGHTS: Final[Mapping[str, list[tuple[set[str], set[str]]]]] = {
         (MESSAGES, {f"{SQS}:bbws-product-search-dev"}),
         ({"es:ESHttpPost"}, {f"{DOMAIN}/{alias}/_bulk" for alias in ("products", "products-next")}),
     ],
+    "cache-invalidator": [
+        (MESSAGES, {f"{SQS}:bbws-product-cache-dev"}),
+        ({"cloudfront:CreateInvalidation"}, {f"arn:aws:cloudfront::{ACCOUNT}:distribution/…"}),
+    ],
     "product-creator": [
         ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}, {TABLE_ARN}),
         (MESSAGES, {f"{SQS}:bbws-product-change-dev.fifo"}),
@@ -119,7 +123,16 @@ def _message(queue: str) -> dict[str, Any]:
     return {"QueueUrl": url, "MessageBody": "probe", "DelaySeconds": 901}
 
 
-# Allowed calls change nothing: their condition fails, or their parameters are invalid.
+def _invalidation(distribution: str) -> dict[str, Any]:
+    """Return parameters of an invalidation of a path that nobody reads."""
+    paths = {"Quantity": 1, "Items": ["/probe"]}
+    return {
+        "DistributionId": distribution,
+        "InvalidationBatch": {"Paths": paths, "CallerReference": "probe"},
+    }
+
+
+# Allowed calls change nothing that matters: their condition fails, or their parameters are invalid.
 CALLS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
     "read a product": ("dynamodb", "GetItem", {"TableName": TABLE, "Key": _KEY}),
     "query the index": (
@@ -199,6 +212,11 @@ CALLS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
     "send a command": ("sqs", "SendMessage", _message("bbws-product-change-dev.fifo")),
     "park a record": ("sqs", "SendMessage", _message("bbws-product-parked-dev")),
     "send to the audit queue": ("sqs", "SendMessage", _message("bbws-product-audit-dev")),
+    "invalidate another distribution": (
+        "cloudfront",
+        "CreateInvalidation",
+        _invalidation("E2EXAMPLE1234"),
+    ),
     "create a log group": ("logs", "CreateLogGroup", {"logGroupName": "/created/by/a/function"}),
     "read its own code": (
         "lambda",
@@ -225,6 +243,7 @@ ALLOWED: Final = {
     "change-publisher": {"put an event", "park a record"},
     "audit-logger": {"put an audit object"},
     "search-indexer": set(),
+    "cache-invalidator": {"invalidate the distribution"},
     "product-creator": {
         "read a product",
         "put an item",
@@ -283,9 +302,12 @@ def test_role_allows_only_calls_of_its_function(
     stack: LocalStack, function: str, probe: str
 ) -> None:
     client: LambdaClient = stack.client("lambda")
-    response = client.invoke(FunctionName=probe, Payload=json.dumps(CALLS))
+    own = stack.main_root().outputs()["cloudfront_distribution_id"]
+    invalidation = ("cloudfront", "CreateInvalidation", _invalidation(own))
+    calls = {**CALLS, "invalidate the distribution": invalidation}
+    response = client.invoke(FunctionName=probe, Payload=json.dumps(calls))
     codes = json.loads(response["Payload"].read())
-    assert codes.keys() == CALLS.keys(), codes
+    assert codes.keys() == calls.keys(), codes
     allowed = {name for name, code in codes.items() if code not in DENIED}
     assert allowed == ALLOWED[function], codes
 
@@ -301,9 +323,10 @@ def test_policy_has_exact_actions_and_resources(iam: "IAMClient", function: str)
         (
             statement["Effect"],
             frozenset(_as_list(statement["Action"])),
-            # The label of a stream is the time of its creation.
+            # The label of a stream is the time of its creation; CloudFront chooses an id.
             frozenset(
-                re.sub("/stream/.*", "/stream/…", each) for each in _as_list(statement["Resource"])
+                re.sub("(stream|distribution)/.*", r"\1/…", each)
+                for each in _as_list(statement["Resource"])
             ),
         )
         for statement in document["Statement"]

@@ -44,7 +44,8 @@ DOCUMENTED_VARIABLES: Final = {
 # Metrics, and their sets of dimensions. AWS Lambda Developer Guide, "Types of metrics for Lambda
 # functions"; Amazon API Gateway Developer Guide, "Amazon API Gateway dimensions and
 # metrics"; Amazon DynamoDB Developer Guide, "DynamoDB Metrics and dimensions"; Amazon SQS Developer
-# Guide, "Available CloudWatch metrics for Amazon SQS".
+# Guide, "Available CloudWatch metrics for Amazon SQS"; Amazon CloudFront Developer Guide, "Types of
+# metrics for CloudFront".
 DOCUMENTED_METRICS: Final = {
     "AWS/Lambda": (
         {
@@ -65,6 +66,10 @@ DOCUMENTED_METRICS: Final = {
         {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"},
         {frozenset({"QueueName"})},
     ),
+    "AWS/CloudFront": (
+        {"Requests", "4xxErrorRate", "5xxErrorRate"},
+        {frozenset({"DistributionId", "Region"})},
+    ),
 }
 DOCUMENTED_TABLE_METRICS: Final = {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"}
 TABLE_OPERATIONS: Final = {"GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"}
@@ -76,11 +81,11 @@ PRODUCT_METRICS: Final = {
     "RejectedDocuments",
 }
 DEAD_LETTER_QUEUES: Final = {
-    *("bbws-product-audit-dev-dlq", "bbws-product-change-dev-dlq.fifo"),
-    "bbws-product-search-dev-dlq",
+    *("bbws-product-audit-dev-dlq", "bbws-product-cache-dev-dlq"),
+    *("bbws-product-change-dev-dlq.fifo", "bbws-product-search-dev-dlq"),
 }
 QUEUES: Final = {
-    *("bbws-product-audit-dev", "bbws-product-change-dev.fifo"),
+    *("bbws-product-audit-dev", "bbws-product-cache-dev", "bbws-product-change-dev.fifo"),
     *("bbws-product-parked-dev", "bbws-product-stream-failures-dev", "bbws-product-search-dev"),
     *DEAD_LETTER_QUEUES,
 }
@@ -90,6 +95,8 @@ EVENT_ALARMS: Final = {
     "bbws-change-publisher-dev-iterator-age": "Iterator age",
     "bbws-product-audit-dev-dlq-not-empty": "Dead letters",
     "bbws-product-audit-dev-old-messages": "Old messages",
+    "bbws-product-cache-dev-dlq-not-empty": "Dead letters",
+    "bbws-product-cache-dev-old-messages": "Old messages",
     "bbws-product-change-dev-dlq-not-empty": "Dead letters",
     "bbws-product-change-dev-old-messages": "Old messages",
     "bbws-product-change-dev-rejected": "Rejected commands",
@@ -324,12 +331,23 @@ def test_dashboard_shows_documented_metrics_and_all_alarms(
     shown = set()
     for widget in body["widgets"]:
         for namespace, metric, *dimensions in widget["properties"].get("metrics", []):
+            # CloudFront has its metrics in one region for all edges.
+            region = "us-east-1" if namespace == "AWS/CloudFront" else "eu-west-1"
+            assert widget["properties"]["region"] == region
             by_name = dict(zip(dimensions[::2], dimensions[1::2], strict=True))
             _assert_documented(namespace, metric, by_name)
             shown.add(metric if namespace == "BBWS/Product/dev" else namespace)
         for arn in widget["properties"].get("alarms", []):
             shown.add(arn.split(":alarm:")[1])
     assert shown == {*DOCUMENTED_METRICS, *PRODUCT_METRICS, *ALARMS}
+
+
+def test_dashboard_shows_the_distribution(
+    stack: LocalStack, cloudwatch: "CloudWatchClient"
+) -> None:
+    [distribution] = stack.client("cloudfront").list_distributions()["DistributionList"]["Items"]
+    body = cloudwatch.get_dashboard(DashboardName="bbws-product-dev")["DashboardBody"]
+    assert f'"DistributionId","{distribution["Id"]}"' in body
 
 
 def test_functions_have_tracing_and_json_logs(stack: LocalStack) -> None:
@@ -415,6 +433,7 @@ def _assert_documented(namespace: str, metric: str, dimensions: Mapping[str, str
         "Stage": {"v1_0"},
         "TableName": {"products-dev"},
         "Operation": TABLE_OPERATIONS,
+        "Region": {"Global"},
     }
     for name, value in dimensions.items():
-        assert value in allowed[name], f"{name} {value}"
+        assert name == "DistributionId" or value in allowed[name], f"{name} {value}"

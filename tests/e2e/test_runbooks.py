@@ -81,7 +81,7 @@ EVENTS = {
     "describe-table --table-name products-prod": """
         export AWS_ENDPOINT_URL=$SECOND_REGION
         unset TF_VAR_enable_change_events TF_VAR_enable_audit_log TF_VAR_enable_async_writes
-        unset TF_VAR_enable_opensearch
+        unset TF_VAR_enable_cloudfront_cache TF_VAR_enable_opensearch
     """,
     "-chdir=terraform/region apply -var-file=../environments/prod": (
         "export AWS_ENDPOINT_URL=$SECOND_REGION"

@@ -527,7 +527,12 @@ def test_invalid_value_of_each_variable_is_rejected(empty_stack: LocalStack) -> 
         "writers": ["admin", "admin"],
         "custom_domain_name": "https://api.kimmyai.io",
         "custom_domain_base_path": "v1/0",
+        "edge_cache_seconds": 0,
+        "cloudfront_distribution_id": "https://d111111abcdef8.cloudfront.net",
+        "cloudfront_certificate_arn": "arn:aws:acm:eu-west-1:536580886816:certificate/1",
+        "cloudfront_price_class": "PriceClass_300",
         "waf_rate_limit": 1,
+        "waf_edge_rate_limit": 1,
         "log_retention_days": 45,
         "audit_lifecycle_days": 0,
         "audit_retention_days": 0.5,
@@ -546,6 +551,7 @@ def test_invalid_value_of_each_variable_is_rejected(empty_stack: LocalStack) -> 
     invalid_beside_others = {
         "alert_email": "nobody",
         "api_key_values": {"stranger": "k" * 20},
+        "cloudfront_domain_name": "https://shop.kimmyai.io",
         "former_table_name": "products-dev",
     }
     booleans = {name for name, body in _blocks("variable", VARIABLES).items() if "= bool" in body}

@@ -58,13 +58,17 @@ def add_programs(clone: Path, *names: str) -> None:
     [
         (
             ("varnishadm",),
-            "Chromium and its driver were not found: install with sudo apt-get install chromium"
-            " chromium-driver (Debian), then run .ci/run again.\n",
+            (
+                "Chromium and its driver were not found: install with sudo apt-get install chromium"
+                " chromium-driver (Debian), then run .ci/run again.\n"
+            ),
         ),
         (
             ("chromium", "chromedriver"),
-            "Varnish was not found: install with sudo apt-get install varnish (Debian), then run"
-            " .ci/run again.\n",
+            (
+                "Varnish was not found: install with sudo apt-get install varnish (Debian), then"
+                " run .ci/run again.\n"
+            ),
         ),
     ],
 )

@@ -237,7 +237,7 @@ def test_stream_failure_is_shown_with_its_place(
     assert "RetryAttemptsExhausted: the log of bbws-change-publisher-dev says why" in output
 
 
-@pytest.mark.parametrize("queue", ["audit", "change", "parked", "stream-failures"])
+@pytest.mark.parametrize("queue", ["audit", "cache", "change", "parked", "stream-failures"])
 @pytest.mark.parametrize("body", ["not JSON", "[]", "{}", '{"requestContext": 1, "record": 2}'])
 def test_message_of_any_form_is_shown(
     queues: Queues, queue: str, body: str, capsys: pytest.CaptureFixture[str]

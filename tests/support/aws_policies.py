@@ -111,8 +111,11 @@ def _has_key(action: str, key: str) -> bool:
         return True
     details = _details(action) or {}
     keys = list(details["conditionKeys"])
+    service = action.partition(":")[0]
     for each in details["resourceTypes"]:
         keys += each["conditionKeys"]
+        # A type of resource has keys of its own, such as its tags.
+        keys += _DATA.resources.get_resource_type_details(service, each["name"])["conditionKeys"]
     return any(_overlap(key.lower(), _pattern(each.lower())) for each in keys)
 
 

@@ -78,7 +78,7 @@ def test_description_is_readable_only_for_user(tmp_path: Path) -> None:
         ("", set()),
         ("audit_log", {"audit_log"}),
         ("audit_log, async_writes", {"audit_log", "async_writes"}),
-        ("all", {"change_events", "audit_log", "async_writes", "opensearch"}),
+        ("all", set(FEATURES)),
     ],
 )
 def test_features_are_read_from_a_list(text: str, expected: set[str]) -> None:
@@ -89,7 +89,7 @@ def test_features_are_read_from_a_list(text: str, expected: set[str]) -> None:
 def test_unknown_feature_names_the_known_ones(text: str) -> None:
     with pytest.raises(
         LocalStackError,
-        match=r"^There is no feature .*: give change_events, .*, opensearch, or all\.$",
+        match=rf"^There is no feature .*: give {', '.join(FEATURES)}, or all\.$",
     ):
         features_from(text)
 
@@ -100,6 +100,7 @@ def test_features_switch_on_their_variables(tmp_path: Path) -> None:
     assert {name: values[name] for name in FEATURES.values()} == {
         "enable_change_events": False,
         "enable_audit_log": True,
+        "enable_cloudfront_cache": False,
         "enable_async_writes": False,
         "enable_opensearch": False,
     }

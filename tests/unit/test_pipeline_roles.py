@@ -29,6 +29,7 @@ PLACE: Final = "eu-west-1:536580886816"
 KEY: Final = "2_bbws_product_lambda"
 QUEUES: Final = (
     *("bbws-product-audit-dev", "bbws-product-audit-dev-dlq"),
+    *("bbws-product-cache-dev", "bbws-product-cache-dev-dlq"),
     *("bbws-product-change-dev.fifo", "bbws-product-change-dev-dlq.fifo"),
     *("bbws-product-parked-dev", "bbws-product-stream-failures-dev"),
 )
@@ -133,6 +134,9 @@ def test_deploy_role_reaches_everything_of_this_service() -> None:
         f"arn:aws:events:{PLACE}:archive/bbws-product-events-dev",
         f"arn:aws:events:{PLACE}:rule/bbws-product-events-dev/bbws-product-audit-dev",
         f"arn:aws:events:{PLACE}:rule/bbws-product-events-dev/bbws-product-search-dev",
+        f"arn:aws:events:{PLACE}:rule/bbws-product-events-dev/bbws-product-cache-dev",
+        "arn:aws:cloudfront::536580886816:distribution/E2EXAMPLE1234",
+        "arn:aws:cloudfront::536580886816:function/bbws-product-edge-dev-viewer-address",
         "arn:aws:s3:::bbws-product-audit-logs-dev",
         f"arn:aws:sns:{PLACE}:bbws-product-alerts-dev",
         f"arn:aws:dynamodb:{PLACE}:table/products-dev",
@@ -152,6 +156,7 @@ def test_deploy_role_reaches_everything_of_this_service() -> None:
         f"arn:aws:cloudwatch:{PLACE}:alarm:bbws-list-orders-dev-errors",
         f"arn:aws:sqs:{PLACE}:bbws-orders-dev",
         f"arn:aws:events:{PLACE}:event-bus/default",
+        "arn:aws:cloudfront::536580886816:function/of-another-team",
         f"arn:aws:events:{PLACE}:rule/bbws-product-events-dev/rule-of-another-team",
         "arn:aws:s3:::bbws-product-audit-logs-dev/2026/01/31/PROD-001.json",
         "arn:aws:apigateway:eu-west-1::/account",
@@ -181,6 +186,13 @@ def test_deploy_role_deletes_no_audit_trail() -> None:
         assert not allows("deploy", action, f"{bucket}/2026/01/31/PROD-001.json")
 
 
+def test_deploy_role_changes_only_distribution_of_this_service() -> None:
+    changing = {"cloudfront:DeleteDistribution", "cloudfront:UpdateDistribution"}
+    own = {"StringEquals": {"aws:ResourceTag/Repository": "2_bbws_product_lambda"}}
+    found = [each for each in statements("deploy") if changing.intersection(each["Action"])]
+    assert [each["Condition"] for each in found] == [own]
+
+
 def test_deploy_role_connects_only_own_event_functions() -> None:
     conditions = [
         statement["Condition"]["ArnLike"]["lambda:FunctionArn"]
@@ -191,7 +203,7 @@ def test_deploy_role_connects_only_own_event_functions() -> None:
     ]
     assert len(conditions) == 2
     for patterns in conditions:
-        assert len(patterns) == 4
+        assert len(patterns) == len(event_function_names("dev"))
         for name in event_function_names("dev"):
             arn = f"arn:aws:lambda:{PLACE}:function:{name}:live"
             assert any(fnmatch.fnmatchcase(arn, pattern) for pattern in patterns)

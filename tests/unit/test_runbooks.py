@@ -204,6 +204,10 @@ def test_query_uses_existing_log_fields(query: str, kind: str) -> None:
 # --- Commands ---
 
 
+# Options that the command line has instead of a parameter (AWS CLI Command Reference).
+SHORT_OPTIONS = {("cloudfront", "create-invalidation"): {"paths": "invalidation-batch"}}
+
+
 @pytest.mark.parametrize("words", commands_of("aws"))
 def test_aws_command_exists_with_its_options(words: list[str]) -> None:
     _, service, operation, *rest = words
@@ -226,6 +230,8 @@ def test_aws_command_exists_with_its_options(words: list[str]) -> None:
     parameters = {xform_name(name, "-"): value for name, value in shape.members.items()}
     booleans = {f"no-{name}" for name, value in parameters.items() if value.type_name == "boolean"}
     options = {word.removeprefix("--") for word in rest if word.startswith("--")}
+    for short, long in SHORT_OPTIONS.get((service, operation), {}).items():
+        options = {long if option == short else option for option in options}
     assert options <= {*parameters, *booleans, "query", "output", "region"}
     required = {xform_name(name, "-") for name in shape.required_members}
     assert required <= options
