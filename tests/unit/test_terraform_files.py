@@ -92,3 +92,20 @@ def test_region_of_environments_is_their_home_region() -> None:
     assert LOCALS["home_regions"] == {
         environment: values(environment)["aws_region"] for environment in ENVIRONMENTS
     }
+
+
+def test_kept_audit_bucket_keeps_its_protection() -> None:
+    assert LOCALS["has_audit_bucket"] == "${var.enable_audit_log || var.keep_audit_bucket}"
+    bucket = {
+        kind: named["audit"]
+        for file in FILES
+        for block in file.get("resource", [])
+        for kind, named in block.items()
+        if kind.startswith("aws_s3_bucket") and "audit" in named
+    }
+    assert len(bucket) == 7
+    for body in bucket.values():
+        assert "local.has_audit_bucket" in body["count"]
+        assert "enable_audit_log" not in body["count"]
+    [lifecycle] = bucket["aws_s3_bucket"]["lifecycle"]
+    assert lifecycle["prevent_destroy"] is True
