@@ -111,13 +111,22 @@ def retired_products_shown(api: ApiClient) -> Iterator[dict[str, Any]]:
 
 
 def product_shown(api: ApiClient, product_id: str) -> dict[str, Any] | None:
-    """Return an active product with all fields that the API shows; None if it shows none.
+    """Return an active product with all fields that the API shows.
+
+    Returns:
+        The product; None if it is retired, removed or unreadable.
 
     Raises:
         ApiUnavailableError: The API sends no usable response.
     """
     response = api.send("GET", _path({"productId": product_id}))
-    return cast(dict[str, Any], response.body) if response.status == HTTPStatus.OK else None
+    if response.status == HTTPStatus.OK:
+        return cast(dict[str, Any], response.body)
+    if response.status in {HTTPStatus.NOT_FOUND, HTTPStatus.INTERNAL_SERVER_ERROR}:
+        return None
+    raise ApiUnavailableError(
+        f"{api.base_url} does not show {product_id} ({response.reason()}): try again later."
+    )
 
 
 def load_product(api: ApiClient, product: Product) -> Outcome:

@@ -166,14 +166,19 @@ class Rebuild:
         return self._documents.document_of(product, changed_at, version)
 
     def _current(self, product_id: str, former: Known) -> Document:
-        """Return the document of a product as a consistent read shows it."""
+        """Return the document of a product as a consistent read shows it.
+
+        Its version is a microsecond after that of the former index, so that a repeated event of
+        that state does not replace it. A later change is later by a microsecond at least.
+        """
         product = product_shown(self._api, product_id)
         if product is None:
-            return self._documents.absence_of(product_id, former.changed_at, former.version)
+            version = former.version if former.is_deleted else former.version + 1
+            return self._documents.absence_of(product_id, former.changed_at, version)
         changed_at = product["updatedAt"]
         version = self._documents.version_of(changed_at)
-        if version < former.version:
-            changed_at, version = former.changed_at, former.version
+        if version <= former.version:
+            changed_at, version = former.changed_at, former.version + 1
         return self._documents.document_of(product, changed_at, version)
 
     def _move(self, former: Iterable[str]) -> None:

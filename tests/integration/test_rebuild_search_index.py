@@ -180,13 +180,58 @@ def test_change_that_left_its_time_is_not_overtaken(
     server.create()
     catalogue.deliver(catalogue.change(1))
     first, second = catalogue.change(1), catalogue.change(1)
-    api.products["PROD-001"]["updatedAt"] = "2026-01-31T09:30:00.000001Z"
     catalogue.deliver(second)
+    third = catalogue.change(1)  # in the second of the one before
+    api.products["PROD-001"]["updatedAt"] = "2026-01-31T09:30:00.000001Z"
 
     assert rebuild(api, server) == 0
-    catalogue.deliver(first)
+    catalogue.deliver(first, second)
+    assert names(server) == {"PROD-001": "State 4"}
+    catalogue.deliver(third)
+    assert names(server) == {"PROD-001": "State 4"}
 
-    assert names(server) == {"PROD-001": "State 3"}
+
+def test_former_index_is_read_page_by_page(
+    api: FakeProductApi,
+    server: SearchEngine,
+    catalogue: Catalogue,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(search_cluster, "_PAGE", 2)
+    server.create()
+    created = [catalogue.change(number) for number in range(1, 6)]
+    catalogue.deliver(*created)
+    for number in range(1, 5):
+        catalogue.remove(number)
+
+    assert rebuild(api, server) == 0
+    catalogue.deliver(*created)
+
+    assert names(server) == {"PROD-005": "State 5"}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "ids"), [(500, 0, ["PROD-002"]), (403, 1, ["PROD-001", "PROD-002"])]
+)
+def test_product_that_api_does_not_show_is_not_found(
+    api: FakeProductApi,
+    server: SearchEngine,
+    status: int,
+    code: int,
+    ids: list[str],
+) -> None:
+    """An unreadable item has 500 and is hidden; another response stops the rebuild."""
+    catalogue = Catalogue(api, server)
+    server.create()
+    catalogue.deliver(catalogue.change(1), catalogue.change(2))
+    catalogue.remove(1)
+    for _ in range(2):
+        api.let_pass(method="GET")  # the two lists
+    api.fail_next(FakeResponse(status, {"type": "about:blank", "title": "no", "status": status}))
+
+    assert rebuild(api, server) == code
+
+    assert sorted(names(server)) == ids
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -388,6 +388,49 @@ def test_denied_request_fails_all_messages_without_retry(
     }
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"took": 1},
+        {"items": []},
+        {"items": [1]},
+        {"items": [{"create": {"status": 201}}]},
+        {"items": [{"index": {}}]},
+        {"items": [{"index": {"status": 400}}]},
+        {"items": [{"index": {"status": 201}}] * 2},
+        [],
+    ],
+    ids=str,
+)
+def test_response_of_another_form_fails_message(deliver: Deliver, body: object) -> None:
+    with stub_server() as stub:
+        stub.respond("*", body)
+
+        assert deliver(event(1, 1), url=stub.endpoint_url) == ["m0"]
+
+        assert stub.count("*") == 3 * 2
+
+
+def test_cause_of_rejection_is_logged(deliver: Deliver, caplog: pytest.LogCaptureFixture) -> None:
+    cause = {"type": "number_format_exception", "reason": "For input string: dear"}
+    error = {"type": "mapper_parsing_exception", "reason": "failed to parse", "caused_by": cause}
+    with stub_server() as stub:
+        stub.respond("*", {"items": [{"index": {"status": 400, "error": error}}]})
+
+        assert deliver(event(1, 1), url=stub.endpoint_url) == ["m0"]
+
+    [line] = [vars(line) for line in caplog.records if line.message == "document rejected"]
+    assert line["reason"] == (
+        "400 mapper_parsing_exception: failed to parse; For input string: dear"
+    )
+
+
+def test_batch_of_unreadable_messages_sends_nothing(deliver: Deliver) -> None:
+    with stub_server() as stub:
+        assert deliver("{", "[]", url=stub.endpoint_url) == ["m0", "m1"]
+        assert stub.requests == []
+
+
 def test_requests_are_signed_for_the_domain(deliver: Deliver) -> None:
     with stub_server() as stub:
         stub.respond("*", {"items": [{"index": {"status": 201}}]})
