@@ -27,6 +27,7 @@ from benchmarks.cost_model import (
     TABLE,
     TRACES,
     TRANSFER,
+    VARIABLES,
     Catalogue,
     Inputs,
     Switches,
@@ -385,6 +386,7 @@ def test_assumptions_about_settings_are_those_of_terraform() -> None:
     assumed = read_inputs().assumptions
     prod = (TERRAFORM / "environments" / "prod.tfvars").read_text(encoding="utf-8")
     api = (TERRAFORM / "api_gateway.tf").read_text(encoding="utf-8")
+    variables = (TERRAFORM / "variables.tf").read_text(encoding="utf-8")
 
     days = re.search(r"^log_retention_days += (\d+)$", prod, re.MULTILINE)
     size = re.search(r"^  minimum_compression_size = (\d+)$", api, re.MULTILINE)
@@ -393,3 +395,13 @@ def test_assumptions_about_settings_are_those_of_terraform() -> None:
     assert assumed["stored_log_months"] == int(days[1]) * 12 // 365
     assert size
     assert assumed["compressed_from_bytes"] == int(size[1])
+    cached = re.search(r'variable "edge_cache_seconds" \{.*?default += (\d+)', variables, re.DOTALL)
+    assert cached
+    assert assumed["edge_cache_seconds"] == int(cached[1])
+
+
+@pytest.mark.parametrize("variable", VARIABLES.values())
+def test_named_switch_is_variable_of_terraform(variable: str) -> None:
+    variables = (TERRAFORM / "variables.tf").read_text(encoding="utf-8")
+
+    assert f'variable "{variable}" {{' in variables
