@@ -7,7 +7,7 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup run reset test test-search lint format audit sbom package requirements preflight \
 	credentials deploy-local credentials-local destroy-local fuzz e2e bench sizes usage cost \
-	growth load soak soak-events fuzz-events memory mutants clean
+	growth load edge soak soak-events fuzz-events memory mutants clean
 
 PYTHON_IN_VENV := .venv/bin/python
 PYTHON_FOR_BENCH := .local/bench/bin/python
@@ -133,6 +133,10 @@ cost: ## Compute what a month costs, and update docs/cost.md
 growth: ## Measure the cost of a page among 100 to 100,000 products (needs Java)
 	@scripts/bootstrap.sh bench dynamodb-local
 	@$(PYTHON_FOR_BENCH) -m benchmarks.growth
+
+edge: ## Measure hits and ages of an edge cache over a day of traffic (needs Varnish)
+	@scripts/bootstrap.sh bench engine
+	@$(PYTHON_FOR_BENCH) -m benchmarks.edge
 
 load: ## Test the local server and a local deployment under load (needs Terraform)
 	@scripts/bootstrap.sh bench engine

@@ -143,6 +143,20 @@ def costs(catalogues: Sequence[Catalogue], inputs: Inputs) -> None:
     _save(canvas, "cost")
 
 
+def ages(series: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    """Write a line chart: how old what readers saw was at most, in each second of a run."""
+    canvas = Canvas(figsize=(8, 4.5), layout="constrained")
+    axes = canvas.subplots()
+    for label, points in series.items():
+        axes.plot([x for x, _ in points], [y for _, y in points], label=label)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("seconds of the run")
+    axes.set_ylabel("highest age of what a reader saw, s")
+    axes.set_title("How old a page is after a change")
+    axes.legend(frameon=False)
+    _save(canvas, "edge-ages")
+
+
 def _save(canvas: Canvas, name: str) -> None:
     CHARTS.mkdir(parents=True, exist_ok=True)
     canvas.savefig(CHARTS / f"{name}.svg", metadata={"Date": None})

@@ -23,6 +23,7 @@ _PARAMETERS: Final = {
     "default_grace": "0",
     "default_keep": "0",
     "http_gzip_support": "off",  # the cache keeps the coding of the gateway, and its entity tag
+    "timeout_idle": "600",  # seconds; a client that keeps a connection open may rest
     "thread_pools": "1",
     "thread_pool_min": "10",
     "thread_pool_max": "1000",
@@ -53,7 +54,7 @@ class Edge:
             prefix = re.escape(path.removesuffix("*"))
             pattern = f"^{prefix}" if path.endswith("*") else f"^{prefix}$"
             headers = {"X-Edge-Pattern": pattern}
-            banned = urllib3.request("BAN", f"{self.address}/", headers=headers)
+            banned = urllib3.request("BAN", f"{self.address}/", headers=headers, retries=False)
             assert banned.status == 200, banned.data
 
 
