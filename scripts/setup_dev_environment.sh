@@ -81,6 +81,15 @@ is_supported_terraform() {
     [ "$major" -gt 1 ] || { [ "$major" -eq 1 ] && [ "$minor" -ge 11 ]; }
 }
 
+check_varnish() {
+    if command -v varnishadm >/dev/null; then
+        row "Varnish" "installed"
+    else
+        missing "Varnish" "missing: tests of the edge cache are skipped without it" \
+            "sudo apt-get install varnish" "brew install varnish"
+    fi
+}
+
 scripts/bootstrap.sh dev engine
 
 all_installed=yes
@@ -89,6 +98,7 @@ install_hooks
 check_java
 check_node
 check_terraform
+check_varnish
 
 if [ "$all_installed" = yes ]; then
     echo "Everything is installed: run make to list the targets."

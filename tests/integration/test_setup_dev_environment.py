@@ -20,6 +20,7 @@ PROGRAMS = {
     "node": "echo v20.1.0",
     "npm": "echo 10.1.0",
     "terraform": "echo Terraform v1.11.4; echo on linux_amd64",
+    "varnishadm": "",
 }
 
 
@@ -94,6 +95,7 @@ def test_setup_with_all_programs_is_complete(clone: Path) -> None:
         'Java                 openjdk version "17.0.15"',
         "Node                 v20.1.0 with npm 10.1.0",
         "Terraform            1.11.4",
+        "Varnish              installed",
         "Everything is installed: run make to list the targets.",
     ]
 
@@ -110,7 +112,7 @@ def test_second_run_changes_nothing(clone: Path) -> None:
 def test_missing_programs_are_reported_with_installation(clone: Path) -> None:
     run = set_up(clone, {"java": "echo 'Unable to locate a Java Runtime.' >&2; exit 1"})
     assert run.returncode == 0, run.stderr
-    for name in ("Java", "Node", "Terraform"):
+    for name in ("Java", "Node", "Terraform", "Varnish"):
         assert f"\n{name:<20} missing: " in run.stdout
     for command in (
         "Debian: sudo apt-get install default-jre-headless",
@@ -119,6 +121,8 @@ def test_missing_programs_are_reported_with_installation(clone: Path) -> None:
         "macOS:  brew install node",
         "Debian: follow developer.hashicorp.com/terraform/install",
         "macOS:  brew install hashicorp/tap/terraform",
+        "Debian: sudo apt-get install varnish",
+        "macOS:  brew install varnish",
     ):
         assert command in run.stdout
     assert run.stdout.splitlines()[-1].startswith("make run and make test work without")

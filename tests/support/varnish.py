@@ -18,6 +18,7 @@ from tests.support.waiting import eventually
 VCL: Final = Path(__file__).with_name("edge.vcl")
 REQUIREMENT: Final = "Varnish (Debian: sudo apt-get install varnish)"
 
+_SYSTEM_PATH: Final = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 _PARAMETERS: Final = {
     "default_ttl": "0",  # a response without a life is not stored
     "default_grace": "0",
@@ -32,7 +33,7 @@ _PARAMETERS: Final = {
 
 def varnishd() -> str | None:
     """Return the path of the program; None if it is not installed."""
-    return shutil.which("varnishd") or shutil.which("varnishd", path="/usr/sbin:/usr/local/sbin")
+    return shutil.which("varnishd") or shutil.which("varnishd", path=_SYSTEM_PATH)
 
 
 @dataclass(frozen=True, slots=True)
