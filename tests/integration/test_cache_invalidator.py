@@ -1,8 +1,9 @@
 """The cache invalidator, with a stand-in for CloudFront's API, also one that fails."""
 
+import functools
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -68,31 +69,57 @@ UNREADABLE = {
 }
 
 
-@pytest.fixture
-def edge() -> Iterator[CloudFront]:
-    with cloudfront() as standin:
-        yield standin
+@pytest.fixture(scope="module")
+def standin() -> Iterator[CloudFront]:
+    with cloudfront() as running:
+        yield running
 
 
 @pytest.fixture
-def proxy(edge: CloudFront) -> Iterator[FaultyDynamoDB]:
-    with faulty_dynamodb(edge.endpoint_url) as server:
+def edge(standin: CloudFront) -> CloudFront:
+    """The stand-in, without earlier invalidations."""
+    standin.forget()
+    return standin
+
+
+@pytest.fixture(scope="module")
+def shared_proxy(standin: CloudFront) -> Iterator[FaultyDynamoDB]:
+    with faulty_dynamodb(standin.endpoint_url) as server:
         yield server
+
+
+@pytest.fixture
+def proxy(
+    edge: CloudFront, shared_proxy: FaultyDynamoDB  # noqa: ARG001 (the stand-in forgets, too)
+) -> FaultyDynamoDB:
+    """The proxy in front of the stand-in, without faults."""
+    shared_proxy.forget()
+    return shared_proxy
+
+
+@pytest.fixture(scope="module")
+def cache_at() -> Callable[[str, tuple[str, ...]], EdgeCache]:
+    """Makes the client of an endpoint once, which takes longer than most tests."""
+    return functools.cache(lambda url, paths: EdgeCache(DISTRIBUTION_ID, paths, REGION, url))
 
 
 @pytest.fixture
 def deliver(
     imported_event_functions: Mapping[str, ModuleType],
     edge: CloudFront,
+    cache_at: Callable[[str, tuple[str, ...]], EdgeCache],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Deliver:
     """The function with the stand-in; `url` is the endpoint of another CloudFront."""
     function = imported_event_functions["cache_invalidator"]
 
     def call(
-        *texts: str, seconds: float = 60, url: str = edge.endpoint_url, paths: Sequence[str] = PATHS
+        *texts: str,
+        seconds: float = 60,
+        url: str = edge.endpoint_url,
+        paths: tuple[str, ...] = PATHS,
     ) -> list[str]:
-        monkeypatch.setattr(function, "CACHE", EdgeCache(DISTRIBUTION_ID, paths, REGION, url))
+        monkeypatch.setattr(function, "CACHE", cache_at(url, paths))
         messages = [
             {"messageId": f"m{number}", "body": text, "eventSource": "aws:sqs"}
             for number, text in enumerate(texts)
@@ -258,8 +285,9 @@ def test_change_id_is_read_from_an_event_of_the_bus() -> None:
 # The stand-in
 
 
-def client_of(edge: CloudFront) -> Any:
-    return get_session().create_client("cloudfront", REGION, endpoint_url=edge.endpoint_url)
+@pytest.fixture(scope="module")
+def client(standin: CloudFront) -> Any:
+    return get_session().create_client("cloudfront", REGION, endpoint_url=standin.endpoint_url)
 
 
 @pytest.mark.parametrize(
@@ -275,9 +303,8 @@ def client_of(edge: CloudFront) -> Any:
     ],
 )
 def test_standin_rejects_what_cloudfront_rejects(
-    edge: CloudFront, batch: dict[str, object], code: str
+    edge: CloudFront, client: Any, batch: dict[str, object], code: str
 ) -> None:
-    client = client_of(edge)
 
     def create(paths: object, reference: str) -> None:
         client.create_invalidation(
@@ -295,8 +322,7 @@ def test_standin_rejects_what_cloudfront_rejects(
     assert len(edge.invalidations) == 1
 
 
-def test_standin_knows_no_other_distribution(edge: CloudFront) -> None:
-    client = client_of(edge)
+def test_standin_knows_no_other_distribution(client: Any) -> None:
     batch = {"Paths": {"Quantity": 1, "Items": ["/a*"]}, "CallerReference": "1"}
     with pytest.raises(client.exceptions.NoSuchDistribution):
         client.create_invalidation(DistributionId="E0", InvalidationBatch=batch)

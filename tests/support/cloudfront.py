@@ -78,6 +78,12 @@ class CloudFront:
         """Complete all invalidations in progress."""
         self._in_progress.clear()
 
+    def forget(self) -> None:
+        """Return to the state of the start."""
+        self.invalidations.clear()
+        self.complete()
+        self.requests, self.completes = 0, True
+
     def create(self, url: str, authorization: str, body: bytes) -> tuple[Invalidation, bool]:
         """Carry out a request, and return its invalidation and whether that is new."""
         with self._lock:

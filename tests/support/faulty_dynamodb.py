@@ -205,6 +205,12 @@ class FaultyDynamoDB:
         """Return how many requests of an operation arrived."""
         return self.operations.count(operation)
 
+    def forget(self) -> None:
+        """Return to the state of the start, without faults and earlier requests."""
+        with self._lock:
+            self._faults.clear()
+            self.operations.clear()
+
     def fault_for(self, operation: str) -> Fault | None:
         """Record a request, and return the fault for it; None for no fault."""
         with self._lock:
