@@ -25,9 +25,10 @@ _SETTINGS = load_event_settings(
     },
 )
 LOGGER = configure_logging(_SETTINGS.log_level)
+_PATHS = _SETTINGS.required["INVALIDATION_PATHS"]
 CACHE = EdgeCache(
     _SETTINGS.required["DISTRIBUTION_ID"],
-    [path.strip() for path in _SETTINGS.required["INVALIDATION_PATHS"].split(",")],
+    [path for part in _PATHS.split(",") if (path := part.strip())],
     _SETTINGS.aws_region,
     # Optional: the endpoint of another CloudFront, where the local AWS has none.
     os.environ.get("CLOUDFRONT_ENDPOINT_URL") or _SETTINGS.aws_endpoint_url,
