@@ -201,6 +201,7 @@ def test_each_kind_of_change_has_a_metric_filter(logs: "CloudWatchLogsClient") -
         *((f"/aws/lambda/{name}", "BBWS/Product/dev", "UnreadableItems") for name in FUNCTIONS),
         ("/aws/lambda/bbws-change-publisher-dev", "BBWS/Product/dev", "ParkedRecords"),
         ("/aws/lambda/bbws-product-creator-dev", "BBWS/Product/dev", "RejectedCommands"),
+        ("/aws/lambda/bbws-search-indexer-dev", "BBWS/Product/dev", "RejectedDocuments"),
     }
 
 
