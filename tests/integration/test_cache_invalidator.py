@@ -61,6 +61,7 @@ UNREADABLE = {
     "no JSON": "{",
     "no text": "",
     "no object": "[]",
+    "list": "[1]",
     "no detail": "{}",
     "detail of text": '{"detail": "text"}',
     "no id": '{"detail": {}}',
