@@ -11,7 +11,8 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON_IN_VENV := .venv/bin/python
 PYTHON_FOR_BENCH := .local/bench/bin/python
-WORKERS ?= 2
+# More than two cores need: many tests wait for processes and time-outs.
+WORKERS ?= 3
 # Some tests need these. Without npm, Java or a network they are skipped, but not in CI.
 DYNAMODB_LOCAL = $(if $(shell command -v java),dynamodb-local)
 NPM_TOOLS = $(if $(shell command -v npm),openapi-lint typescript-client $(DYNAMODB_LOCAL))
@@ -42,7 +43,7 @@ test: ## Run the unit, integration and contract tests with branch coverage
 	@scripts/bootstrap.sh dev engine
 	@scripts/bootstrap.sh clients $(NPM_TOOLS) || [ "$$CI" != true ]
 	@$(PYTHON_IN_VENV) -m pytest $(wildcard tests/unit tests/integration tests/contract) \
-		--numprocesses $(WORKERS) --dist loadscope --max-worker-restart 0 \
+		--numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder --max-worker-restart 0 \
 		--junit-xml .local/reports/tests.xml --cov --cov-report term --cov-report xml
 
 lint: ## Check format, style, types, layers, shell scripts, Terraform, OpenAPI and workflows

@@ -21,12 +21,12 @@ from local.errors import LocalError
 from local.stack import FEATURES, LocalStack
 from product_tools.packages import PackagingError
 from product_tools.repository import REPOSITORY
-from product_tools.terraform import TerraformError, find_terraform
+from product_tools.terraform import QUICK_SETTINGS, TerraformError, find_terraform
 
 FOLDER = REPOSITORY / ".local" / "e2e"
 LOCK_FILE = REPOSITORY / ".local" / "e2e.lock"
 PROD_FOLDER = FOLDER / "prod"
-WORKERS = "2"
+WORKERS = "3"  # also on two cores, since Terraform's provider sleeps for half of an apply
 
 
 def main() -> int:
@@ -59,6 +59,7 @@ def _run_tests(stack: LocalStack) -> int:
             cwd=REPOSITORY,
             env={
                 **os.environ,
+                **QUICK_SETTINGS,  # for the commands that take the caller's settings
                 "PRODUCT_API_BASE_URL": deployment.base_url,
                 "PRODUCT_API_KEY": deployment.api_key,
                 "PRODUCT_API_STACKS": str(FOLDER),

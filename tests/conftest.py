@@ -19,6 +19,7 @@ import urllib3
 from local.dynamodb_local import dynamodb_local as run_dynamodb_local
 from local.dynamodb_local import missing_requirement
 from local.engine import Engine
+from tests.support import longest_first
 from tests.support.optional_tools import skip_test_without
 from tests.support.product_api import ProductApi
 from tests.support.waiting import eventually
@@ -30,6 +31,11 @@ for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(_number, signal.SIG_DFL)
 
 _ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest modules first; pytest-randomly has shuffled all modules before."""
+    longest_first.sort(items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

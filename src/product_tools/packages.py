@@ -32,6 +32,7 @@ SOURCES = REPOSITORY / "src"
 REQUIREMENTS = REPOSITORY / "requirements.txt"
 CACHE = REPOSITORY / ".local" / "packages"
 BUILT = "built"  # folder in CACHE: a file for each set of inputs, with the SHA-256 of its zip
+KEPT = "zips"  # folder in CACHE: the last zip of each function, to be copied into other folders
 PACKAGE = "product_lambda"
 HANDLERS = (f"{PACKAGE}.handlers", f"{PACKAGE}.event_handlers")
 # What Lambda's runtime has already (AWS Lambda Developer Guide, "Building Lambda functions with
@@ -320,25 +321,45 @@ class Zip(NamedTuple):
         distributions: the packages in it.
         record: a file that holds the SHA-256 of the zip which these inputs give; its name is the
             digest of the inputs.
+        kept: a file with the zip of the last build of this function, of these inputs or others.
     """
 
     path: Path
     modules: Sequence[str]
     distributions: Sequence[importlib.metadata.Distribution]
     record: Path
+    kept: Path
 
     def is_current(self) -> bool:
         """Return whether the file has the bytes that a build of its inputs has given."""
+        return self._is_built(self.path)
+
+    def is_kept(self) -> bool:
+        """Return whether the kept file has the bytes that a build of its inputs has given."""
+        return self._is_built(self.kept)
+
+    def _is_built(self, path: Path) -> bool:
         return (
             self.record.exists()
-            and self.path.exists()
-            and self.record.read_text(encoding="ascii") == sha256_of(self.path)
+            and path.exists()
+            and self.record.read_text(encoding="ascii") == sha256_of(path)
         )
 
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def copy_at_once(source: Path, destination: Path) -> None:
+    """Copy a file so that the destination has all of its bytes, or its former ones.
+
+    Builds that run at the same time may copy to the same destination.
+    """
+    destination.parent.mkdir(exist_ok=True)
+    unfinished = destination.with_suffix(f".{os.getpid()}.part")
+    shutil.copyfile(source, unfinished)
+    unfinished.replace(destination)
 
 
 def digest_of_inputs(
@@ -368,6 +389,8 @@ def digest_of_inputs(
 
 def build(arch: str, out: Path) -> list[Path]:
     """Build the zip of every function where it is not current, and a `SHA256SUMS` of all.
+
+    A zip that a build has written into another folder is copied.
 
     Args:
         arch: `arm64` or `x86_64`.
@@ -399,12 +422,16 @@ def build(arch: str, out: Path) -> list[Path]:
             modules = sorted(needs.modules)
             distributions = distributions_for(needs.imports, packages, arch)
             inputs = digest_of_inputs(arch, modules, distributions, staged)
-            return Zip(
-                out / f"{function_of(handler)}.zip", modules, distributions, CACHE / BUILT / inputs
-            )
+            name = f"{function_of(handler)}.zip"
+            record, kept = CACHE / BUILT / inputs, CACHE / KEPT / f"{arch}-{name}"
+            return Zip(out / name, modules, distributions, record, kept)
 
         zips = [planned(handler) for handler in handler_modules(graph)]
-        outdated = [each for each in zips if not each.is_current()]
+        missing = [each for each in zips if not each.is_current()]
+        copied = [each for each in missing if each.is_kept()]
+        outdated = [each for each in missing if each not in copied]
+        for each in copied:
+            copy_at_once(each.kept, each.path)
         if outdated:
             compile_tree(staged, beside_source=False)
 
@@ -415,6 +442,7 @@ def build(arch: str, out: Path) -> list[Path]:
             write_zip(each.path, files)
             each.record.parent.mkdir(exist_ok=True)
             each.record.write_text(sha256_of(each.path), encoding="ascii")
+            copy_at_once(each.path, each.kept)
 
         # Threads are enough: the compressor releases Python's global lock.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -424,7 +452,7 @@ def build(arch: str, out: Path) -> list[Path]:
     for each in zips:
         digest = sha256_of(each.path)
         megabytes = each.path.stat().st_size / 1_000_000
-        state = "built" if each in outdated else "unchanged"
+        state = "built" if each in outdated else "copied" if each in copied else "unchanged"
         print(f"{each.path.name:<20} {megabytes:5.2f} MB  sha256 {digest}  {state}", flush=True)
         sums.append(f"{digest}  {each.path.name}\n")
     (out / "SHA256SUMS").write_text("".join(sums), encoding="ascii")

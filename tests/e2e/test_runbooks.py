@@ -2,11 +2,14 @@
 
 The clone's own `make deploy-local` and `make credentials-local` prepare each page, as in the
 rehearsal. A stand-in for `gh` responds for GitHub.
+
+The pages are in three classes, which three workers can run at the same time. Each has a clone.
 """
 
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
@@ -22,9 +25,12 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(1800)  # seconds; a page deploys several times
 
-# Pages come in any order, and one of them deletes a product.
+# These take about half of the time of the pages with all features.
+DAILY_PAGES = ("deployment", "operations")
+OTHER_PAGES = [page for page in PAGES if page not in {*DAILY_PAGES, "rehearsal"}]
+DEPLOY_ALL = "make deploy-local FEATURES=all"
+# These pages come in any order, and one of them deletes a product.
 SET_UP = [
-    "make deploy-local FEATURES=all",
     'eval "$(make credentials-local)"',
     '.venv/bin/python scripts/seed_products.py --base-url "$BASE_URL" --only-missing',
     ".venv/bin/python scripts/catalogue.py restore PROD-00{1..5}",
@@ -117,14 +123,30 @@ PROMISES = {
 
 @pytest.fixture(scope="module")
 def clone(stacks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
-    """A clone whose local stack has already shifted traffic once."""
+    """A clone whose local stack has all features, and has already shifted traffic once."""
+    with clone_after([DEPLOY_ALL, *SET_UP, *SHIFT], stacks_folder, tmp_path_factory) as clone:
+        yield clone
+
+
+@pytest.fixture
+def new_clone(stacks_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """A clone without a local stack."""
+    with clone_after([], stacks_folder, tmp_path_factory) as clone:
+        yield clone
+
+
+@contextmanager
+def clone_after(
+    steps: list[str], stacks_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Clone]:
+    """Make a clone, and run commands in it."""
     folder = tmp_path_factory.mktemp("runbooks")
     clone = Clone(folder / "clone", folder / "programs")
     deployment = clone.folder / ".local" / "deployment"
     shutil.copytree(stacks_folder / "dev" / "packages", deployment / "packages")
     try:
-        shifted = clone.run([*SET_UP, *SHIFT])
-        assert shifted.returncode == 0, shifted.stdout
+        prepared = clone.run(steps)
+        assert prepared.returncode == 0, prepared.stdout
         yield clone
     finally:
         LocalStack(deployment).destroy()
@@ -152,32 +174,45 @@ def second_region(tmp_path: Path) -> Iterator[str]:
         yield engine.endpoint_url
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_commands_of_runbook_work_in_order_of_page(
-    clone: Clone, second_region: str, page: str
-) -> None:
-    for name, content in files_in(PAGES[page]).items():
-        (clone.folder / name).write_text(content)
+class TestRehearsal:
+    """The page that begins with a deployment, without any feature."""
 
-    steps = [*SET_UP, LIKE_FRESH_CLONE, *commands_of(page)]
-    run = clone.run(steps, {"SECOND_REGION": second_region})
-
-    assert run.returncode == 0, run.stdout[-20_000:]
-    for promise in PROMISES.get(page, []):
-        assert promise in run.stdout
+    def test_commands_of_runbook_work_in_order_of_page(
+        self, new_clone: Clone, second_region: str
+    ) -> None:
+        run_page(new_clone, second_region, "rehearsal", [])
 
 
-def test_features_of_readme_are_deployed_and_looked_at(clone: Clone) -> None:
-    run = clone.run([*SET_UP, *blocks_of_features()])
-    assert run.returncode == 0, run.stdout[-20_000:]
-    assert '"requestId"' in run.stdout  # a response 202
-    [history] = re.findall(r".*catalogue\.py history .*", "\n".join(blocks_of_features()))
+class TestDailyPages:
+    """The pages of daily work, and the README."""
 
-    def shown() -> str | None:
-        output = clone.run(['eval "$(make credentials-local)"', history]).stdout
-        return output if "→ 99.5" in output else None
+    @pytest.mark.parametrize("page", DAILY_PAGES)
+    def test_commands_of_runbook_work_in_order_of_page(
+        self, clone: Clone, second_region: str, page: str
+    ) -> None:
+        run_page(clone, second_region, page, [DEPLOY_ALL, *SET_UP])
 
-    assert "price " in eventually(shown, "the change in the history", seconds=120)
+    def test_features_of_readme_are_deployed_and_looked_at(self, clone: Clone) -> None:
+        run = clone.run([DEPLOY_ALL, *SET_UP, *blocks_of_features()])
+        assert run.returncode == 0, run.stdout[-20_000:]
+        assert '"requestId"' in run.stdout  # a response 202
+        [history] = re.findall(r".*catalogue\.py history .*", "\n".join(blocks_of_features()))
+
+        def shown() -> str | None:
+            output = clone.run(['eval "$(make credentials-local)"', history]).stdout
+            return output if "→ 99.5" in output else None
+
+        assert "price " in eventually(shown, "the change in the history", seconds=120)
+
+
+class TestOtherPages:
+    """All other pages."""
+
+    @pytest.mark.parametrize("page", OTHER_PAGES)
+    def test_commands_of_runbook_work_in_order_of_page(
+        self, clone: Clone, second_region: str, page: str
+    ) -> None:
+        run_page(clone, second_region, page, [DEPLOY_ALL, *SET_UP])
 
 
 @pytest.mark.parametrize("text", EVENTS)
@@ -185,6 +220,19 @@ def test_event_belongs_to_one_block(text: str) -> None:
     run = [block for page in PAGES.values() for block in shell_blocks(page)]
 
     assert [text in block.commands for block in run if not block.skip_reason].count(True) == 1
+
+
+def run_page(clone: Clone, second_region: str, page: str, set_up: list[str]) -> None:
+    """Run the commands of a page, and compare what it promises with their output."""
+    for name, content in files_in(PAGES[page]).items():
+        (clone.folder / name).write_text(content)
+
+    steps = [*set_up, LIKE_FRESH_CLONE, *commands_of(page)]
+    run = clone.run(steps, {"SECOND_REGION": second_region})
+
+    assert run.returncode == 0, run.stdout[-20_000:]
+    for promise in PROMISES.get(page, []):
+        assert promise in run.stdout
 
 
 def files_in(text: str) -> dict[str, str]:

@@ -105,8 +105,9 @@ def fifo(number: int, group: str = "PROD-001") -> dict[str, str]:
 
 @pytest.fixture
 def queues(account: PreparedAccount, monkeypatch: pytest.MonkeyPatch) -> Queues:
-    """All queues of DEV, empty."""
+    """All queues of DEV, empty. The commands do not wait for messages of other servers."""
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setattr("product_tools.dead_letters._WAIT_SECONDS", 0)
     return Queues(account)
 
 

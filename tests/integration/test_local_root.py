@@ -202,8 +202,13 @@ def test_failed_init_names_log(stand_in: StandIn, root: LocalRoot) -> None:
     assert "a reason" in (root.folder / "terraform.log").read_text()
 
 
+def planned_event(action: str) -> dict[str, Any]:
+    resource = {"addr": "sns.topic", "resource_type": "sns"}
+    return {"type": "planned_change", "change": {"resource": resource, "action": action}}
+
+
 def test_plan_returns_changes(stand_in: StandIn, root: LocalRoot) -> None:
-    stand_in.prints("plan", "a warning without JSON", "[]", {"@level": "info"})
+    stand_in.prints("plan", "a warning without JSON", "[]", planned_event("update"))
     resources = [
         planned(["update"], before={"ttl": 1, "name": "x"}, after={"ttl": 2, "name": "x"}),
         planned(["no-op"]),
@@ -214,13 +219,29 @@ def test_plan_returns_changes(stand_in: StandIn, root: LocalRoot) -> None:
 
     assert root.plan() == [
         Change("sns.topic", "sns", ("update",), frozenset({"ttl"})),
-        Change("sns.topic", "sns", ("create",), frozenset({"name"})),
+        Change("sns.topic", "sns", ("create",)),
     ]
     plan_file = root.folder / "planned.tfplan"
     assert stand_in.calls == [
         f"plan -input=false -json -out={plan_file}",
         f"show -json {plan_file}",
     ]
+
+
+def test_plan_of_only_creations_is_not_shown(stand_in: StandIn, root: LocalRoot) -> None:
+    stand_in.prints("plan", {"@level": "info"}, planned_event("read"), planned_event("create"))
+
+    assert root.plan() == [Change("sns.topic", "sns", ("create",))]
+    assert stand_in.calls == [f"plan -input=false -json -out={root.folder / 'planned.tfplan'}"]
+
+
+@pytest.mark.parametrize("action", ["update", "replace", "delete", "move"])
+def test_plan_of_other_changes_is_shown(stand_in: StandIn, root: LocalRoot, action: str) -> None:
+    stand_in.prints("plan", planned_event("create"), planned_event(action))
+    stand_in.prints("show", {"resource_changes": []})
+
+    assert root.plan() == []
+    assert len(stand_in.calls) == 2
 
 
 def test_failed_plan_reports_first_error(stand_in: StandIn, root: LocalRoot) -> None:
@@ -244,6 +265,7 @@ def test_failed_plan_without_error_names_log(stand_in: StandIn, root: LocalRoot)
 
 
 def test_unreadable_plan_names_log(stand_in: StandIn, root: LocalRoot) -> None:
+    stand_in.prints("plan", planned_event("update"))
     stand_in.fails("show")
 
     with pytest.raises(TerraformError, match=r"its own plan: see the end of .*terraform\.log\.$"):

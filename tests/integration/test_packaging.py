@@ -121,8 +121,13 @@ class Checkout(NamedTuple):
         with (self.folder / "src" / "product_lambda" / module).open("a") as source:
             source.write("# a change\n")
 
-    def build(self) -> list[str]:
-        """Build, and return the names of the zips that were built."""
+    @property
+    def kept(self) -> Path:
+        """The folder with the zips of earlier builds."""
+        return self.folder / packages.CACHE.relative_to(REPOSITORY) / packages.KEPT
+
+    def build(self) -> dict[str, list[str]]:
+        """Build, and return the names of the zips by what the build did with them."""
         script = self.folder / "scripts" / "package_lambdas.py"
         # Without coverage, which would count the copied sources as untested.
         environment = {
@@ -135,14 +140,17 @@ class Checkout(NamedTuple):
             capture_output=True,
             text=True,
         )
-        return built_in(completed.stdout)
+        return zips_in(completed.stdout)
 
 
-def built_in(output: str) -> list[str]:
-    """Return the names of the zips that a build has built, from its output."""
-    states = dict(re.findall(r"^(\w+)\.zip .* (built|unchanged)$", output, re.MULTILINE))
-    assert sorted(states) == FUNCTIONS
-    return sorted(name for name, state in states.items() if state == "built")
+def zips_in(output: str) -> dict[str, list[str]]:
+    """Return the names of the zips by what a build did with them, from its output."""
+    lines = re.findall(r"^(\w+)\.zip .* (\w+)$", output, re.MULTILINE)
+    assert [name for name, _ in lines] == FUNCTIONS
+    zips: dict[str, list[str]] = {"built": [], "copied": [], "unchanged": []}
+    for name, state in lines:
+        zips[state].append(name)
+    return zips
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +192,9 @@ def checkout(tmp_path: Path, host_zips: Path, host_arch: str) -> Checkout:
         shutil.copytree(REPOSITORY / name, folder / name)
     shutil.copy(REPOSITORY / "requirements.txt", folder)
     cache = packages.CACHE.relative_to(REPOSITORY)
-    shutil.copytree(packages.CACHE, folder / cache, copy_function=os.link)
+    # Others may be writing a file whose name begins or ends like this.
+    unfinished = shutil.ignore_patterns("tmp*", "*.part")
+    shutil.copytree(packages.CACHE, folder / cache, copy_function=os.link, ignore=unfinished)
     shutil.copytree(host_zips, folder / "out")
     return Checkout(folder, host_arch)
 
@@ -462,17 +472,42 @@ def test_zip_of_event_function_is_small(host_zips: Path, arm64_zips: Path, funct
         assert (zips / f"{function}.zip").stat().st_size <= limit
 
 
-def test_second_build_gives_same_bytes(tmp_path: Path, host_zips: Path, host_arch: str) -> None:
-    build_zips(tmp_path, host_arch)
+def test_second_build_gives_same_bytes(checkout: Checkout, host_zips: Path) -> None:
+    shutil.rmtree(checkout.out)
+    shutil.rmtree(checkout.kept)
+
+    assert checkout.build()["built"] == FUNCTIONS
 
     for first in host_zips.iterdir():
-        assert (tmp_path / first.name).read_bytes() == first.read_bytes()
+        assert (checkout.out / first.name).read_bytes() == first.read_bytes()
+
+
+def test_zips_of_earlier_build_are_copied(checkout: Checkout, host_zips: Path) -> None:
+    shutil.rmtree(checkout.out)
+
+    assert checkout.build()["copied"] == FUNCTIONS
+
+    for first in host_zips.iterdir():
+        assert (checkout.out / first.name).read_bytes() == first.read_bytes()
+
+
+def test_damaged_copy_of_zip_is_built_again(checkout: Checkout, host_zips: Path) -> None:
+    damaged = checkout.kept / f"{checkout.arch}-change_publisher.zip"
+    damaged.unlink()  # a hard link
+    damaged.write_bytes(b"damaged")
+    (checkout.out / "change_publisher.zip").unlink()
+
+    assert checkout.build()["built"] == ["change_publisher"]
+
+    intact = (host_zips / "change_publisher.zip").read_bytes()
+    assert (checkout.out / "change_publisher.zip").read_bytes() == intact
+    assert damaged.read_bytes() == intact
 
 
 def test_unchanged_sources_build_nothing(checkout: Checkout, host_zips: Path) -> None:
     (checkout.out / "SHA256SUMS").unlink()
 
-    assert checkout.build() == []
+    assert checkout.build()["unchanged"] == FUNCTIONS
 
     for zip_file in host_zips.iterdir():
         assert (checkout.out / zip_file.name).read_bytes() == zip_file.read_bytes()
@@ -487,20 +522,20 @@ def test_change_builds_zips_that_contain_module(
 ) -> None:
     checkout.change(module)
 
-    assert checkout.build() == expected
+    assert checkout.build()["built"] == expected
 
     for handler in expected:
         with zipfile.ZipFile(checkout.out / f"{handler}.zip") as archive:
             assert archive.read(f"product_lambda/{module}").endswith(b"# a change\n")
 
 
-def test_damaged_zips_are_built_again(checkout: Checkout, host_zips: Path) -> None:
+def test_damaged_zips_are_replaced(checkout: Checkout, host_zips: Path) -> None:
     cut, edited = checkout.out / "get_product.zip", checkout.out / "list_products.zip"
     os.truncate(cut, 1_000_000)
     with zipfile.ZipFile(edited, "a") as archive:
         archive.writestr("product_lambda/extra.py", "")
 
-    assert checkout.build() == ["get_product", "list_products"]
+    assert checkout.build()["copied"] == ["get_product", "list_products"]
 
     for changed in (cut, edited):
         assert changed.read_bytes() == (host_zips / changed.name).read_bytes()
@@ -514,7 +549,12 @@ def test_changed_lock_builds_zips_with_changed_package(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = shutil.copytree(host_zips, tmp_path / "out")
-    cache = shutil.copytree(packages.CACHE, tmp_path / "cache", copy_function=os.link)
+    cache = shutil.copytree(
+        packages.CACHE,
+        tmp_path / "cache",
+        copy_function=os.link,
+        ignore=shutil.ignore_patterns("tmp*", "*.part"),
+    )
     requirements = tmp_path / "requirements.txt"
     requirements.write_text(f"{packages.REQUIREMENTS.read_text()}# another version of Pydantic\n")
     unpacked_before = packages.packages_folder(host_arch).name
@@ -530,7 +570,7 @@ def test_changed_lock_builds_zips_with_changed_package(
     packages.build(host_arch, out)
 
     with_pydantic = sorted([*WRITES, "product_creator"])
-    assert built_in(capsys.readouterr().out) == with_pydantic
+    assert zips_in(capsys.readouterr().out)["built"] == with_pydantic
 
 
 def test_checksums_match_zips(host_zips: Path) -> None:
