@@ -9,7 +9,6 @@ failures of the event sources.
 import fnmatch
 import itertools
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -19,11 +18,11 @@ from typing import Any, Final
 
 import pytest
 
-from local.stack import LocalStack, architecture
-from product_tools.environment_files import values
+from local.stack import LocalStack
 from product_tools.functions import FUNCTIONS
-from product_tools.terraform import TERRAFORM_FOLDER, LocalRoot
+from product_tools.terraform import TERRAFORM_FOLDER
 from tests.support.aws_policies import findings
+from tests.support.module_plans import root_of_modules
 
 pytestmark = pytest.mark.timeout(300)  # seconds; the plan of all combinations takes half a minute
 
@@ -117,31 +116,20 @@ def combinations(
     stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[frozenset[str], Combination]:
     """All of PLANS, in one run of Terraform."""
-    source = tmp_path_factory.mktemp("combinations")
-    folder = source / "root"
-    dev = values("dev")
-    names = ("environment", "aws_account_id", "aws_region", "log_retention_days")
     fixed = {
-        **{name: dev[name] for name in (*names, "cors_allowed_origins")},
-        "architecture": architecture(),
         "package_dir": str(stack.folder / "packages"),
         "audit_retention_days": 30,
         "opensearch_endpoint": "https://search-products.eu-west-1.es.amazonaws.com",
         "opensearch_domain_arn": DOMAIN,
     }
-    modules = []
-    for number, (switches, further) in enumerate(PLANS.items()):
-        inputs = (
+    modules = {
+        f"c{number}": (
             fixed | dict.fromkeys(SWITCHES, False) | dict.fromkeys(switches, True) | dict(further)
         )
-        lines = [f"  {name} = {json.dumps(value)}" for name, value in inputs.items()]
-        path = json.dumps(os.path.relpath(TERRAFORM_FOLDER, folder.resolve()))
-        modules.append("\n".join([f'module "c{number}" {{', f"  source = {path}", *lines, "}", ""]))
-    (source / "main.tf").write_text("\n".join(modules))
-    lock = TERRAFORM_FOLDER / ".terraform.lock.hcl"
-    (source / lock.name).write_text(lock.read_text())
-    root = LocalRoot(source, folder, {}, stack._provider_environment())
-    root.init()
+        for number, (switches, further) in enumerate(PLANS.items())
+    }
+    folder = tmp_path_factory.mktemp("combinations")
+    root = root_of_modules(folder, modules, stack._provider_environment())
     root.plan()
     shown = json.loads(root._output_of(["show", "-json", str(root._plan)], "There is no plan."))
     return dict(_combinations(shown))
