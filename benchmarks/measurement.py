@@ -24,6 +24,8 @@ from tests.support.workload import (
 WARM_UP = 20
 """Requests of each process that are not measured."""
 
+_SECONDS = 60  # for a response; a twentieth of a busy CPU takes its time
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -68,7 +70,7 @@ def observe(
     with (
         _table_for(subject, endpoint_url, count) as table,
         running_function(
-            subject.function, _environment(subject, endpoint_url, table), prefix
+            subject.function, _environment(subject, endpoint_url, table), prefix, _SECONDS
         ) as process,
     ):
         first, cold_start = process.first_response(events[0])

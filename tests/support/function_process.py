@@ -75,13 +75,17 @@ class FunctionProcess:
 
 @contextlib.contextmanager
 def running_function(
-    function: Function, environment: Mapping[str, str], prefix: Sequence[str] = ()
+    function: Function,
+    environment: Mapping[str, str],
+    prefix: Sequence[str] = (),
+    seconds: float = 10,
 ) -> Iterator[FunctionProcess]:
     """Run a function with Lambda's environment variables and those in `environment`.
 
-    `prefix` is the start of a command line that executes the rest of it in the same process.
+    `prefix` is the start of a command line that executes the rest of it in the same process;
+    `seconds` is how long each response may take.
     """
-    with RuntimeApi() as api:
+    with RuntimeApi(seconds) as api:
         variables = {
             "PATH": os.defpath,
             "LANG": "en_US.UTF-8",

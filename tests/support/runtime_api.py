@@ -46,9 +46,13 @@ class _Report:
 
 
 class RuntimeApi:
-    """A runtime API that listens inside a `with` block; functions connect to `address`."""
+    """A runtime API that listens inside a `with` block; functions connect to `address`.
 
-    def __init__(self) -> None:
+    `seconds` is how long it waits for a response.
+    """
+
+    def __init__(self, seconds: float = _FUNCTION_SECONDS) -> None:
+        self._seconds = seconds
         self._server = _Server(("127.0.0.1", 0), _Exchange)
         self._serving = threading.Thread(target=self._server.serve_forever, daemon=True)
         self.address = f"127.0.0.1:{self._server.server_port}"
@@ -76,10 +80,10 @@ class RuntimeApi:
         """
         self._server.events.put(event)
         try:
-            report = self._server.reports.get(timeout=_FUNCTION_SECONDS)
+            report = self._server.reports.get(timeout=self._seconds)
         except Empty:
             raise FunctionFailed(
-                f"No response within {_FUNCTION_SECONDS} s: run the function alone to see why."
+                f"No response within {self._seconds:g} s: run the function alone to see why."
             ) from None
         if not report.path.endswith("/response"):
             raise FunctionFailed(report.payload.decode())
