@@ -48,6 +48,13 @@ DENIED: Final = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}
 
 # The emulator does not find the resource of these actions, so it needs the right for all resources.
 WITHOUT_RESOURCE: Final = {
+    "cloudfront:DescribeFunction",
+    "cloudfront:GetCachePolicy",
+    "cloudfront:GetFunction",
+    "cloudfront:GetOriginRequestPolicy",
+    "cloudfront:ListTagsForResource",
+    "cloudfront:PublishFunction",
+    "cloudfront:TagResource",
     "cloudwatch:DeleteAlarms",
     "cloudwatch:DeleteDashboards",
     "cloudwatch:GetDashboard",
@@ -639,6 +646,8 @@ def _widen_rights(account: Account) -> None:
             if "lambda:GetAlias" in statement["Action"]:
                 # It takes the name of this action for each request to an alias.
                 added.append({"Action": "lambda:ListAliases", "Resource": statement["Resource"]})
+            if "cloudfront:CreateDistribution" in statement["Action"]:  # as for aliases
+                added.append({"Action": "cloudfront:CreateDistributionWithTags", "Resource": "*"})
             if "lambda:GetEventSourceMapping" in statement["Action"]:  # as for aliases
                 added.append({"Action": "lambda:ListEventSourceMappings", "Resource": "*"})
         document = {

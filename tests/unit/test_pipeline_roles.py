@@ -127,6 +127,10 @@ def test_deploy_role_reaches_everything_of_this_service() -> None:
         *(f"arn:aws:logs:{PLACE}:log-group:/aws/lambda/{name}" for name in functions),
         f"arn:aws:logs:{PLACE}:log-group:/aws/apigateway/bbws-product-api-dev",
         *(f"arn:aws:cloudwatch:{PLACE}:alarm:{name.replace('{env}', 'dev')}" for name in alarms),
+        *(
+            f"arn:aws:cloudwatch:{PLACE}:alarm:{name}-errors"
+            for name in event_function_names("dev")
+        ),
         "arn:aws:cloudwatch::536580886816:dashboard/bbws-product-dev",
         "arn:aws:cloudwatch::536580886816:dashboard/bbws-product-dev-eu-west-1",
         *(f"arn:aws:sqs:{PLACE}:{name}" for name in QUEUES),
