@@ -17,7 +17,8 @@ class Price:
         usd: US dollars for one unit.
         region: where it applies: a region, a part of the world, or `all`.
         source: the price list or page that it was read in.
-        published: the date of the source: a day, or only its year.
+        published: the date of the source or of the copy of it that was read; only the year of
+            reading where the source shows no date.
         free: units that cost nothing in each month.
     """
 
