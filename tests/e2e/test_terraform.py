@@ -332,10 +332,10 @@ def test_aliases_point_at_versions_with_given_settings(stack: LocalStack) -> Non
         assert version["Runtime"] == "python3.12"
         assert (version["MemorySize"], version["Timeout"]) == (512, 10)
         indexes = {"PRODUCT_INDEXES": "true"} if name == "bbws-list-products-dev" else {}
-        queue = {} if name.endswith("-products-dev") or "-get-" in name else CHANGE_QUEUE
+        is_read = name in {"bbws-list-products-dev", "bbws-get-product-dev"}
         assert version["Environment"]["Variables"] == {
             **indexes,
-            **queue,
+            **({"EDGE_CACHE_SECONDS": "60"} if is_read else CHANGE_QUEUE),
             "TABLE_NAME": "products-dev",
             "CORS_ALLOWED_ORIGINS": "https://dev.kimmyai.io,http://localhost:5173",
             "LOG_LEVEL": "INFO",
