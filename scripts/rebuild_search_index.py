@@ -22,9 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Rebuild the index, show the progress, and return the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    for name in ("base_url", "endpoint"):
-        if not getattr(options, name):
-            parser.error(f"give --{name.replace('_', '-')}")
+    if not options.base_url:
+        parser.error("an API is needed: set BASE_URL, or give --base-url.")
+    if not options.endpoint:
+        parser.error("an OpenSearch domain is needed: set OPENSEARCH_URL, or give --endpoint.")
     try:
         _rebuild(options)
     except (ApiUnavailableError, RebuildError, SearchClusterError, ValueError) as error:

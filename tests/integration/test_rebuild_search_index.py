@@ -448,4 +448,4 @@ def test_missing_address_is_named(
     with pytest.raises(SystemExit):
         rebuild_search_index.main([part for pair in given.items() for part in pair])
 
-    assert capsys.readouterr().err.endswith(f"error: give {missing}\n")
+    assert capsys.readouterr().err.endswith(f", or give {missing}.\n")
