@@ -25,11 +25,8 @@ QUICK_SETTINGS = {
     # plan takes a quarter less processor time.
     "GOGC": "off",
     "GOMEMLIMIT": "600MiB",
-    # The provider creates one function after the other, and sleeps for five seconds after each.
-    # The functions that wait for their turn must not keep other resources from theirs.
-    "TF_CLI_ARGS_apply": "-parallelism=40",
 }
-"""Environment variables for Terraform on an emulator, which limits no rate of requests."""
+"""Environment variables for Terraform on an emulator."""
 
 _PLUGIN_CACHE = REPOSITORY / ".local" / "terraform-plugins"
 _INSTALL = "install Terraform 1.11 or newer (developer.hashicorp.com/terraform/install)"

@@ -27,6 +27,10 @@ _NUMBERS: Final = {"integer", "long", "float", "double"}
 _TIMEOUT_SECONDS: Final = 60
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # Terraform opens many connections at once
+
+
 class CheckingProxy:
     """A server that sends each request on to the local AWS, and checks it.
 
@@ -42,7 +46,7 @@ class CheckingProxy:
         self.findings: list[str] = []
         self.unread: list[str] = []
         self._target = target
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.endpoint_url = f"http://127.0.0.1:{self._server.server_port}"
 
     def serve(self) -> None:
