@@ -135,7 +135,8 @@ def test_changelog_has_section_of_project_version() -> None:
 
 def test_readme_figures_are_measured_figures() -> None:
     section = section_of("README.md", "Performance and reliability")
-    measured = text_of("docs/performance.md") + text_of("docs/reliability.md")
+    pages = ("docs/performance.md", "docs/reliability.md", "docs/cost.md")
+    measured = "".join(map(text_of, pages))
     quoted = re.findall(r"\*\*(.+?)\*\*", section)
     assert quoted
     assert [figure for figure in quoted if not re.search(rf"\b{re.escape(figure)}", measured)] == []
