@@ -3,7 +3,7 @@
 The clone's own `make deploy-local` and `make credentials-local` prepare each page, as in the
 rehearsal. A stand-in for `gh` responds for GitHub.
 
-The pages are in three classes, which three workers can run at the same time. Each has a clone.
+The pages are in three classes, which workers can run at the same time. Each has a clone.
 """
 
 import re
