@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import zipfile
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -38,9 +37,9 @@ FUNCTION = "prices-consumer"
 BOTO3 = ("boto3", "s3transfer")
 
 BEFORE = product(price=Decimal("19.99"))
-AFTER = replace(BEFORE, price=Decimal("20.5"), version=2, updated_at=second(1))
-RENAMED = replace(AFTER, name="Pro", version=3, updated_at=second(2))
-DELETED = replace(RENAMED, active=False, version=4, updated_at=second(3))
+AFTER = BEFORE._replace(price=Decimal("20.5"), version=2, updated_at=second(1))
+RENAMED = AFTER._replace(name="Pro", version=3, updated_at=second(2))
+DELETED = RENAMED._replace(active=False, version=4, updated_at=second(3))
 
 
 def change(old: Product | None, new: Product | None) -> dict[str, Any]:
@@ -136,7 +135,7 @@ def test_consumer_keeps_newest_price_of_offers(consumer: Consumer) -> None:
         change(BEFORE, AFTER),
         change(RENAMED, DELETED),
     )
-    other = replace(AFTER, product_id="PROD-002")
+    other = AFTER._replace(product_id="PROD-002")
     # Newer before older, and twice.
     consumer.publish(deleted, changed, created, changed, deleted)
     consumer.publish(change(None, other))

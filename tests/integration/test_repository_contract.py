@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from threading import Barrier
 from typing import Any, Protocol
@@ -75,7 +75,7 @@ class FakeStoreProbe:
         return self.store.products[product_id]
 
     def forget_version(self, product_id: str) -> None:
-        unversioned = replace(self.store.products[product_id], version=0)
+        unversioned = self.store.products[product_id]._replace(version=0)
         self.store.products[product_id] = unversioned
 
 
@@ -91,7 +91,9 @@ class TableProbe:
         return author
 
     def stored(self, product_id: str) -> Product:
-        item = self.table.items.sync_get(consistent_read=True, as_dict=True, **_key(product_id))
+        item = self.table.client.sync_get_item(
+            self.table.name, _key(product_id), consistent_read=True
+        )
         assert item is not None
         return product_in(item)
 

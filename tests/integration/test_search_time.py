@@ -1,7 +1,6 @@
 """A search that cannot be finished in time: a short page with a cursor, never a 503."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -106,7 +105,7 @@ def test_search_interrupted_at_foreign_item_repeats_no_product(
     """No token can name a foreign item, so the page ends at the product before it."""
     repository = ProductRepository(table, Deadline(60))
     first = product("PROD-1", created_at=second(1), period="monthly")
-    last = replace(first, product_id="PROD-2", created_at=second(9))
+    last = first._replace(product_id="PROD-2", created_at=second(9))
     for each in (first, last):
         repository.insert(each, "author")
     for number in range(2, 6):

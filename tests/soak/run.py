@@ -169,9 +169,9 @@ def inspect_products(records: ClientRecords, stored: Mapping[str, Product]) -> N
         history.append(Operation(0, now, now, Inspect(), shown))
 
 
-def stored_products(items: ProductTable) -> dict[str, Product]:
+def stored_products(table: ProductTable) -> dict[str, Product]:
     """Return all products in a table by their ids, active or not."""
-    scan = items.items.sync_scan(consistent_read=True, as_dict=True)
+    scan = table.client.sync_scan(table.name, consistent_read=True)
     products = [product_in(item) for item in scan if item["PK"].startswith("PRODUCT#")]
     return {product.product_id: product for product in products}
 

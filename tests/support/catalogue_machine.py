@@ -4,7 +4,7 @@ The model predicts each response; it knows nothing about the implementation of t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -162,7 +162,7 @@ class CatalogueMachine(RuleBasedStateMachine):
             fields: dict[str, Any] = {NAMES[name]: value for name, value in changes.items()}
             if "features" in fields:
                 fields["features"] = tuple(fields["features"])
-            changed = replace(product, **fields, version=product.version + 1, updated_at=now)
+            changed = product._replace(**fields, version=product.version + 1, updated_at=now)
             assert response == changed
             self.products[product_id] = changed
 
@@ -179,8 +179,8 @@ class CatalogueMachine(RuleBasedStateMachine):
         else:
             assert response is None
             if product.active:
-                self.products[product_id] = replace(
-                    product, active=False, version=product.version + 1, updated_at=now
+                self.products[product_id] = product._replace(
+                    active=False, version=product.version + 1, updated_at=now
                 )
 
     def revisions(

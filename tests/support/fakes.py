@@ -6,7 +6,6 @@ so it cannot promise more than DynamoDB.
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -211,8 +210,8 @@ class FakeProductStore:
             if not product.active:
                 return
             _require_revision(product, expected)
-            self.products[product_id] = replace(
-                product, active=False, version=product.version + 1, updated_at=now()
+            self.products[product_id] = product._replace(
+                active=False, version=product.version + 1, updated_at=now()
             )
             self.authors[product_id] = author
 

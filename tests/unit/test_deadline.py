@@ -1,6 +1,12 @@
 """Time limits of calls, and their retries."""
 
+import contextlib
+import gc
+import subprocess
+import sys
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,6 +15,22 @@ import pytest
 from product_lambda.exceptions import DependencyUnavailableException
 from product_lambda.repositories import deadline
 from product_lambda.repositories.deadline import Deadline
+
+LATE_CALL = """
+import threading, time
+from product_lambda.exceptions import DependencyUnavailableException
+from product_lambda.repositories.deadline import Deadline
+
+def operation():
+    time.sleep(0.5)
+    print("ended", flush=True)
+
+try:
+    Deadline(60).call(operation, timeout=0.01)
+except DependencyUnavailableException:
+    print("late", flush=True)
+"""
+"""A program that ends while a call is under way."""
 
 
 class Clock:
@@ -69,14 +91,13 @@ def test_remaining_time_decreases(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("passed", [1.0, 1.5])
-def test_no_call_is_made_after_deadline(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch, passed: float
-) -> None:
-    monkeypatch.setattr(deadline, "_THREADS", None)  # a use of the pool would fail
+def test_no_call_is_made_after_deadline(clock: Clock, passed: float) -> None:
+    operation = Failing()
     limit = Deadline(1)
     clock.now += passed
     with pytest.raises(DependencyUnavailableException):
-        limit.call(Failing(), timeout=1)
+        limit.call(operation, timeout=1)
+    assert Deadline(1).call(lambda: operation.calls, timeout=1) == 0
 
 
 def test_exception_is_raised_after_one_call(clock: Clock) -> None:
@@ -148,18 +169,53 @@ def test_hanging_call_is_not_retried(released: threading.Event) -> None:
     assert calls == [True]
 
 
-def test_queued_call_is_cancelled_after_time_out(
-    monkeypatch: pytest.MonkeyPatch, released: threading.Event
-) -> None:
-    with ThreadPoolExecutor(1) as only_one:
-        monkeypatch.setattr(deadline, "_THREADS", only_one)
-        only_one.submit(released.wait)
-        operation = Failing()
-        with pytest.raises(DependencyUnavailableException):
-            Deadline(60).call(operation, timeout=0.01)
-        released.set()
-        only_one.submit(lambda: None).result(10)
-    assert operation.calls == 0
+def test_later_calls_reuse_threads() -> None:
+    limit = Deadline(60)
+    threads = {limit.call(threading.get_ident, timeout=10) for _ in range(20)}
+    assert len(threads) < 20
+    assert threading.get_ident() not in threads
+
+
+def test_late_call_keeps_its_thread(released: threading.Event) -> None:
+    hanging: list[int] = []
+
+    def hang() -> None:
+        hanging.append(threading.get_ident())
+        released.wait()
+
+    with pytest.raises(DependencyUnavailableException):
+        Deadline(60).call(hang, timeout=0.01)
+    assert Deadline(60).call(threading.get_ident, timeout=10) not in hanging
+
+
+def test_finished_call_leaves_no_reference() -> None:
+    class Failed(Exception):
+        """Weak references to it are possible."""
+
+    def fail() -> None:
+        raise failures.pop()
+
+    failure = Failed()
+    failures, kept = [failure], weakref.ref(failure)
+    del failure
+    gc.disable()
+    try:
+        with contextlib.suppress(Failed):
+            Deadline(60).call(fail, timeout=10)
+        for _ in range(1000):  # the thread leaves the call after its caller has gone on
+            if kept() is None:
+                break
+            time.sleep(0.01)
+        assert kept() is None
+    finally:
+        gc.enable()
+
+
+def test_process_ends_after_late_call() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LATE_CALL], capture_output=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"late\nended\n", b"")
 
 
 def test_calls_run_in_parallel(released: threading.Event) -> None:

@@ -1,7 +1,6 @@
 """The events of changes, and how they are divided into requests within EventBridge's limits."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +31,7 @@ def sized(size: int) -> Entry:
 def largest_change() -> ProductChange:
     """Return the change of the largest product: each character has four bytes in UTF-8."""
     before = product(name="😀" * 200, description="😀" * 4000, features=("😀" * 200,) * 50)
-    after = replace(before, name="🙂" * 200, version=2, updated_at=second(1))
+    after = before._replace(name="🙂" * 200, version=2, updated_at=second(1))
     found = update(before, after, WRITE)
     assert found is not None
     return found

@@ -1,6 +1,5 @@
 """The product and its representation in the API."""
 
-from dataclasses import FrozenInstanceError, fields
 from decimal import Decimal
 from unicodedata import normalize
 
@@ -65,10 +64,10 @@ def test_missing_required_field_raises_key_error(missing: str) -> None:
 
 
 def test_product_is_immutable() -> None:
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         product().name = "other"  # type: ignore[misc]
     assert not hasattr(product(), "__dict__")
-    assert len(fields(Product)) == len(SHOWN)
+    assert len(Product._fields) == len(SHOWN)
 
 
 def test_version_becomes_integer() -> None:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -400,8 +399,8 @@ def test_update_has_current_time_and_author(setup: Setup) -> None:
     created = setup.create().product
     setup.now += timedelta(seconds=1)
     changed = setup.service.update_product("PROD-001", {"name": "New"}, None, "key-of-bob")
-    assert changed == replace(
-        created, name="New", version=2, updated_at="2026-01-31T09:30:01.123456Z"
+    assert changed == created._replace(
+        name="New", version=2, updated_at="2026-01-31T09:30:01.123456Z"
     )
     assert setup.store.authors == {"PROD-001": "key-of-bob"}
 
@@ -419,8 +418,8 @@ def test_delete_has_current_time_and_author(setup: Setup) -> None:
     created = setup.create().product
     setup.now += timedelta(seconds=1)
     setup.service.delete_product("PROD-001", frozenset({created.revision}), "key-of-bob")
-    assert setup.store.products["PROD-001"] == replace(
-        created, active=False, version=2, updated_at="2026-01-31T09:30:01.123456Z"
+    assert setup.store.products["PROD-001"] == created._replace(
+        active=False, version=2, updated_at="2026-01-31T09:30:01.123456Z"
     )
     assert setup.store.authors == {"PROD-001": "key-of-bob"}
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -325,7 +324,7 @@ def products(draw: st.DrawFn) -> Product:
 
 @given(products(), products())
 def test_event_holds_both_products_exactly(before: Product, after: Product) -> None:
-    after = replace(after, version=before.version + 1, updated_at=second(1))
+    after = after._replace(version=before.version + 1, updated_at=second(1))
     found = change(image(before), image(after))
 
     detail = checked_detail(entry_for(found).detail)

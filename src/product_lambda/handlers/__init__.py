@@ -15,3 +15,8 @@ gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
 # ask it for the current task.
 import_lazily("asyncio")
 logging.logAsyncioTasks = False  # type: ignore[attr-defined]  # typeshed lacks it
+
+# No log line shows the thread, the process or the line of code that wrote it (Python HOWTOs,
+# "Logging HOWTO", section "Optimization").
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+logging._srcfile = None  # noqa: SLF001

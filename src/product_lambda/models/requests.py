@@ -86,11 +86,18 @@ def _true(value: object) -> bool:
 
 def _readable(value: str, *, allowed: str = "") -> str:
     """Reject control characters, direction controls, and text without a visible character."""
-    if any(unicodedata.category(c) == "Cc" and c not in allowed for c in value):
+    # Printable text has neither kind of control, and isprintable() is faster than the searches.
+    if not value.isprintable() and _has_controls(value, allowed):
         raise ValueError
-    if _DIRECTION_CONTROL.search(value) or _INVISIBLE.fullmatch(value):
+    if _INVISIBLE.fullmatch(value):
         raise ValueError
     return value
+
+
+def _has_controls(value: str, allowed: str) -> bool:
+    return _DIRECTION_CONTROL.search(value) is not None or any(
+        unicodedata.category(c) == "Cc" and c not in allowed for c in value
+    )
 
 
 # Without "multipleOf": 0.01, by which validators that compute in binary reject 19.99.

@@ -143,7 +143,7 @@ class CommandRepository(ProductRepository):
         """Store the outcome of a command that writes nothing else; return the command's outcome."""
         try:
             self._call(
-                lambda: self._table.client.sync_put_item(
+                lambda: self._table.core.sync_put_item(
                     self._table.name, outcome_item(outcome), condition_expression=_NEW
                 ),
                 TEMPORARY,  # a retry finds its own outcome

@@ -1,20 +1,77 @@
 """Time limits for calls that may hang. This module knows nothing about the calls."""
 
+import atexit
 import random
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Final
 
 from product_lambda.exceptions import DependencyUnavailableException
 
-# The client's read time-out covers only the first byte of a response, so a response that arrives
-# byte by byte would block its caller. Each call therefore runs on a thread of this pool.
-_THREADS: Final = ThreadPoolExecutor(max_workers=64, thread_name_prefix="dynamodb")
+_EXIT_SECONDS: Final = 2.0
 _FIRST_PAUSE_SECONDS: Final = 0.05
 # Functions that start from one snapshot share the state of Python's default generator, so their
 # pauses would be equal (AWS Lambda Developer Guide, "Handling uniqueness with Lambda SnapStart").
 _RANDOM: Final = random.SystemRandom()
+
+
+type _Outcome = tuple[Any, BaseException | None]
+"""What an operation returned, and what it raised."""
+
+
+class _Worker(Thread):
+    """A thread that runs one operation at a time and waits for the next.
+
+    The client's read time-out covers only the first byte of a response, so a response that arrives
+    byte by byte would block its caller. Each call therefore runs on such a thread. It costs half of
+    what a thread of Python's pool does (docs/adr/0002-bounded-calls.md).
+    """
+
+    idle: Final[deque["_Worker"]] = deque()
+    started: Final[list["_Worker"]] = []
+
+    def __init__(self) -> None:
+        super().__init__(name="dynamodb", daemon=True)
+        self._jobs: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[_Outcome]] | None] = (
+            SimpleQueue()
+        )
+        self.started.append(self)
+        self.start()
+
+    def begin(self, operation: Callable[[], Any]) -> SimpleQueue[_Outcome]:
+        """Run an operation, and return the queue that will hold its outcome."""
+        outcomes: SimpleQueue[_Outcome] = SimpleQueue()
+        self._jobs.put((operation, outcomes))
+        return outcomes
+
+    def end(self) -> None:
+        """End the thread after the operation under way."""
+        self._jobs.put(None)
+
+    def run(self) -> None:
+        """Run operations until `end`."""
+        while job := self._jobs.get():
+            operation, outcomes = job
+            try:
+                outcome: _Outcome = operation(), None
+            except BaseException as error:  # noqa: BLE001 (the caller raises it)
+                outcome = None, error
+            # In this order, so that the caller finds this worker idle when it makes its next call.
+            self.idle.append(self)
+            outcomes.put(outcome)
+            del job, operation, outcomes, outcome  # an idle worker keeps nothing
+
+
+@atexit.register
+def _end_workers() -> None:
+    """Wait for calls under way, since the client aborts when Python ends its thread."""
+    for worker in _Worker.started:
+        worker.end()
+    for worker in _Worker.started:
+        worker.join(_EXIT_SECONDS)
 
 
 class Deadline:
@@ -56,9 +113,18 @@ class Deadline:
         seconds = min(timeout, self.remaining())
         if seconds <= 0:
             raise DependencyUnavailableException
-        future = _THREADS.submit(operation)
         try:
-            return future.result(seconds)
-        except TimeoutError as late:
-            future.cancel()
+            worker = _Worker.idle.pop()
+        except IndexError:
+            worker = _Worker()
+        try:
+            result, error = worker.begin(operation).get(timeout=seconds)
+        except Empty:
+            late = TimeoutError(f"the call took longer than {seconds:.1f} s")
             raise DependencyUnavailableException from late
+        if error is None:
+            return result  # type: ignore[no-any-return]
+        try:
+            raise error
+        finally:
+            del error  # it refers to this frame

@@ -40,6 +40,7 @@ _PRODUCT_PREFIX: Final = "PRODUCT#"
 MAX_VERSION: Final = 10**15 - 1  # binary64 holds it exactly, and so does an entity tag
 _ZERO: Final = Decimal(0)
 _CENT: Final = Decimal("0.01")
+# Printable text has no control characters, and isprintable() is faster than a search.
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_TEXT: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -181,16 +182,13 @@ def _is_version(value: Any) -> bool:  # noqa: ANN401
 
 
 def _is_line(value: Any) -> bool:  # noqa: ANN401
-    return _is_trimmed(value, MAX_LINE) and not _has_any(_CONTROL, value)
+    return _is_trimmed(value, MAX_LINE) and (value.isprintable() or _CONTROL.search(value) is None)
 
 
 def _is_description(value: Any) -> bool:  # noqa: ANN401
-    return _is_trimmed(value, MAX_DESCRIPTION) and not _has_any(_CONTROL_IN_TEXT, value)
-
-
-def _has_any(controls: re.Pattern[str], value: str) -> bool:
-    # Printable text has no control characters, and isprintable() is faster than a search.
-    return not value.isprintable() and controls.search(value) is not None
+    return _is_trimmed(value, MAX_DESCRIPTION) and (
+        value.isprintable() or _CONTROL_IN_TEXT.search(value) is None
+    )
 
 
 def _is_trimmed(value: object, longest: int) -> bool:

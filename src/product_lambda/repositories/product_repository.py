@@ -4,17 +4,14 @@ It holds no rules: each write is one conditional request, and exceptions say why
 `command_repository.py` adds the transactions of asynchronous writes.
 """
 
-import itertools
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Protocol, cast
 
-from pydynox import DynamoDBClient, Model, ModelConfig, SyncTransaction
-from pydynox.attributes import DecimalAttribute, StringAttribute
-from pydynox.conditions import Condition
+from pydynox import DynamoDBClient, SyncTransaction
 from pydynox.exceptions import (
     ConditionalCheckFailedException,
     ConnectionException,
@@ -23,7 +20,6 @@ from pydynox.exceptions import (
     TransactionCanceledException,
     ValidationException,
 )
-from pydynox.indexes import GlobalSecondaryIndex
 
 from product_lambda.exceptions import (
     DependencyUnavailableException,
@@ -71,11 +67,14 @@ _CONNECT_SECONDS: Final = 0.5
 _READ_SECONDS: Final = 1.0
 _CALL_SECONDS: Final = 1.2
 _INDEXES: Final = {
-    "createdAt": ("by_creation", "createdAt"),
-    "price": ("by_price", "price"),
-    "name": ("by_name", "nameKey"),
+    "createdAt": ("ActiveProductsIndex", "createdAt"),
+    "price": ("ProductsByPriceIndex", "price"),
+    "name": ("ProductsByNameIndex", "nameKey"),
 }
-"""By the field that a list is sorted by: its index in the model, and the index's sort key."""
+"""By the field that a list is sorted by: its index, and the index's sort key."""
+_EXACT: Final = frozenset({"price", "setupFee", "version"})
+_NUMBERS: Final = {"fields": _EXACT, "variants": {}, "fallback_fields": _EXACT}
+"""The attributes that reads return as Decimal; of others, they return int or float."""
 _MAX_QUERY_ITEMS: Final = 1000  # about as many as a response of DynamoDB holds (1 MB)
 _SEARCH_RESERVE_SECONDS: Final = 0.5  # what a search leaves for its response
 MAX_ATTEMPTS: Final = 20
@@ -96,12 +95,37 @@ _THROTTLED: Final = (ProvisionedThroughputExceededException,)
 TEMPORARY: Final = (*_THROTTLED, ConnectionException, UnclassifiedException)
 
 
+class ClientCore(Protocol):
+    """The part of the client that sends requests; each call returns its metrics last.
+
+    The client's own type hints lack two of these methods.
+    """
+
+    def sync_get_item(  # noqa: D102
+        self, table: str, key: dict[str, str], **options: Any  # noqa: ANN401
+    ) -> tuple[dict[str, Any] | None, object]: ...
+    def sync_query_page(  # noqa: D102
+        self, table: str, key_condition_expression: str, **options: Any  # noqa: ANN401
+    ) -> tuple[list[dict[str, Any]], dict[str, Any] | None, object]: ...
+    def sync_put_item(  # noqa: D102
+        self, table: str, item: dict[str, Any], **options: Any  # noqa: ANN401
+    ) -> tuple[object, object]: ...
+    def sync_update_item(  # noqa: D102
+        self, table: str, key: dict[str, str], **options: Any  # noqa: ANN401
+    ) -> tuple[dict[str, Any] | None, object]: ...
+
+
 class ProductTable(NamedTuple):
-    """The table and its client; one for each Python process."""
+    """The table and its client; one for each Python process.
+
+    Attributes:
+        core: the core of `client`. All calls but transactions use it, since the wrapper around it
+            takes a tenth of a request's CPU time (docs/adr/0035-core-of-the-client.md).
+    """
 
     name: str
     client: DynamoDBClient
-    items: type[Model]
+    core: ClientCore
 
 
 def open_table(name: str, region: str, endpoint_url: str | None) -> ProductTable:
@@ -119,28 +143,8 @@ def open_table(name: str, region: str, endpoint_url: str | None) -> ProductTable
         read_timeout=_READ_SECONDS,
         max_retries=1,
     )
-
-    class ProductItem(Model):
-        """Reads items as dictionaries, with exact numbers."""
-
-        model_config = ModelConfig(table=name, client=client, skip_hooks=True)
-        PK = StringAttribute(partition_key=True)
-        SK = StringAttribute(sort_key=True)
-        active = StringAttribute()
-        createdAt = StringAttribute()  # noqa: N815 (an attribute of the table)
-        price = DecimalAttribute()
-        setupFee = DecimalAttribute()  # noqa: N815 (an attribute of the table)
-        version = DecimalAttribute()
-        nameKey = StringAttribute()  # noqa: N815 (an attribute of the table)
-        by_creation = GlobalSecondaryIndex[Self]("ActiveProductsIndex", "active", "createdAt")
-        by_price = GlobalSecondaryIndex[Self]("ProductsByPriceIndex", "active", "price")
-        by_name = GlobalSecondaryIndex[Self]("ProductsByNameIndex", "active", "nameKey")
-
-        @classmethod
-        def from_dict(cls, data: dict[str, Any]) -> Any:  # noqa: ANN401
-            return data
-
-    return ProductTable(name, client, ProductItem)
+    core = cast("ClientCore", client._client)  # noqa: SLF001 (the version is pinned)
+    return ProductTable(name, client, core)
 
 
 @dataclass(slots=True)
@@ -411,8 +415,8 @@ class ProductRepository:
             InternalException: the counter is unreadable.
         """
         try:
-            counter = self._call(
-                lambda: self._table.client.sync_update_item(
+            counter, _ = self._call(
+                lambda: self._table.core.sync_update_item(
                     self._table.name,
                     COUNTER_KEY,
                     update_expression="ADD #number :step",
@@ -435,7 +439,7 @@ class ProductRepository:
         """
         try:
             self._call(
-                lambda: self._table.client.sync_put_item(
+                lambda: self._table.core.sync_put_item(
                     self._table.name,
                     product_item(product, author),
                     condition_expression="attribute_not_exists(PK)",
@@ -532,8 +536,8 @@ class ProductRepository:
         """
 
         def send(arguments: Mapping[str, Any]) -> Item:
-            changed = self._call(
-                lambda: self._table.client.sync_update_item(
+            changed, _ = self._call(
+                lambda: self._table.core.sync_update_item(
                     self._table.name,
                     product_key(change.product_id),
                     return_values_on_condition_check_failure=True,
@@ -602,49 +606,40 @@ class ProductRepository:
         A call never reads more than one page, so none goes on after the deadline.
         """
         name, sort_key = _INDEXES[request.sort.field]
-        index: GlobalSecondaryIndex[Any] = getattr(self._table.items, name)
-
-        def read_one_page() -> tuple[Sequence[Item], Item | None]:
-            result = index.sync_query(
-                partition_key=INACTIVE if request.deleted else ACTIVE,
-                sort_key_condition=self._condition(request),
-                page_size=size,
+        condition, names = "#active = :active", {"#active": "active"}
+        limits, values = _sort_key_condition(request)
+        if limits:
+            condition, names = f"{condition} AND {limits}", {**names, "#sort": sort_key}
+        items, last, _ = self._call(
+            lambda: self._table.core.sync_query_page(
+                self._table.name,
+                condition,
+                expression_attribute_names=names,
+                expression_attribute_values={
+                    ":active": INACTIVE if request.deleted else ACTIVE,
+                    **values,
+                },
+                limit=size,
+                exclusive_start_key=None if start is None else dict(start),
                 scan_index_forward=request.sort.is_ascending,
-                last_evaluated_key=None if start is None else dict(start),
-            )
-            items: list[Item] = list(itertools.islice(result, 1))  # fetches the page
-            last = result.last_evaluated_key
-            if last is None:
-                items += result
-                return items, None
-            end = _key(last)
-            while items and _key(items[-1]) != end:
-                items.append(next(result))
-            # The client decodes the price in a key as binary64, but in an item as Decimal.
-            return items, {**last, sort_key: items[-1][sort_key]}
-
-        return self._call(read_one_page, TEMPORARY)
-
-    def _condition(self, request: PageRequest) -> Condition | None:
-        """Return the condition on the sort key of the index, if the filters limit it."""
-        items: Any = self._table.items
-        _, _, lowest, highest, name = request.filters
-        match request.sort.field:
-            case "price" if lowest is not None and highest is not None:
-                return items.price.between(lowest, highest)  # type: ignore[no-any-return]
-            case "price" if lowest is not None:
-                return items.price >= lowest  # type: ignore[no-any-return]
-            case "price" if highest is not None:
-                return items.price <= highest  # type: ignore[no-any-return]
-            case "name" if name is not None:
-                return items.nameKey.begins_with(name_key(name))  # type: ignore[no-any-return]
-        return None
-
-    def _item(self, key: Mapping[str, str]) -> dict[str, Any] | None:
-        return self._call(
-            lambda: self._table.items.sync_get(consistent_read=True, as_dict=True, **key),
+                index_name=name,
+                _number_schema=_NUMBERS,
+            ),
             TEMPORARY,
         )
+        if last is None:
+            return items, None
+        # The client decodes the price in a key as binary64, but in an item as Decimal.
+        return items, {**last, sort_key: items[-1][sort_key]}
+
+    def _item(self, key: dict[str, str]) -> dict[str, Any] | None:
+        item, _ = self._call(
+            lambda: self._table.core.sync_get_item(
+                self._table.name, key, consistent_read=True, _number_schema=_NUMBERS
+            ),
+            TEMPORARY,
+        )
+        return item
 
     def _call[T](self, operation: Callable[[], T], retry_on: tuple[type[Exception], ...]) -> T:
         try:
@@ -681,6 +676,21 @@ def _attributes(attributes: object) -> dict[str, Any]:
     if not isinstance(attributes, dict):
         raise DependencyUnavailableException
     return attributes
+
+
+def _sort_key_condition(request: PageRequest) -> tuple[str, dict[str, Any]]:
+    """Return how the filters limit the sort key of a query: a condition and its values, or none."""
+    _, _, lowest, highest, name = request.filters
+    match request.sort.field:
+        case "price" if lowest is not None and highest is not None:
+            return "#sort BETWEEN :lowest AND :highest", {":lowest": lowest, ":highest": highest}
+        case "price" if lowest is not None:
+            return "#sort >= :lowest", {":lowest": lowest}
+        case "price" if highest is not None:
+            return "#sort <= :highest", {":highest": highest}
+        case "name" if name is not None:
+            return "begins_with(#sort, :beginning)", {":beginning": name_key(name)}
+    return "", {}
 
 
 def _start_key(request: PageRequest, after: Cursor) -> Item:

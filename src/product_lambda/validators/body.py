@@ -46,16 +46,15 @@ def _json_object(raw: bytes | None) -> tuple[dict[str, Any], list[FieldError]]:
 
     def fields_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         # The parser calls this for inner objects first, so the outermost object sets the result.
-        repeated[:] = [
-            name for name, times in Counter(name for name, _ in pairs).items() if times > 1
-        ]
-        return dict(pairs)
+        fields = dict(pairs)
+        repeated[:] = () if len(fields) == len(pairs) else _repeated_names(pairs)
+        return fields
 
     try:
-        document = simplejson.loads(
-            (raw or b"").decode("utf-8"), use_decimal=True, object_pairs_hook=fields_of
-        )
-        simplejson.dumps(document, use_decimal=True, ensure_ascii=False).encode("utf-8")
+        text = (raw or b"").decode("utf-8")
+        document = simplejson.loads(text, use_decimal=True, object_pairs_hook=fields_of)
+        if "\\u" in text:  # an escape may be half of a surrogate pair, which has no UTF-8
+            simplejson.dumps(document, use_decimal=True, ensure_ascii=False).encode("utf-8")
     except (ValueError, ArithmeticError, RecursionError):
         raise ValidationException(
             [FieldError("body", "send one JSON object in UTF-8 (RFC 8259)")]
@@ -63,6 +62,10 @@ def _json_object(raw: bytes | None) -> tuple[dict[str, Any], list[FieldError]]:
     if not isinstance(document, dict):
         raise ValidationException([FieldError("body", "send a JSON object")])
     return document, [FieldError(name, "send it once") for name in repeated]
+
+
+def _repeated_names(pairs: list[tuple[str, Any]]) -> list[str]:
+    return [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]
 
 
 def _field_error(error: ErrorDetails, model: type[BaseModel]) -> FieldError:
