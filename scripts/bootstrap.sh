@@ -43,11 +43,19 @@ find_python() {
         "brew install python@3.12), or set PYTHON, as in PYTHON=/path/to/python3.12."
 }
 
+# lock FOLDER: waits until no other run installs into FOLDER; the next `lock` or the end releases it.
+# macOS has no flock, so there nothing prevents two runs.
+lock() {
+    exec 9>".local/bootstrap-${1##*/}.lock"
+    if command -v flock >/dev/null; then flock 9; fi
+}
+
 # install ENVIRONMENT FOLDER: installs tools/requirements/ENVIRONMENT.txt into FOLDER.
 # The stamp is a copy of the requirements that were installed.
 install() {
     local environment=$1 folder=$2 requirements=tools/requirements/$1.txt
     local stamp=$folder/.$environment.stamp log=.local/bootstrap-$environment.log python total
+    lock "$folder"
     if [ -x "$folder/bin/python" ] && cmp -s "$requirements" "$stamp"; then
         return
     fi
@@ -93,8 +101,9 @@ install_repository() {
 
 # install_npm NAME TOOL PURPOSE: installs tools/TOOL/package-lock.json into .local/TOOL.
 install_npm() {
-    local name=$1 lock=tools/$2/package-lock.json folder=.local/$2 log=.local/bootstrap-$2.log
-    if cmp -s "$lock" "$folder/.stamp"; then
+    local name=$1 locked=tools/$2/package-lock.json folder=.local/$2 log=.local/bootstrap-$2.log
+    lock "$folder"
+    if cmp -s "$locked" "$folder/.stamp"; then
         return
     fi
     command -v npm >/dev/null ||
@@ -103,22 +112,18 @@ install_npm() {
 
     echo "Installing $name into $folder ..."
     mkdir -p "$folder"
-    cp "tools/$2/package.json" "$lock" "$folder"
+    cp "tools/$2/package.json" "$locked" "$folder"
     npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund >"$log" 2>&1 ||
         fail "$name could not be fetched: check the network, then run the same command again" \
             "(details: $log)."
-    cp "$lock" "$folder/.stamp"
+    cp "$locked" "$folder/.stamp"
 }
 
-{ mkdir -p .local && touch .local/bootstrap.lock; } 2>/dev/null ||
+{ mkdir -p .local && touch .local/bootstrap-writable; } 2>/dev/null ||
     fail "The folder $PWD/.local cannot be written: make it writable for you, or clone the" \
         "repository into a folder that is."
 
 [ $# -gt 0 ] || fail "Name an environment to create: $ENVIRONMENTS."
-
-# Two runs must not install at once; macOS has no flock, so there nothing prevents it.
-exec 9>.local/bootstrap.lock
-if command -v flock >/dev/null; then flock 9; fi
 
 for environment in "$@"; do
     case $environment in

