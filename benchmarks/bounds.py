@@ -84,7 +84,7 @@ def _bounds_of(
     is_read = operation in READS
     ours, peer_a, floor = figures[OURS, operation], figures["a", operation], figures[FLOOR, "get"]
     cold = ours["cold_start"]
-    fastest = min((figures[peer, operation]["cold_start"] for peer in PEERS), key=_median)
+    fastest = min((figures[peer, operation]["cold_start"] for peer in PEERS), key=_lower_quartile)
 
     yield Bound(
         operation,
@@ -116,8 +116,8 @@ def _bounds_of(
     )
 
 
-def _median(figure: Figure) -> float:
-    return figure.median
+def _lower_quartile(figure: Figure) -> float:
+    return figure.lower
 
 
 def _cell(bound: Bound) -> str:

@@ -33,10 +33,14 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def ratio(ours: Figure, other: Figure) -> float:
-    """Return our median divided by the other median."""
-    return ours.median / other.median
+    """Return our lower quartile divided by the other one.
+
+    Other load on the machine makes a time longer, never shorter, so it moves a lower quartile less
+    than a median.
+    """
+    return ours.lower / other.lower
 
 
 def ratio_beyond(floor: Figure, ours: Figure, other: Figure) -> float:
-    """Return our median divided by the other median, each without the median of the floor."""
-    return (ours.median - floor.median) / (other.median - floor.median)
+    """Return the same ratio, with the lower quartile of the floor taken from both."""
+    return (ours.lower - floor.lower) / (other.lower - floor.lower)

@@ -33,11 +33,12 @@ def write(columns: Columns, sizes: Mapping[Key, int], rounds: int, requests: int
     }
     found = bounds(figures, sizes)
     conditions = (
-        f"Medians of {rounds} rounds, with {requests} warm requests in each process."
+        f"{rounds} rounds, with {requests} warm requests in each process."
         f" Python {platform.python_version()} on {platform.machine()}."
     )
     explanation = (
-        "Each cell has the median, the quartiles in brackets and the ratio to this service."
+        "Each cell has the median and the quartiles in brackets, then the ratio of the lower\nquartile"
+        " to that of this service."
     )
     parts = [conditions, explanation]
     for name, title, scale, digits in _TABLES:

@@ -28,8 +28,6 @@ P95_LIMIT_MS: Final = 250
 COLD_SHARE: Final = Decimal("0.01")
 """AWS saw cold starts in under 1 % of invocations (AWS Compute Blog, "AWS Lambda standardizes
 billing for INIT Phase"). It bills them for all functions since August 2025."""
-SAME_PRICE: Final = Decimal("0.05")
-"""Prices that differ by less are the same: two runs differ by as much."""
 MEASURED_SIZES: Final = Path(__file__).parent / "measured" / "sizes.json"
 
 _MEGABYTES_OF_ONE_GIGABYTE: Final = 1024
@@ -202,17 +200,13 @@ def suitable(sizes: Sizes) -> list[int]:
 
 
 def decided(sizes: Sizes, prices: Mapping[str, Price]) -> int:
-    """Return the cheapest suitable size; among those that cost about the same, the largest.
-
-    In small sizes the CPU is the limit: half of it takes twice the time, at the same price. So a
-    larger size starts faster for nothing.
+    """Return the cheapest suitable size; at an equal price, the larger one, which starts faster.
 
     Raises:
         ValueError: no size is suitable.
     """
     usd = {size: mixed_million_usd(sizes, size, OURS, prices) for size in suitable(sizes)}
-    limit = min(usd.values()) * (1 + SAME_PRICE)
-    return max(size for size, each in usd.items() if each <= limit)
+    return min(usd, key=lambda size: (usd[size], -size))
 
 
 def _milliseconds(seconds: float) -> Decimal:

@@ -7,7 +7,6 @@ from benchmarks.size_costs import (
     COLD_SHARE,
     P95_LIMIT_MS,
     PEER,
-    SAME_PRICE,
     SIZES,
     STACKS,
     Sizes,
@@ -34,7 +33,7 @@ def performance_section(sizes: Sizes, prices: Mapping[str, Price]) -> str:
     chosen = decided(sizes, prices)
     rows = [
         (
-            f"**{size}**" if size == chosen else f"{size:,}",
+            f"**{size:,}**" if size == chosen else f"{size:,}",
             f"{slowest_p95(sizes, size, OURS):,.0f}",
             f"{sizes.summaries[size, OURS, 'get'].cold_ms:,.0f}",
             f"{sizes.summaries[size, OURS, 'create'].cold_ms:,.0f}",
@@ -54,9 +53,8 @@ def performance_section(sizes: Sizes, prices: Mapping[str, Price]) -> str:
         "USD for a million, peer (a)",
     )
     decision = (
-        f"The default of `memory_size` is **{chosen} MB**: the cheapest size with every p95 within"
-        f"\n{P95_LIMIT_MS} ms, and of those that cost at most {SAME_PRICE:.0%} more the one that"
-        " starts fastest."
+        f"The default of `memory_size` is **{chosen:,} MB**: the cheapest size with every p95"
+        f" within {P95_LIMIT_MS} ms."
     )
     fitting = [size for size in SIZES if peak_memory(sizes, size) < size]
     memory = (

@@ -13,6 +13,7 @@ from benchmarks.bounds import MEASURES, Bound, bounds, bounds_table
 from benchmarks.figures import Figure, figure_of, percentile, ratio, ratio_beyond
 from benchmarks.subjects import FLOOR, OURS, PEERS
 from tests.memory.run import lasting_growth
+from tests.mutants.fastest_first import fastest_first
 from tests.mutants.run import Reason, Survivor, killed_share, missing_functions, read_reasons
 from tests.support.deployed_functions import TUNING
 from tests.support.report import table, write_section
@@ -37,7 +38,7 @@ def test_percentile_is_measured_value(percent: float, expected: float) -> None:
 
 
 def test_ratio_compares_medians() -> None:
-    assert ratio(Figure(1, 0, 9), Figure(4, 0, 9)) == 0.25
+    assert ratio(Figure(9, 1, 9), Figure(9, 4, 9)) == 0.25
 
 
 @pytest.mark.parametrize(
@@ -53,8 +54,16 @@ def test_growth_ignores_freed_memory(sizes: list[int], growth: float) -> None:
     assert lasting_growth(sizes) == growth
 
 
+def test_fastest_tests_run_first_and_files_stay_together() -> None:
+    durations = {"slow.py::a": 1, "slow.py::b": 9, "fast.py::c": 3, "fast.py::d": 2}
+    tests = ["slow.py::b", "fast.py::c", "new.py::e", "slow.py::a", "fast.py::d"]
+
+    expected = ["new.py::e", "fast.py::d", "fast.py::c", "slow.py::a", "slow.py::b"]
+    assert fastest_first(tests, durations) == expected
+
+
 def test_ratio_beyond_floor_leaves_out_the_floor() -> None:
-    assert ratio_beyond(Figure(1, 0, 9), Figure(2, 0, 9), Figure(5, 0, 9)) == 0.25
+    assert ratio_beyond(Figure(9, 1, 9), Figure(9, 2, 9), Figure(9, 5, 9)) == 0.25
 
 
 def uniform_figures(ours: float, others: float) -> dict[tuple[str, str], dict[str, Figure]]:
