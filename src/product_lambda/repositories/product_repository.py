@@ -725,10 +725,6 @@ def _page(
     return Page(products, reached)
 
 
-def _key(item: Item) -> tuple[object, object]:
-    return item["PK"], item["SK"]
-
-
 def _readable(item: Item) -> Product:
     """Return the product in an item.
 

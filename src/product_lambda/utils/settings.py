@@ -33,7 +33,6 @@ class EventSettings(NamedTuple):
 
 
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_SWITCH = {"true": True, "false": False}
 _MAX_EDGE_SECONDS = 86_400
 
 
@@ -60,7 +59,7 @@ class _Environment:
         return value
 
     def switch(self, name: str) -> bool:
-        return _SWITCH.get(self.one_of(name, "false", tuple(_SWITCH)), False)
+        return self.one_of(name, "false", ("true", "false")) == "true"
 
     def whole_number(self, name: str, maximum: int) -> int | None:
         value = self.optional(name)
