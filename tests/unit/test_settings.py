@@ -149,11 +149,16 @@ def test_example_file_names_every_setting() -> None:
 
 
 def test_settings_of_event_function_are_read() -> None:
-    variables = {"AUDIT_BUCKET": " audit-dev ", "AWS_REGION": "eu-west-1", "LOG_LEVEL": "DEBUG"}
+    variables = {
+        "AUDIT_BUCKET": " audit-dev ",
+        "AWS_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
+        "LOG_LEVEL": "DEBUG",
+    }
     assert load_event_settings(variables, {"AUDIT_BUCKET": "a bucket"}) == EventSettings(
         required={"AUDIT_BUCKET": "audit-dev"},
         aws_region="eu-west-1",
-        aws_endpoint_url=None,
+        aws_endpoint_url="http://127.0.0.1:4566",
         log_level="DEBUG",
     )
 
