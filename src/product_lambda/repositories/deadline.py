@@ -17,7 +17,6 @@ _FIRST_PAUSE_SECONDS: Final = 0.05
 # pauses would be equal (AWS Lambda Developer Guide, "Handling uniqueness with Lambda SnapStart").
 _RANDOM: Final = random.SystemRandom()
 
-
 type _Outcome = tuple[Any, BaseException | None]
 """What an operation returned, and what it raised."""
 
@@ -63,15 +62,6 @@ class _Worker(Thread):
             self.idle.append(self)
             outcomes.put(outcome)
             del job, operation, outcomes, outcome  # an idle worker keeps nothing
-
-
-@atexit.register
-def _end_workers() -> None:
-    """Wait for calls under way, since the client aborts when Python ends its thread."""
-    for worker in _Worker.started:
-        worker.end()
-    for worker in _Worker.started:
-        worker.join(_EXIT_SECONDS)
 
 
 class Deadline:
@@ -128,3 +118,13 @@ class Deadline:
             raise error
         finally:
             del error  # it refers to this frame
+
+
+@atexit.register
+def _end_workers() -> None:
+    """Wait for calls under way, since the client aborts when Python ends its thread."""
+    limit = Deadline(_EXIT_SECONDS)
+    for worker in _Worker.started:
+        worker.end()
+    for worker in _Worker.started:
+        worker.join(max(0, limit.remaining()))
