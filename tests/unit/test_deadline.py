@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -209,6 +210,44 @@ def test_finished_call_leaves_no_reference() -> None:
         assert kept() is None
     finally:
         gc.enable()
+
+
+@pytest.fixture
+def workers(
+    monkeypatch: pytest.MonkeyPatch, released: threading.Event
+) -> Iterator[list[threading.Thread]]:
+    """The threads that the test starts; those of other tests stay apart."""
+    started: list[threading.Thread] = []
+    monkeypatch.setattr(deadline._Worker, "started", started)
+    monkeypatch.setattr(deadline._Worker, "idle", deque())
+    yield started
+    released.set()
+    for worker in started:
+        worker.join(10)
+
+
+def test_exit_waits_for_call_under_way(
+    workers: list[threading.Thread], released: threading.Event
+) -> None:
+    Deadline(60).call(lambda: None, timeout=10)
+    for _ in range(2):
+        with pytest.raises(DependencyUnavailableException):
+            Deadline(60).call(released.wait, timeout=0.01)
+    threading.Timer(0.1, released.set).start()
+    deadline._end_workers()
+    assert len(workers) == 2
+    assert not any(worker.is_alive() for worker in workers)
+
+
+def test_exit_does_not_wait_for_hanging_calls(
+    workers: list[threading.Thread], released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadline, "_EXIT_SECONDS", 0.05)
+    for _ in range(2):
+        with pytest.raises(DependencyUnavailableException):
+            Deadline(60).call(released.wait, timeout=0.01)
+    deadline._end_workers()
+    assert [worker.is_alive() for worker in workers] == [True, True]
 
 
 def test_process_ends_after_late_call() -> None:
