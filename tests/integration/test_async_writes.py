@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
 from local.engine import REGION
-from product_lambda.models.command import Command
+from product_lambda.models.command import Acceptance, Command
 from product_lambda.models.product import Revision
 from product_lambda.repositories.command_repository import CommandRepository
 from product_lambda.repositories.deadline import Deadline
@@ -317,6 +317,15 @@ def test_acceptance_is_retried_once(
     assert [command.product_id for command in commands(change_queue, 1)] == ["PROD-001"]
 
 
+def test_conflict_of_synchronous_creation_is_in_flight(
+    table_proxy: FaultyDynamoDB, functions: Functions
+) -> None:
+    conflict = faults.cancelled_transaction("None", "TransactionConflict", "None")
+    table_proxy.fail("TransactWriteItems", conflict)
+    response = functions.create(product_body(), {"Idempotency-Key": "a-key"})
+    assert (response.status, response.problem()) == (409, "idempotency-key-in-flight")
+
+
 @pytest.mark.parametrize(
     ("reasons", "status"),
     [(("TransactionConflict", "None"), 409), (("None", "ThrottlingError"), 503)],
@@ -439,6 +448,18 @@ def test_message_is_sent_again_and_arrives_once(
     assert proxy.count("SendMessage") == 2
     functions.delete("PROD-001", ASYNC)
     assert [command.operation for command in commands(change_queue, 2)] == ["update", "delete"]
+
+
+def test_acceptance_with_lost_response_is_stored_once(
+    engine: str, table: ProductTable, stored: CommandRepository
+) -> None:
+    acceptance = Acceptance("a" * 64, "f" * 64, "PROD-001", "request-1", "command-1", 2000)
+    with faulty_dynamodb(engine) as server:
+        server.fail("TransactWriteItems", faults.after_execution(faults.reset), nth=1)
+        through = open_table(table.name, REGION, server.endpoint_url)
+        CommandRepository(through, Deadline(60)).accept(acceptance, "b" * 64, 1000)
+        assert server.count("TransactWriteItems") == 2
+    assert stored.find_acceptance("a" * 64) == acceptance
 
 
 def test_repetition_after_failing_queue_is_accepted(

@@ -785,6 +785,21 @@ def test_unaccepted_product_with_taken_id_is_rejected(store: Store) -> None:
     assert store.find_record("a" * 64) is None
 
 
+def test_unaccepted_product_replaces_expired_record(store: Store) -> None:
+    store.insert_unaccepted(product(), "author", record(product(), expires_at=2000), "d" * 64, 1000)
+    other = product("PROD-002")
+    renewed = record(other, expires_at=9000)
+    store.insert_unaccepted(other, "author", renewed, "d" * 64, 2000)
+    assert store.find_record("a" * 64) == renewed
+
+
+def test_taken_id_is_reported_beside_expired_acceptance(store: Store) -> None:
+    store.accept(acceptance(), "a" * 64, 1000)
+    store.insert(product(), "author")
+    with pytest.raises(DuplicateProductException):
+        store.insert_unaccepted(product(name="N"), "author", record(product()), "d" * 64, 2000)
+
+
 def test_used_key_creates_no_second_product(store: Store) -> None:
     store.insert_unaccepted(product(), "author", record(product()), "d" * 64, 1000)
     other = product("PROD-002")
@@ -969,6 +984,17 @@ def test_command_deactivates_product(probe: StoreProbe) -> None:
     assert decided == outcome() == probe.store.find_outcome("e" * 64)
     assert probe.stored("PROD-001") == product(active=False, version=2, updated_at=LATER)
     assert probe.author_of("PROD-001") == "key-of-bob"
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (None, 1)])
+def test_command_deactivates_product_changed_by_faster_clock(
+    probe: StoreProbe, before: int | None, after: int
+) -> None:
+    probe.store.insert(product(updated_at="2026-04-01T00:00:00.000000Z"), "author")
+    if before is None:
+        probe.forget_version("PROD-001")
+    assert probe.store.deactivate_by(outcome(), command(), later) == outcome()
+    assert probe.stored("PROD-001") == product(active=False, version=after, updated_at=LATER)
 
 
 def test_deactivation_of_inactive_product_has_outcome(probe: StoreProbe) -> None:

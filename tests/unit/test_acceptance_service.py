@@ -228,6 +228,14 @@ def test_synchronous_repetition_uses_accepted_id(setup: Setup) -> None:
     assert setup.create("a-key").product.product_id == "PROD-001"
     assert setup.create("a-key").replayed
     assert setup.store.number == 2
+    assert setup.store.authors == {"PROD-001": "key-of-ann", "PROD-002": "key-of-ann"}
+
+
+def test_synchronous_repetition_replaces_expired_record(setup: Setup) -> None:
+    setup.create("a-key")
+    setup.now += timedelta(days=1, seconds=1)
+    setup.accept("a-key", name="Other")
+    assert setup.create("a-key", name="Other").product.product_id == "PROD-002"
 
 
 def test_synchronous_repetition_with_other_draft_is_rejected(setup: Setup) -> None:
@@ -247,6 +255,12 @@ def test_synchronous_repetition_with_taken_id_is_rejected(setup: Setup) -> None:
 def test_synchronous_creation_without_key_needs_no_record(setup: Setup) -> None:
     assert setup.create().product.product_id == "PROD-001"
     assert setup.store.records == {}
+    assert setup.store.authors == {"PROD-001": "key-of-ann"}
+
+
+def test_synchronous_creation_with_key_has_author(setup: Setup) -> None:
+    assert setup.create("a-key").product.product_id == "PROD-001"
+    assert setup.store.authors == {"PROD-001": "key-of-ann"}
 
 
 class AcceptingStore(FakeProductStore):
@@ -262,7 +276,7 @@ def test_creation_uses_id_that_was_accepted_meanwhile() -> None:
     setup = Setup(AcceptingStore())
     created = setup.create("a-key")
     assert created.product.product_id == "PROD-002"
-    assert list(setup.store.products) == ["PROD-002"]
+    assert setup.store.authors == {"PROD-002": "key-of-ann"}
 
 
 class CreatingStore(FakeProductStore):

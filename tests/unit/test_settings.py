@@ -164,5 +164,8 @@ def test_settings_of_event_function_are_read() -> None:
 
 
 def test_missing_settings_of_event_function_are_named() -> None:
-    with pytest.raises(ValueError, match="set AUDIT_BUCKET to a bucket; set AWS_REGION to"):
+    with pytest.raises(
+        ValueError,
+        match="set AUDIT_BUCKET to a bucket; set AWS_REGION to the region of the function",
+    ):
         load_event_settings({}, {"AUDIT_BUCKET": "a bucket"})
