@@ -37,8 +37,8 @@ def write(columns: Columns, sizes: Mapping[Key, int], rounds: int, requests: int
         f" Python {platform.python_version()} on {platform.machine()}."
     )
     explanation = (
-        "Each cell has the median and the quartiles in brackets, then the ratio of the lower\nquartile"
-        " to that of this service."
+        "Each cell has the median and the quartiles in brackets, then the ratio of the lower\n"
+        "quartile to that of this service."
     )
     parts = [conditions, explanation]
     for name, title, scale, digits in _TABLES:
