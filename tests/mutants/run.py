@@ -95,6 +95,8 @@ def main() -> int:
             "PRODUCT_ENGINE_URL": engine.endpoint_url,
             "PRODUCT_DYNAMODB_LOCAL_URL": dynamodb_local_url,
             "PYTHONPATH": str(REPOSITORY),  # for packages outside the copy
+            # One process for each mutant: none should compile what another has compiled.
+            "PYTHONDONTWRITEBYTECODE": "",
         }
         _mutmut(environment, "run", "--max-children", str(options.processes))
         verdicts = dict(_verdicts(_mutmut(environment, "results", "--all", "true")))

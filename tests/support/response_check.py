@@ -65,11 +65,11 @@ class ApiResponse:
         return {error["field"] for error in self.json()["errors"]}
 
 
-class _ExactNumbers(yaml.SafeLoader):
+class _ExactNumbers(yaml.CSafeLoader):
     """Loads fractional YAML numbers as Decimal, so that 19.99 equals a response's 19.99."""
 
 
-def _exact(_: yaml.SafeLoader, number: yaml.ScalarNode) -> Decimal:
+def _exact(_: yaml.CSafeLoader, number: yaml.ScalarNode) -> Decimal:
     return Decimal(number.value)
 
 
