@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
 from local.engine import REGION
+from product_lambda.exceptions import InternalException
 from product_lambda.models.command import Acceptance, Command
 from product_lambda.models.product import Revision
 from product_lambda.repositories.command_repository import CommandRepository
@@ -315,6 +316,18 @@ def test_acceptance_is_retried_once(
     require_accepted(functions.create(product_body(), KEYED), "PROD-001")
     assert table_proxy.count("TransactWriteItems") == 2
     assert [command.product_id for command in commands(change_queue, 1)] == ["PROD-001"]
+
+
+def test_unreadable_acceptance_is_logged(
+    table: ProductTable, stored: CommandRepository, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = {"PK": f"IDEMPOTENCY#{'a' * 64}", "SK": "METADATA"}
+    table.client.sync_put_item(table.name, key)
+    with pytest.raises(InternalException):
+        stored.find_acceptance("a" * 64)
+    (line,) = (vars(each) for each in caplog.records if each.message == "unreadable item")
+    assert line["item_key"] == f"{key['PK']} METADATA"
+    assert line["flaws"] == "record is not readable (KeyError)"
 
 
 def test_conflict_of_synchronous_creation_is_in_flight(

@@ -850,7 +850,7 @@ def test_repeated_insertion_returns_first_outcome(probe: StoreProbe) -> None:
 
 def test_command_with_taken_id_leaves_no_outcome(store: Store) -> None:
     store.insert(product(), "author")
-    with pytest.raises(DuplicateProductException):
+    with pytest.raises(DuplicateProductException, match="PROD-001"):
         store.insert_by(outcome(), product(name="N"), "author", record(product()), 1000)
     assert store.find_outcome("e" * 64) is None
     assert store.find_record("a" * 64) is None
@@ -888,6 +888,13 @@ def test_command_replaces_expired_record(store: Store) -> None:
     assert store.insert_by(outcome(), renewed.product, "author", renewed, 2000) == outcome()
     assert store.find_record("a" * 64) == renewed
     assert store.get("PROD-002") == renewed.product
+
+
+def test_expired_record_is_no_earlier_creation(store: Store) -> None:
+    store.insert_once(product(), "author", record(product()), 1000)
+    renewed = record(product(), expires_at=9000)
+    with pytest.raises(DuplicateProductException):
+        store.insert_by(outcome(), product(), "author", renewed, 2000)
 
 
 @pytest.mark.parametrize(("changes", "fields"), CHANGES)

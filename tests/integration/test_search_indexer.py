@@ -368,8 +368,14 @@ def test_server_without_end_is_left_at_the_deadline(
     assert time.monotonic() - started < 30
 
 
-def test_server_that_is_down_fails_all_messages(deliver: Deliver) -> None:
+def test_server_that_is_down_fails_all_messages(
+    deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
     assert deliver(event(1, 1), event(2, 1), url=unused_endpoint()) == ["m0", "m1"]
+
+    lines = [vars(line) for line in caplog.records if line.message == "document not indexed"]
+    assert [line["message_id"] for line in lines] == ["m0", "m1"]
+    assert all(line["reason"].startswith("ConnectionError: ") for line in lines)
 
 
 def test_denied_request_fails_all_messages_without_retry(

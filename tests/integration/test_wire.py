@@ -8,6 +8,7 @@ import pytest
 
 from local.engine import REGION
 from product_lambda.models.product import PageRequest, SortOrder
+from product_lambda.repositories.command_repository import CommandRepository
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import (
     ProductRepository,
@@ -15,7 +16,7 @@ from product_lambda.repositories.product_repository import (
     open_table,
 )
 from tests.support.faulty_dynamodb import Exchange, faulty_dynamodb, pass_on
-from tests.support.products import product, record
+from tests.support.products import command, outcome, product, record
 
 
 @pytest.fixture
@@ -27,13 +28,13 @@ def requests() -> list[dict[str, Any]]:
 @pytest.fixture
 def repository(
     engine: str, table: ProductTable, requests: list[dict[str, Any]]
-) -> Iterator[ProductRepository]:
+) -> Iterator[CommandRepository]:
     def note(exchange: Exchange) -> None:
         requests.append(json.loads(exchange.request))
         pass_on(exchange)
 
     with faulty_dynamodb(engine, note) as proxy:
-        yield ProductRepository(open_table(table.name, REGION, proxy.endpoint_url), Deadline(60))
+        yield CommandRepository(open_table(table.name, REGION, proxy.endpoint_url), Deadline(60))
 
 
 @pytest.fixture
@@ -84,3 +85,16 @@ def test_each_transaction_has_token_of_the_system(
         repository.insert_once(new, "author", record(new, key_hash=str(number) * 64), now=0)
     tokens = {request["ClientRequestToken"] for request in requests}
     assert [len(bytes.fromhex(token)) for token in tokens] == [16, 16]
+
+
+def test_command_reads_product_before_it_overwrites_newer_change(
+    repository: CommandRepository, requests: list[dict[str, Any]]
+) -> None:
+    repository.insert(product(updated_at="2026-04-01T00:00:00.000000Z"), "author")
+    requests.clear()
+    change = command(changes={"name": "N"})
+    repository.update_by(outcome(), change, lambda: "2026-03-01T00:00:00.000000Z")
+    first, *reads, second = requests
+    assert "TransactItems" in first
+    assert {"S": "PRODUCT#PROD-001"} in [read["Key"]["PK"] for read in reads]
+    assert "TransactItems" in second

@@ -294,6 +294,20 @@ def test_creation_meanwhile_leaves_nothing_to_accept() -> None:
     assert list(setup.store.products) == ["PROD-002"]
 
 
+class OvertakenStore(FakeProductStore):
+    """Another request with the key is accepted just before this one."""
+
+    def accept(self, *arguments: Any) -> None:
+        super().accept(*arguments)
+        raise IdempotencyKeyInFlightException
+
+
+def test_acceptance_meanwhile_gives_its_ids() -> None:
+    setup = Setup(OvertakenStore())
+    assert setup.accept("a-key") == Accepted("PROD-001", "request-1")
+    assert [command.product_id for command in setup.queue.commands] == ["PROD-001"]
+
+
 class ConflictingStore(FakeProductStore):
     """Transactions conflict with those of another request that leaves no record."""
 
