@@ -177,6 +177,11 @@ def test_later_calls_reuse_threads() -> None:
     assert threading.get_ident() not in threads
 
 
+def test_thread_has_a_name_and_does_not_keep_the_process() -> None:
+    thread = Deadline(60).call(threading.current_thread, timeout=10)
+    assert (thread.name, thread.daemon) == ("dynamodb", True)
+
+
 def test_late_call_keeps_its_thread(released: threading.Event) -> None:
     hanging: list[int] = []
 
