@@ -197,6 +197,18 @@ def test_lasting_fault_fails_the_batch(
     assert edge.invalidations == []
 
 
+@pytest.mark.parametrize("name", ["no id", "empty"])
+def test_invalidation_without_id_is_logged(
+    deliver: Deliver, proxy: FaultyDynamoDB, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    proxy.fail("POST", TRANSIENT[name])
+
+    assert deliver(EVENTS[0], url=proxy.endpoint_url) == ["m0"]
+
+    (line,) = (vars(each) for each in caplog.records if each.message == "cache not invalidated")
+    assert "TemporaryException: an invalidation without an id" in line["causes"]
+
+
 @pytest.mark.parametrize("code", PERMANENT)
 def test_rejection_fails_the_batch_without_retry(
     deliver: Deliver, proxy: FaultyDynamoDB, code: str

@@ -142,6 +142,11 @@ def test_other_text_is_no_command(text: str) -> None:
         parse_command(text)
 
 
+def test_text_that_is_not_json_is_called_so() -> None:
+    with pytest.raises(UnknownCommandException, match="^is not JSON$"):
+        parse_command("{")
+
+
 CREATION = command(draft=draft(product_id="PROD-001"))
 UPDATE = command(changes={"name": "N"})
 WRONG: dict[str, tuple[Command, dict[str, Any]]] = {

@@ -177,11 +177,6 @@ def test_later_calls_reuse_threads() -> None:
     assert threading.get_ident() not in threads
 
 
-def test_thread_has_a_name_and_does_not_keep_the_process() -> None:
-    thread = Deadline(60).call(threading.current_thread, timeout=10)
-    assert (thread.name, thread.daemon) == ("dynamodb", True)
-
-
 def test_late_call_keeps_its_thread(released: threading.Event) -> None:
     hanging: list[int] = []
 
@@ -229,6 +224,14 @@ def workers(
     released.set()
     for worker in started:
         worker.join(10)
+
+
+def test_new_thread_has_a_name_and_does_not_keep_the_process(
+    workers: list[threading.Thread],
+) -> None:
+    thread = Deadline(60).call(threading.current_thread, timeout=10)
+    assert workers == [thread]
+    assert (thread.name, thread.daemon) == ("dynamodb", True)
 
 
 def test_exit_waits_for_call_under_way(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from product_lambda.exceptions import ValidationException
+from product_lambda.exceptions import FieldError, ValidationException
 from product_lambda.models.product import (
     NO_FILTERS,
     Cursor,
@@ -19,7 +19,12 @@ from product_lambda.models.product import (
     name_key,
     plain_decimal,
 )
-from product_lambda.validators.query import next_token, parse_deleted_request, parse_page_request
+from product_lambda.validators.query import (
+    next_token,
+    parse_deleted_request,
+    parse_page_request,
+    reject_query,
+)
 from tests.support.events import errors_found_by, http_request
 from tests.support.products import CREATED_AT
 
@@ -493,3 +498,13 @@ def test_deleted_products_report_all_errors_at_once() -> None:
         parse_deleted(limit="0", nextToken="x", sort="createdAt", offset="1")
     unknown = "is not a parameter; use limit, nextToken"
     assert raised.value.errors == (("sort", unknown), ("offset", unknown), LIMIT, TOKEN)
+
+
+def test_every_parameter_of_a_read_by_id_is_rejected() -> None:
+    request = http_request(query={"version": ("1",), "fields": ("name",)})
+    with pytest.raises(ValidationException) as raised:
+        reject_query(request)
+    assert raised.value.errors == (
+        FieldError("version", "is not a parameter; leave it out"),
+        FieldError("fields", "is not a parameter; leave it out"),
+    )

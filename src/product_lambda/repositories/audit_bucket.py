@@ -1,8 +1,7 @@
 """The audit trail in S3: one object for each change, which is never written twice."""
 
+import json
 from typing import Final, NamedTuple
-
-import simplejson
 
 from product_lambda.models.change import is_change_id
 from product_lambda.models.product import is_product_id, is_timestamp
@@ -31,7 +30,7 @@ def audit_object(event: str) -> AuditObject:
     Raises:
         ValueError: the text is not an event of a change.
     """
-    document = simplejson.loads(event, use_decimal=True)
+    document = json.loads(event)
     product_id, changed_at, change_id = (
         _text_in(document, "detail", name) for name in ("productId", "changedAt", "changeId")
     )

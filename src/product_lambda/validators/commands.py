@@ -17,7 +17,6 @@ def parse_command(message: str) -> Command:
     Raises:
         UnknownCommandException: with every error of the message, without its values.
     """
-    errors: list[str] = []
     try:
         fields = simplejson.loads(message, use_decimal=True)
     except (ValueError, ArithmeticError, RecursionError):
