@@ -143,7 +143,7 @@ def test_other_text_is_no_command(text: str) -> None:
 
 
 def test_text_that_is_not_json_is_called_so() -> None:
-    with pytest.raises(UnknownCommandException, match="^is not JSON$"):
+    with pytest.raises(UnknownCommandException, match=r"^is not JSON$"):
         parse_command("{")
 
 
