@@ -6,10 +6,11 @@ Set PRODUCT_OPENSEARCH_URL for a real server.
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -358,7 +359,7 @@ def test_change_whose_response_was_lost_is_confirmed(
 
 @pytest.mark.parametrize("fault", [faults.hang, faults.endless_header, faults.endless_body])
 def test_server_without_end_is_left_at_the_deadline(
-    deliver: Deliver, proxy: FaultyDynamoDB, fault: Fault
+    deliver: Deliver, proxy: FaultyDynamoDB, caplog: pytest.LogCaptureFixture, fault: Fault
 ) -> None:
     proxy.fail("POST", fault)
     started = time.monotonic()
@@ -366,6 +367,42 @@ def test_server_without_end_is_left_at_the_deadline(
     assert deliver(event(1, 1), event(2, 1), seconds=2, url=proxy.endpoint_url) == ["m0", "m1"]
 
     assert time.monotonic() - started < 30
+    lines = [vars(line) for line in caplog.records if line.message == "document not indexed"]
+    reasons = [line["reason"] for line in lines]
+    assert reasons == ["There was no response in time."] * 2
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that the function makes, which take no time; each has an average length."""
+    made: list[float] = []
+    monkeypatch.setattr("random.SystemRandom.random", lambda _: 0.5)
+    monkeypatch.setattr(search_index, "_FIRST_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(search_index, "time", SimpleNamespace(sleep=made.append))
+    return made
+
+
+def test_pauses_between_attempts_grow(deliver: Deliver, pauses: list[float]) -> None:
+    with stub_server() as stub:
+        stub.respond("*", {}, 429)
+
+        assert deliver(event(1, 1), url=stub.endpoint_url) == ["m0"]
+
+    assert pauses == [pytest.approx(0.3), pytest.approx(0.6)]
+
+
+def test_pause_after_the_deadline_is_not_made(deliver: Deliver, pauses: list[float]) -> None:
+    with stub_server() as stub:
+        stub.respond("*", {}, 429)
+
+        assert deliver(event(1, 1), seconds=1.1, url=stub.endpoint_url) == ["m0"]
+
+    assert pauses == []
+
+
+def test_success_needs_no_pause(deliver: Deliver, pauses: list[float]) -> None:
+    assert deliver(event(1, 1)) == []
+    assert pauses == []
 
 
 def test_server_that_is_down_fails_all_messages(
@@ -408,13 +445,19 @@ def test_denied_request_fails_all_messages_without_retry(
     ],
     ids=str,
 )
-def test_response_of_another_form_fails_message(deliver: Deliver, body: object) -> None:
+def test_response_of_another_form_fails_message(
+    deliver: Deliver, caplog: pytest.LogCaptureFixture, body: object
+) -> None:
     with stub_server() as stub:
         stub.respond("*", body)
 
         assert deliver(event(1, 1), url=stub.endpoint_url) == ["m0"]
 
         assert stub.count("*") == 3 * 2
+    [line] = (vars(line) for line in caplog.records if line.message == "document not indexed")
+    assert re.match(
+        r"The response is invalid: \w+Error\(|1 documents, [02] results$", line["reason"]
+    )
 
 
 def test_cause_of_rejection_is_logged(deliver: Deliver, caplog: pytest.LogCaptureFixture) -> None:

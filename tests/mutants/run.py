@@ -180,10 +180,10 @@ def _survivor(name: str, shown: str) -> Survivor:
 def _function(name: str) -> str:
     """Return the name of a mutant's function.
 
-    For `product_lambda.services.product_service.xǁProductServiceǁget__mutmut_1` it is
-    `services.product_service.ProductService.get`.
+    For `product_lambda.repositories.search_index.xǁSearchIndexǁput__mutmut_1` it is
+    `repositories.search_index.SearchIndex.put`.
     """
-    readable = name.replace("xǁ", "x_").replace("ǁ", "__dot__")
+    readable = name.replace(".xǁ", ".x_").replace("ǁ", "__dot__")
     found = _NAME.match(readable)
     if found is None:
         return name

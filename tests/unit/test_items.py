@@ -18,6 +18,7 @@ from product_lambda.repositories.items import (
     record_item,
     revision_in,
 )
+from product_lambda.repositories.product_repository import changed_product, deactivated_product
 from tests.support.products import CREATED_AT, amounts, product, record
 
 LINE = "is not trimmed text of 1 to 200 characters without control characters"
@@ -182,3 +183,14 @@ def test_revision_of_item_without_version_is_0() -> None:
 def test_idempotency_record_survives_its_item(setup_fee: Decimal | None) -> None:
     stored = record(product(setup_fee=setup_fee))
     assert record_in(stored.key_hash, record_item(stored)) == stored
+
+
+def test_failed_condition_tells_the_time_of_the_newer_change() -> None:
+    newer = "2026-04-01T00:00:00.000000Z"
+    change = changed_product("PROD-001", {"name": "N"}, None, "author", lambda: CREATED_AT)
+    assert change.checked({**product_item(product(), "author"), "updatedAt": newer}) == newer
+
+
+def test_failed_condition_of_item_without_time_tells_none() -> None:
+    change = deactivated_product("PROD-001", None, "author", lambda: CREATED_AT)
+    assert change.checked({"active": "true"}) == ""
