@@ -74,7 +74,10 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--processes", type=int, default=os.cpu_count(), help="number of parallel processes"
+        "--processes",
+        type=int,
+        default=2 * (os.cpu_count() or 1),  # some mutants only wait
+        help="number of parallel processes",
     )
     options = parser.parse_args()
 
