@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import boto3
@@ -15,6 +15,7 @@ import pytest
 
 from local.engine import REGION
 from product_lambda.exceptions import DependencyUnavailableException
+from product_lambda.repositories import event_bus
 from product_lambda.repositories.aws_client import CallRejectedException
 from product_lambda.repositories.event_bus import EventBus, EventsRefusedException
 from product_lambda.repositories.product_repository import ProductTable
@@ -259,6 +260,20 @@ def test_bus_that_refuses_fails_the_batch(publish: Publish, stub: StubServer) ->
 
     assert str(refused.value) == "EventBridge refuses events: InternalFailure, ThrottlingException"
     assert entries_of(stub) == [["good-1", "good-2"]] * 3
+
+
+def test_pauses_before_refused_events_grow(
+    publish: Publish, stub: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("random.SystemRandom.random", lambda _: 0.5)
+    monkeypatch.setattr(event_bus, "time", SimpleNamespace(sleep=pauses.append))
+    stub.respond("PutEvents", {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "Throttling"}]})
+
+    with pytest.raises(EventsRefusedException):
+        publish(GOOD, events=stub.endpoint_url)
+
+    assert pauses == [pytest.approx(0.3), pytest.approx(0.6)]
 
 
 def test_refused_event_is_not_sent_again_after_the_deadline(

@@ -55,6 +55,7 @@ def test_request_is_smaller_than_256_kb() -> None:
     fitting, too_much = [sized(half), sized(half - 1)], [sized(half), sized(half)]
 
     assert [len(request) for request in requests_for(fitting)] == [2]
+    assert [len(request) for request in requests_for([*too_much, *fitting])] == [1, 1, 2]
     assert [len(request) for request in requests_for(too_much)] == [1, 1]
 
 

@@ -451,7 +451,7 @@ class SlowStore(FakeProductStore):
         raise TimeUpException
 
 
-def test_offset_that_cannot_be_read_in_time_is_invalid() -> None:
+def test_offset_that_takes_too_long_is_invalid() -> None:
     with pytest.raises(ValidationException) as raised:
         Setup(SlowStore()).page(offset=1)
     assert [(each.field, each.message) for each in raised.value.errors] == [

@@ -208,8 +208,14 @@ def test_long_list_of_errors_is_cut() -> None:
     assert document["errors"] == [
         {"field": "x" * 100, "message": f"message {number}"} for number in range(100)
     ]
-    assert document["detail"].endswith(" 900 more errors are not listed.")
+    detail = ValidationException(errors).detail
+    assert document["detail"] == f"{detail} 900 more errors are not listed."
     assert len(response.body) < 16_000
+
+
+def test_field_name_without_utf8_is_replaced() -> None:
+    response = problem_response(ValidationException([FieldError("\ud800", "m")]), "request-1")
+    assert json.loads(response.body)["errors"] == [{"field": "?", "message": "m"}]
 
 
 def test_list_of_100_errors_is_complete() -> None:
