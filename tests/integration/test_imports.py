@@ -34,7 +34,7 @@ IMPORTS = {
 # botocore uses certifi where it is installed, which is not so in Lambda's runtime.
 CLIENT = {"botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"}
 EVENT_IMPORTS = {
-    "audit_logger": CLIENT | {"aws_lambda_powertools", "simplejson", "typing_extensions"},
+    "audit_logger": CLIENT | {"aws_lambda_powertools", "typing_extensions"},
     "cache_invalidator": CLIENT | {"aws_lambda_powertools", "typing_extensions"},
     "change_publisher": CLIENT | {"simplejson"},
     # Powertools looks for botocore, to name itself in the requests of its clients.

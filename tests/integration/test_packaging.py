@@ -50,7 +50,7 @@ EVENT_BATCHES: dict[str, list[dict[str, str]]] = {
     "search_indexer": [{"messageId": "1", "body": "{}"}],
 }
 """For each function a batch that makes it call no service."""
-WITHOUT_EXTENSIONS = {"cache_invalidator"}
+WITHOUT_EXTENSIONS = {"audit_logger", "cache_invalidator"}
 """Functions whose packages are Python only."""
 ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64", "x86_64": "x86_64"}
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}  # e_machine in the ELF specification
