@@ -199,9 +199,13 @@ def account(
 
 
 @pytest.fixture(scope="module")
-def created(account: Account) -> list[str]:
+def created(account: Account, proxy: CheckingProxy) -> list[str]:
     """The addresses of the resources that the role of the deployments has created."""
-    return _apply(account.service("deploy"))
+    try:
+        return _apply(account.service("deploy"))
+    except TerraformError as error:
+        error.add_note(f"Requests without a response, or with a server error: {proxy.failures}")
+        raise
 
 
 def test_deploy_role_creates_every_optional_resource(created: list[str]) -> None:

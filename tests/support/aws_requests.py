@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from http.client import HTTPConnection
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -39,12 +40,14 @@ class CheckingProxy:
         operations: how often each operation was requested, such as `iam:CreateRole`.
         findings: what the models do not allow in the requests, one sentence each.
         unread: requests whose operation is unknown.
+        failures: requests that got no response, or a server error. Terraform repeats these.
     """
 
     def __init__(self, target: str) -> None:
         self.operations: Counter[str] = Counter()
         self.findings: list[str] = []
         self.unread: list[str] = []
+        self.failures: list[str] = []
         self._target = target
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self.endpoint_url = f"http://127.0.0.1:{self._server.server_port}"
@@ -88,10 +91,18 @@ class CheckingProxy:
                 )
                 for header, value in self.headers.items():
                     connection.putheader(header, value)
-                connection.endheaders(body)
-                response = connection.getresponse()
-                content = response.read()
-                connection.close()
+                request = f"{self.command} {self.path}"
+                try:
+                    connection.endheaders(body)
+                    response = connection.getresponse()
+                    content = response.read()
+                except (OSError, HTTPException) as error:
+                    proxy.failures.append(f"{request}: {error!r}")
+                    raise
+                finally:
+                    connection.close()
+                if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    proxy.failures.append(f"{request}: {response.status} {content[:200]!r}")
                 self.send_response_only(response.status, response.reason)
                 for header, value in response.getheaders():
                     if header.lower() not in {"content-length", "transfer-encoding", "connection"}:
