@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -178,6 +180,21 @@ def test_read_is_retried_only_once(proxy: FaultyDynamoDB, functions_on_table: Fu
     proxy.fail("GetItem", faults.reset)
     require_unavailable(functions_on_table.get("PROD-001"))
     assert proxy.count("GetItem") == 2
+
+
+@pytest.mark.parametrize(
+    "order", [{}, {"sort": "name"}, {"sort": "-price", "currency": "ZAR"}], ids=str
+)
+def test_list_goes_on_after_empty_page(
+    proxy: FaultyDynamoDB, functions_on_table: Functions, order: dict[str, Any]
+) -> None:
+    for price in ("0.1", "95.99", "99999999.99"):
+        functions_on_table.create(product_body(price=Decimal(price)))
+    first = functions_on_table.list(limit=1, **order).json()
+    expected = functions_on_table.list(nextToken=first["nextToken"])
+    proxy.fail("Query", faults.empty_page, nth=proxy.count("Query") + 1)
+    assert functions_on_table.list(nextToken=first["nextToken"]) == expected
+    assert len(expected.json()["products"]) == 2
 
 
 @ANY_SINGLE_FAULT

@@ -178,6 +178,13 @@ def without_item(exchange: Exchange) -> None:
     exchange.respond(status, json.dumps(document).encode())
 
 
+def empty_page(exchange: Exchange) -> None:
+    """Respond to a query that starts after a key: no items, and more may follow the same key."""
+    start = json.loads(exchange.request)["ExclusiveStartKey"]
+    page = {"Items": [], "Count": 0, "ScannedCount": 0, "LastEvaluatedKey": start}
+    exchange.respond(200, json.dumps(page).encode())
+
+
 @dataclass
 class FaultyDynamoDB:
     """The running server.

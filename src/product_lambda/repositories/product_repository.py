@@ -629,8 +629,10 @@ class ProductRepository:
         )
         if last is None:
             return items, None
-        # The client decodes the price in a key as binary64, but in an item as Decimal.
-        return items, {**last, sort_key: items[-1][sort_key]}
+        # The client decodes the price in a key as binary64, but in an item as Decimal. Only a
+        # page without a last key is the end (Amazon DynamoDB Developer Guide, "Paginating table
+        # query results"), so one before it may have no items.
+        return items, {**last, sort_key: (items or [last])[-1][sort_key]}
 
     def _item(self, key: dict[str, str]) -> dict[str, Any] | None:
         item, _ = self._call(
