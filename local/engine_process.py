@@ -235,8 +235,8 @@ if "stop-at-end-of-input" in options:
 
 config = Config()
 config.bind = [f"fd://{socket_fd}"]
-# Seconds; as MiniStack's own start does, longer than clients keep idle connections.
-config.keep_alive_timeout = 75
+# Seconds; longer than clients keep idle connections: Terraform's AWS SDK keeps them for 90 s.
+config.keep_alive_timeout = 120
 config.graceful_timeout = 0.5  # seconds for open requests at a stop
 asyncio.run(serve(app, config))
 sys.exit(1 if saver.failed else 0)

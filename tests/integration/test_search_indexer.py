@@ -117,6 +117,12 @@ def deliver(
     return call
 
 
+def logged_reasons(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the logged reasons for which documents were not indexed."""
+    lines = [vars(line) for line in caplog.records if line.message == "document not indexed"]
+    return [line["reason"] for line in lines]
+
+
 def test_created_product_is_found_as_the_api_shows_it(
     deliver: Deliver, server: SearchEngine
 ) -> None:
@@ -320,8 +326,7 @@ def test_document_of_overloaded_server_fails_alone(
 
     assert list(server.documents()) == ["PROD-002"]
     assert stand_in.requests.count("POST /products/_bulk") == 3
-    [line] = [vars(line) for line in caplog.records if line.message == "document not indexed"]
-    assert line["reason"] == "429 rejected_execution_exception: the write queue is full"
+    assert logged_reasons(caplog) == ["429 rejected_execution_exception: the write queue is full"]
 
 
 @pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT)
@@ -367,9 +372,16 @@ def test_server_without_end_is_left_at_the_deadline(
     assert deliver(event(1, 1), event(2, 1), seconds=2, url=proxy.endpoint_url) == ["m0", "m1"]
 
     assert time.monotonic() - started < 30
-    lines = [vars(line) for line in caplog.records if line.message == "document not indexed"]
-    reasons = [line["reason"] for line in lines]
-    assert reasons == ["There was no response in time."] * 2
+    assert logged_reasons(caplog) == ["There was no response in time."] * 2
+
+
+def test_batch_without_time_left_is_not_sent(
+    deliver: Deliver, server: SearchEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert deliver(event(1, 1), event(2, 1), seconds=0.5) == ["m0", "m1"]
+
+    assert logged_reasons(caplog) == ["There was no response in time."] * 2
+    assert server.documents() == {}
 
 
 @pytest.fixture
@@ -454,10 +466,8 @@ def test_response_of_another_form_fails_message(
         assert deliver(event(1, 1), url=stub.endpoint_url) == ["m0"]
 
         assert stub.count("*") == 3 * 2
-    [line] = (vars(line) for line in caplog.records if line.message == "document not indexed")
-    assert re.match(
-        r"The response is invalid: \w+Error\(|1 documents, [02] results$", line["reason"]
-    )
+    [reason] = logged_reasons(caplog)
+    assert re.match(r"The response is invalid: \w+Error\(|1 documents, [02] results$", reason)
 
 
 def test_cause_of_rejection_is_logged(deliver: Deliver, caplog: pytest.LogCaptureFixture) -> None:
