@@ -17,9 +17,10 @@ from local.engine import REGION
 from product_lambda.exceptions import DependencyUnavailableException
 from product_lambda.repositories import event_bus
 from product_lambda.repositories.aws_client import CallRejectedException
-from product_lambda.repositories.event_bus import EventBus, EventsRefusedException
+from product_lambda.repositories.event_bus import EventBus, EventsRefusedException, entry_for
 from product_lambda.repositories.product_repository import ProductTable
 from product_lambda.repositories.queues import Queue
+from product_lambda.repositories.stream_records import change_in
 from product_lambda.services import change_service
 from product_lambda.services.change_service import ChangeService
 from tests.support import faulty_dynamodb as faults
@@ -204,6 +205,18 @@ def test_event_that_is_too_large_is_parked(
     assert re.fullmatch(
         r"the event has \d{3} bytes, more than 100", json.loads(message["Body"])["reason"]
     )
+
+
+def test_event_of_the_largest_size_is_published(
+    publish: Publish, bus: EngineBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = change_in(GOOD)
+    assert change is not None
+    monkeypatch.setattr(change_service, "MAX_BYTES", entry_for(change).size)
+
+    publish(GOOD)
+
+    assert change_ids(bus.received(1)) == ["good-1"]
 
 
 def test_record_is_parked_before_others_are_published(
