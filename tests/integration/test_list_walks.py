@@ -14,10 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local.engine import REGION
-from product_lambda.repositories.product_repository import open_table
+from product_lambda.models.product import PageRequest, SortOrder
+from product_lambda.repositories.deadline import Deadline
+from product_lambda.repositories.product_repository import ProductRepository, open_table
 from tests.integration.conftest import new_table
 from tests.support.events import Functions
 from tests.support.factory import product_body
+from tests.support.pages import listed
 from tests.support.raw_items import dynamodb, raw_product
 
 TABLE = "product_lambda.handlers.entry.TABLE"
@@ -171,6 +174,22 @@ def test_products_that_stay_are_seen_once_in_order(  # noqa: PLR0913, PLR0917
     values = [value_of(each, sort) for each in found]
     assert values == sorted(values, reverse=sort.startswith("-"))
     assert all(is_match(each, query) for each in seen)
+
+
+@pytest.mark.parametrize("name", ["engine", "dynamodb_local"])
+def test_pages_show_each_deleted_product_once(request: pytest.FixtureRequest, name: str) -> None:
+    endpoint_url = request.getfixturevalue(name)
+    table = new_table(endpoint_url)
+    client = dynamodb(endpoint_url)
+    for number, state in enumerate(["false", "true", "false", "false"]):
+        moment = {"S": f"2026-01-31T09:30:0{number}.000000Z"}
+        item = raw_product(f"PROD-{number}", active={"S": state}, createdAt=moment)
+        client.put_item(TableName=table.name, Item=item)
+
+    deleted = PageRequest(1, SortOrder.OLDEST_FIRST, 0, None, deleted=True)
+    products = listed(ProductRepository(table, Deadline(60)), deleted)
+
+    assert [each.product_id for each in products] == ["PROD-0", "PROD-2", "PROD-3"]
 
 
 def valid_query(filters: dict[str, Any], sort: str) -> dict[str, Any]:

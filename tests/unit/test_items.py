@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from product_lambda.exceptions import PreconditionFailedException, ProductNotFoundException
 from product_lambda.models.currency import CurrencyCode
 from product_lambda.models.product import Revision
 from product_lambda.repositories.items import (
     exact_number,
     flaws_in,
+    product_id_in,
     product_in,
     product_item,
     record_in,
@@ -33,6 +35,23 @@ TIMESTAMP = "is not a UTC timestamp such as 2026-01-31T09:30:00.123456Z"
 def item(**attributes: Any) -> dict[str, Any]:
     """Return the item of a product; `attributes` replace its own."""
     return {**product_item(product(), "author"), **attributes}
+
+
+@pytest.mark.parametrize(
+    ("key", "product_id"),
+    [
+        ({"PK": "PRODUCT#PROD-001", "SK": "METADATA"}, "PROD-001"),
+        ({"PK": "PRODUCT#PROD-001", "SK": "METADATA", "active": "true"}, "PROD-001"),
+        ({"PK": "PRODUCT#PROD-001", "SK": "OTHER"}, None),
+        ({"PK": "PROD-001", "SK": "METADATA"}, None),
+        ({"PK": "PRODUCT#prod-1", "SK": "METADATA"}, None),
+        ({"PK": 1, "SK": "METADATA"}, None),
+    ],
+)
+def test_product_id_is_read_from_keys_of_products_only(
+    key: dict[str, Any], product_id: str | None
+) -> None:
+    assert product_id_in(key) == product_id
 
 
 VALID: dict[str, list[Any]] = {
@@ -189,6 +208,20 @@ def test_failed_condition_tells_the_time_of_the_newer_change() -> None:
     newer = "2026-04-01T00:00:00.000000Z"
     change = changed_product("PROD-001", {"name": "N"}, None, "author", lambda: CREATED_AT)
     assert change.checked({**product_item(product(), "author"), "updatedAt": newer}) == newer
+
+
+def test_failed_condition_of_deleted_product_names_it() -> None:
+    change = changed_product("PROD-001", {"name": "N"}, None, "author", lambda: CREATED_AT)
+    with pytest.raises(ProductNotFoundException, match="PROD-001"):
+        change.checked(item(active="false"))
+
+
+@pytest.mark.parametrize("flaw", [{"name": ""}, {"updatedAt": "yesterday"}])
+def test_flaw_that_the_change_repairs_is_not_reported(flaw: dict[str, str]) -> None:
+    others: frozenset[Revision] = frozenset()
+    change = changed_product("PROD-001", {"name": "N"}, others, "author", lambda: CREATED_AT)
+    with pytest.raises(PreconditionFailedException):
+        change.checked(item(**flaw))
 
 
 def test_failed_condition_of_item_without_time_tells_none() -> None:
