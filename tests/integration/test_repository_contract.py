@@ -296,9 +296,10 @@ def test_equal_timestamps_are_shown_once_each(store: Store, sort: SortOrder) -> 
 
 
 def walked(store: Store, sort: SortOrder, size: int) -> list[str]:
-    """Return the ids on all pages; each but the last one must be full."""
+    """Return the ids on all pages; each but the last one must be full, and none empty."""
     pages = list(pages_of(store, PageRequest(size, sort, 0, None)))
     assert all(len(page.products) == size for page in pages[:-1])
+    assert pages[-1].products
     return [each.product_id for page in pages for each in page.products]
 
 

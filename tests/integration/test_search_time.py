@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from local.engine import REGION
-from product_lambda.exceptions import DependencyUnavailableException
-from product_lambda.models.product import Filters, PageRequest, SortOrder
+from product_lambda.exceptions import DependencyUnavailableException, TimeUpException
+from product_lambda.models.product import Filters, PageRequest, Product, SortOrder
 from product_lambda.repositories import product_repository
 from product_lambda.repositories.deadline import Deadline
 from product_lambda.repositories.product_repository import (
@@ -72,11 +72,14 @@ def test_interrupted_search_goes_on_after_its_page(
         assert found == (expected if sort.is_ascending else expected[::-1])
 
 
-def test_search_stops_in_time_for_its_response(
-    server: FaultyDynamoDB, table: ProductTable, expected: list[str]
+def test_search_leaves_time_for_its_response(
+    server: FaultyDynamoDB,
+    table: ProductTable,
+    expected: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seconds = product_repository._SEARCH_RESERVE_SECONDS * 0.99
-    page = repository_on(server, table, seconds).page(MONTHLY)
+    monkeypatch.setattr(product_repository, "_SEARCH_RESERVE_SECONDS", 60)
+    page = repository_on(server, table, 60).page(MONTHLY)
     assert server.count("Query") == 1
     assert page.products == ()
     rest = listed(ProductRepository(table, Deadline(60)), MONTHLY._replace(cursor=page.next_cursor))
@@ -99,10 +102,9 @@ def test_other_failures_are_reported(
         repository_on(server, table, 60).page(request_for_page)
 
 
-def test_search_interrupted_at_foreign_item_repeats_no_product(
-    server: FaultyDynamoDB, table: ProductTable, engine: str
-) -> None:
-    """No token can name a foreign item, so the page ends at the product before it."""
+@pytest.fixture
+def around_foreign_items(table: ProductTable, engine: str) -> tuple[Product, Product]:
+    """Two products, with items of other programs between them."""
     repository = ProductRepository(table, Deadline(60))
     first = product("PROD-1", created_at=second(1), period="monthly")
     last = first._replace(product_id="PROD-2", created_at=second(9))
@@ -113,10 +115,54 @@ def test_search_interrupted_at_foreign_item_repeats_no_product(
             f"PROD-F{number}", PK={"S": f"CAMPAIGN#{number}"}, createdAt={"S": second(number)}
         )
         dynamodb(engine).put_item(TableName=table.name, Item=foreign)
+    return first, last
+
+
+class DeadlineAfterQuery(Deadline):
+    """A deadline that comes near, or passes, when a query has been sent."""
+
+    def __init__(self, server: FaultyDynamoDB, queries: int, seconds: float) -> None:
+        super().__init__(60)
+        self._server, self._queries, self._seconds = server, queries, seconds
+
+    def remaining(self) -> float:
+        return self._seconds if self._server.count("Query") >= self._queries else 60
+
+
+@pytest.mark.usefixtures("around_foreign_items")
+@pytest.mark.parametrize(
+    ("queries", "seconds", "expected_error"),
+    [
+        (0, -1, DependencyUnavailableException),  # nothing has been read
+        (1, -1, TimeUpException),
+        (2, 0.5, DependencyUnavailableException),  # the second query fails before the deadline
+    ],
+)
+def test_time_is_up_only_after_a_part_was_read(
+    server: FaultyDynamoDB,
+    table: ProductTable,
+    queries: int,
+    seconds: float,
+    expected_error: type[Exception],
+) -> None:
+    fail_from_query(server, 2)
+    on_server = open_table(table.name, REGION, server.endpoint_url)
+    repository = ProductRepository(on_server, DeadlineAfterQuery(server, queries, seconds))
+    with pytest.raises(DependencyUnavailableException) as raised:
+        repository.page(PageRequest(1, SortOrder.OLDEST_FIRST, 0, None))
+    assert raised.type is expected_error
+
+
+def test_search_interrupted_at_foreign_item_repeats_no_product(
+    server: FaultyDynamoDB, table: ProductTable, around_foreign_items: tuple[Product, Product]
+) -> None:
+    """No token can name a foreign item, so the page ends at the product before it."""
+    first, last = around_foreign_items
     fail_from_query(server, 2)
     page = repository_on(server, table, 60).page(MONTHLY)
     assert page.products == (first,)
     assert page.next_cursor is not None
     assert page.next_cursor.product_id == "PROD-1"
+    repository = ProductRepository(table, Deadline(60))
     rest = listed(repository, MONTHLY._replace(cursor=page.next_cursor))
     assert rest == [last]

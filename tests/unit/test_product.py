@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from product_lambda.models.product import (
+    MAX_NAME_KEY,
     NO_FILTERS,
     Filters,
     Product,
+    SortOrder,
     comparable,
     name_key,
     plain_decimal,
@@ -227,3 +229,9 @@ def test_item_with_wrong_type_does_not_match(name: str, value: object) -> None:
     assert not filters.match({**FIELDS, name: value})
     without = {each: FIELDS[each] for each in FIELDS if each != name}
     assert not filters.match(without)
+
+
+def test_position_by_name_is_a_key_of_at_most_its_size() -> None:
+    valid, invalid = ["a", "a" * MAX_NAME_KEY], ["", "a" * (MAX_NAME_KEY + 1), "é" * MAX_NAME_KEY]
+    assert all(map(SortOrder.BY_NAME.has_position, valid))
+    assert not any(map(SortOrder.BY_NAME.has_position, invalid))
