@@ -1,6 +1,8 @@
 """A search that cannot be finished in time: a short page with a cursor, never a 503."""
 
 from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -100,6 +102,45 @@ def test_other_failures_are_reported(
     fail_from_query(server, first_fault)
     with pytest.raises(DependencyUnavailableException):
         repository_on(server, table, 60).page(request_for_page)
+
+
+@pytest.mark.parametrize(
+    ("sort", "filters", "expected_numbers"),
+    [
+        (SortOrder.CHEAPEST_FIRST, {"min_price": 10, "max_price": 12}, [10, 11, 12]),
+        (SortOrder.DEAREST_FIRST, {"min_price": 10, "max_price": 12}, [12, 11, 10]),
+        (SortOrder.CHEAPEST_FIRST, {"min_price": 19}, [19, 20]),
+        (SortOrder.DEAREST_FIRST, {"max_price": 2}, [2, 1]),
+        (SortOrder.BY_NAME, {"name": "Plan 07"}, [7]),
+        (SortOrder.BY_NAME_DESCENDING, {"name": "plan 2"}, [20]),
+    ],
+)
+def test_index_that_fits_the_filter_needs_one_query(
+    server: FaultyDynamoDB,
+    table: ProductTable,
+    sort: SortOrder,
+    filters: dict[str, Any],
+    expected_numbers: list[int],
+) -> None:
+    repository = repository_on(server, table, 60)
+    for number in range(1, 21):
+        name, price = f"Plan {number:02}", Decimal(number)
+        repository.insert(product(f"PROD-{number}", name=name, price=price), "author")
+    page = repository.page(PageRequest(3, sort, 0, None, Filters(**filters)))
+    assert [each.price for each in page.products] == expected_numbers
+    assert page.next_cursor is None
+    assert server.count("Query") == 1
+
+
+@pytest.mark.usefixtures("expected")
+def test_search_for_few_products_needs_few_queries(
+    server: FaultyDynamoDB, table: ProductTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_repository, "_MAX_QUERY_ITEMS", 1000)
+    search = PageRequest(1, SortOrder.NEWEST_FIRST, 0, None, Filters(period="once-off"))
+    page = repository_on(server, table, 60).page(search)
+    assert (page.products, page.next_cursor) == ((), None)
+    assert server.count("Query") == 4  # of 2, 4, 8 and 6 products
 
 
 @pytest.fixture
