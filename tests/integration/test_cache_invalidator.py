@@ -197,16 +197,29 @@ def test_lasting_fault_fails_the_batch(
     assert edge.invalidations == []
 
 
-@pytest.mark.parametrize("name", ["no id", "empty"])
-def test_invalidation_without_id_is_logged(
-    deliver: Deliver, proxy: FaultyDynamoDB, caplog: pytest.LogCaptureFixture, name: str
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("no id", "an invalidation without an id"),
+        ("empty", "an invalidation without an id"),
+        ("throttling", "An error occurred (Throttling)"),
+        ("disconnect", "Connection was closed"),
+        ("not XML", "Unable to parse response"),
+    ],
+)
+def test_cause_of_lasting_fault_is_logged(
+    deliver: Deliver,
+    proxy: FaultyDynamoDB,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    cause: str,
 ) -> None:
     proxy.fail("POST", TRANSIENT[name])
 
     assert deliver(EVENTS[0], url=proxy.endpoint_url) == ["m0"]
 
     (line,) = (vars(each) for each in caplog.records if each.message == "cache not invalidated")
-    assert "TemporaryException: an invalidation without an id" in line["causes"]
+    assert f"TemporaryException: {cause}" in line["causes"]
 
 
 @pytest.mark.parametrize("code", PERMANENT)

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tests.support.profiles  # noqa: F401 (registers the Hypothesis profile)
+from local.engine import REGION
 from product_lambda.models.change import ProductChange, Write, creation, update
+from product_lambda.repositories.aws_client import Limits, open_client
 from product_lambda.repositories.event_bus import (
     MAX_BYTES,
     MAX_ENTRIES,
@@ -35,6 +38,18 @@ def largest_change() -> ProductChange:
     found = update(before, after, WRITE)
     assert found is not None
     return found
+
+
+@pytest.mark.parametrize(
+    ("limits", "connect", "read", "attempts"),
+    [(None, 1, 3, 1), (Limits(), 1, 3, 2), (Limits(0.5, 1.5, 4), 0.5, 1.5, 4)],
+)
+def test_client_has_limits(
+    limits: Limits | None, connect: float, read: float, attempts: int
+) -> None:
+    config = open_client("events", REGION, None, limits).meta.config
+    assert (config.connect_timeout, config.read_timeout) == (connect, read)
+    assert config.retries == {"total_max_attempts": attempts, "mode": "standard"}
 
 
 def test_size_counts_bytes_of_source_type_and_detail() -> None:
