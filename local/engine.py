@@ -83,6 +83,7 @@ class Engine:
         self._enforce_iam = enforce_iam
         self._account_id = account_id
         self._outlives_parent = outlives_parent
+        self._saves_at_stop = True
         self._report: Callable[[str], None] | None = None
         self._is_serving = False
         self._last_report = ""
@@ -117,6 +118,10 @@ class Engine:
                 are saved again.
         """
         self._report = report
+
+    def save_nothing(self) -> None:
+        """End without a save at `stop`, which would not wait long enough for thousands of tables."""
+        self._saves_at_stop = False
 
     def start(self) -> None:
         """Start the engine and wait until it responds.
@@ -183,7 +188,7 @@ class Engine:
             LocalError: the state could not be saved.
         """
         process = self._running()
-        may_have_changes = self._is_serving and process.poll() is None
+        may_have_changes = self._saves_at_stop and self._is_serving and process.poll() is None
         self._is_serving = False
         self._last_report = ""
         self._end(process)
@@ -196,7 +201,10 @@ class Engine:
         )
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        process.terminate()
+        if self._saves_at_stop:
+            process.terminate()
+        else:
+            process.kill()
         try:
             process.wait(_SAVE_SECONDS)
         except subprocess.TimeoutExpired:

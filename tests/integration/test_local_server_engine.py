@@ -63,6 +63,15 @@ def test_state_is_kept_between_runs(tmp_path: Path) -> None:
         assert _has(engine.endpoint_url, "kept")
 
 
+def test_engine_that_does_not_save_starts_empty_again(tmp_path: Path) -> None:
+    with Engine(tmp_path) as engine:
+        engine.save_nothing()
+        _create_table(engine.endpoint_url)
+
+    with Engine(tmp_path) as engine:
+        assert not _client(engine.endpoint_url).sync_table_exists(_TABLE)
+
+
 def test_parallel_engines_share_no_tables(tmp_path: Path) -> None:
     with Engine(tmp_path / "one") as one, Engine(tmp_path / "two") as two:
         for engine in (one, two):

@@ -93,6 +93,7 @@ def main() -> int:
         Engine(Path(folder)) as engine,
         dynamodb_local() as dynamodb_local_url,
     ):
+        engine.save_nothing()
         environment = {
             **os.environ,
             "PRODUCT_ENGINE_URL": engine.endpoint_url,

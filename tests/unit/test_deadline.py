@@ -156,6 +156,7 @@ def test_hanging_call_times_out(released: threading.Event, timeout: float, left:
     with pytest.raises(DependencyUnavailableException) as raised:
         Deadline(left).call(released.wait, timeout=timeout)
     assert isinstance(raised.value.__cause__, TimeoutError)
+    assert str(raised.value.__cause__) == "the call took longer than 0.0 s"
 
 
 def test_hanging_call_is_not_retried(released: threading.Event) -> None:
