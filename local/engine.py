@@ -120,7 +120,7 @@ class Engine:
         self._report = report
 
     def save_nothing(self) -> None:
-        """End without a save at `stop`, which would not wait long enough for thousands of tables."""
+        """End without a save at `stop`: a save of thousands of tables would take too long."""
         self._saves_at_stop = False
 
     def start(self) -> None:
