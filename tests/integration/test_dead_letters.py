@@ -390,7 +390,7 @@ def test_command_is_not_dropped_as_repetition_of_first_attempt(queues: Queues) -
     assert len(queues.bodies(CHANGE)) == 2
 
 
-def test_run_that_stopped_before_deletion_loses_and_doubles_nothing(
+def test_stop_before_deletion_loses_and_doubles_nothing(
     queues: Queues, stub: StubServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(3):

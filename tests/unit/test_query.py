@@ -295,7 +295,7 @@ def test_price_needs_currency() -> None:
         assert parse_query(**query, currency="EUR").filters.currency == "EUR"
 
 
-def test_equal_price_limits_are_accepted_and_reversed_ones_rejected() -> None:
+def test_equal_price_limits_are_valid_reversed_ones_invalid() -> None:
     query = {"currency": "ZAR", "maxPrice": "2"}
     assert parse_query(**query, minPrice="2.00").filters.min_price == 2
     assert errors_of(one(**query, minPrice="2.01")) == [
