@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import re
 import subprocess
 import sys
 import threading
@@ -151,12 +152,12 @@ def test_retry_needs_time_for_pause_and_half_a_call(
     assert operation.calls == calls
 
 
-@pytest.mark.parametrize(("timeout", "left"), [(0.01, 60), (60, 0.01)])
+@pytest.mark.parametrize(("timeout", "left"), [(0.01, 60), (60, 0.5)])
 def test_hanging_call_times_out(released: threading.Event, timeout: float, left: float) -> None:
     with pytest.raises(DependencyUnavailableException) as raised:
         Deadline(left).call(released.wait, timeout=timeout)
     assert isinstance(raised.value.__cause__, TimeoutError)
-    assert str(raised.value.__cause__) == "the call took longer than 0.0 s"
+    assert re.fullmatch(r"the call took longer than 0\.\d s", str(raised.value.__cause__))
 
 
 def test_hanging_call_is_not_retried(released: threading.Event) -> None:
