@@ -5,6 +5,7 @@ The functions read their configuration at import, so it is set here and nowhere 
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,6 +35,8 @@ ORIGIN = "https://portal.example"
 DEADLINE = "product_lambda.handlers.entry._DEADLINE_SECONDS"
 REAL_DEADLINE_SECONDS = 2.5
 LONG_DEADLINE_SECONDS = 60
+MAX_RESPONSE_SECONDS = 5.0  # a response takes at most 3 s; the rest is for a busy machine
+_GIVE_UP_SECONDS = 3  # enough for a call without a fault, even on a busy machine
 REPOSITORY_TIME_OUTS = {
     name: vars(product_repository)[name]
     for name in ("_CONNECT_SECONDS", "_READ_SECONDS", "_CALL_SECONDS")
@@ -118,6 +121,17 @@ def real_time_outs(
     for name, seconds in REPOSITORY_TIME_OUTS.items():
         monkeypatch.setattr(product_repository, name, seconds)
     monkeypatch.setattr(DEADLINE, REAL_DEADLINE_SECONDS)
+
+
+@contextmanager
+def giving_up() -> Iterator[None]:
+    """End each call within three seconds, for faults that send no response.
+
+    Calls before and after it wait long, so that only the fault ends one.
+    """
+    with pytest.MonkeyPatch.context() as constants:
+        constants.setattr(product_repository, "_CALL_SECONDS", _GIVE_UP_SECONDS)
+        yield
 
 
 @pytest.fixture(scope="session")

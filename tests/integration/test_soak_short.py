@@ -12,7 +12,7 @@ import pytest
 from local.engine import REGION
 from product_lambda.models.product import IdempotencyRecord, Product
 from product_lambda.repositories.product_repository import ProductTable, open_table
-from tests.integration.conftest import LONG_DEADLINE_SECONDS
+from tests.integration.conftest import LONG_DEADLINE_SECONDS, MAX_RESPONSE_SECONDS
 from tests.soak.clients import ClientRecords, ContractViolation, ProductRecord, soak
 from tests.soak.linearizability import Operation
 from tests.soak.product_model import Create, Fields, Response
@@ -71,7 +71,9 @@ def functions_with_faults(
 def test_soak_with_faults_is_linearizable_and_loses_nothing(
     functions_with_faults: Functions, table: ProductTable, injector: FaultInjector
 ) -> None:
-    records = soak(functions_with_faults, OPERATIONS, CLIENTS, SEED)
+    records = soak(
+        functions_with_faults, OPERATIONS, CLIENTS, SEED, max_seconds=MAX_RESPONSE_SECONDS
+    )
 
     assert judged(records, table) == ([], [])
     figures = require_busy(records, OPERATIONS)

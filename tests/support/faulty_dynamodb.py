@@ -46,7 +46,7 @@ class Exchange:
     def forward(self) -> tuple[int, dict[str, str], bytes]:
         """Send the request to the engine, and return status, headers and body of its response."""
         assert self.upstream, "this server has no engine: pass one to faulty_dynamodb"
-        engine = http.client.HTTPConnection(self.upstream, timeout=10)
+        engine = http.client.HTTPConnection(self.upstream, timeout=60)
         with contextlib.closing(engine):
             engine.request(self.method, self.path, self.request, self.headers)
             response = engine.getresponse()
