@@ -6,7 +6,7 @@ same kind arrives after the earlier ones, so it shows that nothing else will com
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,15 +50,14 @@ class Consumer:
         self._events: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
     def events_of(self, product_id: str, last_version: int) -> list[dict[str, Any]]:
-        """Wait for the event of a version, and return all events of a product by version."""
+        """Wait for the events up to a version, in any order, and return them by version."""
 
         def events() -> list[dict[str, Any]] | None:
             self._receive()
             found = self._events[product_id]
-            is_complete = any(each["detail"]["version"] == last_version for each in found)
-            return found if is_complete else None
+            return found if _versions(found) >= set(range(1, last_version + 1)) else None
 
-        found = eventually(events, f"version {last_version} of {product_id}", WAIT)
+        found = eventually(events, f"versions 1 to {last_version} of {product_id}", WAIT)
         return sorted(found, key=lambda event: int(event["detail"]["version"]))
 
     def delete(self) -> None:
@@ -90,7 +89,7 @@ class AuditTrail:
         self._s3 = stack.client("s3")
 
     def events_of(self, product_id: str, last_version: int) -> dict[str, dict[str, Any]]:
-        """Wait for the object of a version, and return all events of a product by key."""
+        """Wait for the objects up to a version, in any order, and return their events by key."""
         read: dict[str, dict[str, Any]] = {}
 
         def events() -> dict[str, dict[str, Any]] | None:
@@ -100,10 +99,9 @@ class AuditTrail:
                 if f"/{product_id}_" in key and key not in read:
                     body = self._s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
                     read[key] = json.loads(body, parse_float=Decimal)
-            versions = {event["detail"]["version"] for event in read.values()}
-            return read if last_version in versions else None
+            return read if _versions(read.values()) >= set(range(1, last_version + 1)) else None
 
-        return eventually(events, f"the object of version {last_version} of {product_id}", WAIT)
+        return eventually(events, f"objects 1 to {last_version} of {product_id}", WAIT)
 
 
 @pytest.fixture(scope="module")
@@ -273,6 +271,10 @@ def test_change_invalidates_reads_at_the_edge(
         Id=eventually(invalidation_id, f"the invalidation after {change_id}", WAIT),
     )["Invalidation"]
     assert invalidation["InvalidationBatch"]["Paths"]["Items"] == ["/v1_0/products*"]
+
+
+def _versions(events: Iterable[dict[str, Any]]) -> set[int]:
+    return {event["detail"]["version"] for event in events}
 
 
 def _shown(response: ApiResponse) -> dict[str, Any]:
