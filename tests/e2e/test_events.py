@@ -55,7 +55,7 @@ class Consumer:
         def events() -> list[dict[str, Any]] | None:
             self._receive()
             found = self._events[product_id]
-            return found if _versions(found) >= set(range(1, last_version + 1)) else None
+            return found if _are_complete(found, last_version) else None
 
         found = eventually(events, f"versions 1 to {last_version} of {product_id}", WAIT)
         return sorted(found, key=lambda event: int(event["detail"]["version"]))
@@ -99,7 +99,7 @@ class AuditTrail:
                 if f"/{product_id}_" in key and key not in read:
                     body = self._s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
                     read[key] = json.loads(body, parse_float=Decimal)
-            return read if _versions(read.values()) >= set(range(1, last_version + 1)) else None
+            return read if _are_complete(read.values(), last_version) else None
 
         return eventually(events, f"objects 1 to {last_version} of {product_id}", WAIT)
 
@@ -273,8 +273,9 @@ def test_change_invalidates_reads_at_the_edge(
     assert invalidation["InvalidationBatch"]["Paths"]["Items"] == ["/v1_0/products*"]
 
 
-def _versions(events: Iterable[dict[str, Any]]) -> set[int]:
-    return {event["detail"]["version"] for event in events}
+def _are_complete(events: Iterable[dict[str, Any]], last_version: int) -> bool:
+    """Return whether there is an event of each version up to the last."""
+    return {event["detail"]["version"] for event in events} >= set(range(1, last_version + 1))
 
 
 def _shown(response: ApiResponse) -> dict[str, Any]:
