@@ -96,6 +96,8 @@ def imported_functions() -> Iterator[Functions]:
         functions = Functions(
             {name: importlib.import_module(f"product_lambda.handlers.{name}") for name in FUNCTIONS}
         )
+        entry = importlib.import_module("product_lambda.handlers.entry")
+        assert entry._DEADLINE_SECONDS == REAL_DEADLINE_SECONDS
         environment.setattr(DEADLINE, LONG_DEADLINE_SECONDS)
         yield functions
 
