@@ -50,15 +50,25 @@ lock() {
     if command -v flock >/dev/null; then flock 9; fi
 }
 
-# install ENVIRONMENT FOLDER: installs tools/requirements/ENVIRONMENT.txt into FOLDER.
+# is_installed ENVIRONMENT FOLDER: whether tools/requirements/ENVIRONMENT.txt is in FOLDER.
 # The stamp is a copy of the requirements that were installed.
+is_installed() {
+    [ -x "$2/bin/python" ] && cmp -s "tools/requirements/$1.txt" "$2/.$1.stamp"
+}
+
+# install ENVIRONMENT FOLDER: installs tools/requirements/ENVIRONMENT.txt into FOLDER.
 install() {
     local environment=$1 folder=$2 requirements=tools/requirements/$1.txt
-    local stamp=$folder/.$environment.stamp log=.local/bootstrap-$environment.log python total
+    local log=.local/bootstrap-$environment.log python total
     lock "$folder"
-    if [ -x "$folder/bin/python" ] && cmp -s "$requirements" "$stamp"; then
+    if is_installed "$environment" "$folder"; then
         return
     fi
+    # `dev` has all packages of `local`, in the same versions.
+    if [ "$environment" = local ] && is_installed dev "$folder"; then
+        return
+    fi
+    rm -f "$folder"/.*.stamp
 
     if ! "$folder/bin/python" -m pip --version >/dev/null 2>&1; then
         python=$(find_python)
@@ -80,7 +90,7 @@ install() {
         fail "The packages of $requirements could not be installed: see the last lines of $log."
     fi
     case $environment in local | dev | bench) install_repository "$folder" "$log" ;; esac
-    cp "$requirements" "$stamp"
+    cp "$requirements" "$folder/.$environment.stamp"
 }
 
 # show_progress TOTAL: counts the packages in pip's output.

@@ -62,6 +62,48 @@ def test_failed_installation_is_repeated_by_next_run(clone: Path) -> None:
     assert_fails(run, "The packages of tools/requirements/local.txt could not be installed")
 
 
+@pytest.fixture
+def pip(clone: Path) -> Path:
+    """A stand-in for the Python of `.venv`; the file lists its calls."""
+    program = clone / ".venv/bin/python"
+    program.parent.mkdir(parents=True)
+    calls = clone / "calls"
+    calls.touch()
+    program.write_text(f'#!/bin/bash\necho "$*" >>{calls}\n')
+    program.chmod(0o755)
+    return calls
+
+
+def test_environment_of_tests_serves_local_commands(clone: Path, pip: Path) -> None:
+    shutil.copy(clone / "tools/requirements/dev.txt", clone / ".venv/.dev.stamp")
+
+    run = bootstrap(clone, "local")
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    assert pip.read_text() == ""
+
+
+def test_installation_replaces_what_folder_held(clone: Path, pip: Path) -> None:
+    (clone / ".venv/.dev.stamp").write_text("of other versions")
+
+    run = bootstrap(clone, "local")
+
+    assert run.returncode == 0
+    assert "--requirement tools/requirements/local.txt" in pip.read_text()
+    assert [path.name for path in (clone / ".venv").glob(".*.stamp")] == [".local.stamp"]
+
+
+@pytest.mark.usefixtures("pip")
+def test_failed_installation_leaves_no_stamp(clone: Path) -> None:
+    (clone / ".venv/.dev.stamp").write_text("of other versions")
+    (clone / ".venv/bin/python").write_text("#!/bin/bash\n[[ $* != *install* ]]\n")
+
+    run = bootstrap(clone, "local")
+
+    assert_fails(run, "The packages of tools/requirements/local.txt could not be installed")
+    assert list((clone / ".venv").glob(".*.stamp")) == []
+
+
 def test_missing_npm_is_reported(clone: Path, tmp_path: Path) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
