@@ -35,7 +35,11 @@ ORIGIN = "https://portal.example"
 DEADLINE = "product_lambda.handlers.entry._DEADLINE_SECONDS"
 REAL_DEADLINE_SECONDS = 2.5
 LONG_DEADLINE_SECONDS = 60
-MAX_RESPONSE_SECONDS = 5.0  # a response takes at most 3 s; the rest is for a busy machine
+MAX_RESPONSE_SECONDS = 10.0
+"""A response takes at most 3 s; the rest is for a busy machine.
+
+Without the deadline, the slow servers of the tests take longer than this.
+"""
 _GIVE_UP_SECONDS = 3  # enough for a call without a fault, even on a busy machine
 REPOSITORY_TIME_OUTS = {
     name: vars(product_repository)[name]
