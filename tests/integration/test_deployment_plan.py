@@ -4,10 +4,8 @@ The e2e tests do the same with Terraform itself.
 """
 
 import hashlib
-import io
 import os
 import re
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +22,7 @@ from local.engine import CREDENTIALS, REGION
 from product_tools import terraform
 from product_tools.functions import function_name
 from product_tools.package_sums import lambda_checksum
+from tests.support.function_stack import zipped_code
 from tests.support.terraform_files import STATE_KEY, state
 
 if TYPE_CHECKING:
@@ -47,14 +46,6 @@ esac
 """
 
 
-def make_zip(content: str) -> bytes:
-    """Make a zip that has the same bytes at each call: its file has a fixed time of change."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as opened:
-        opened.writestr(zipfile.ZipInfo("function.py"), content)
-    return archive.getvalue()
-
-
 class Job:
     """A folder with packages and a stand-in for Terraform, and the bucket of the state."""
 
@@ -64,14 +55,14 @@ class Job:
         self.work = folder / "work"
         self.packages = folder / "dist"
         self.packages.mkdir()
-        content = make_zip("1")
+        content = zipped_code("1")
         self.digest = hashlib.sha256(content).hexdigest()
         (self.packages / "get_product.zip").write_bytes(content)
         (self.packages / "SHA256SUMS").write_text(f"{self.digest}  get_product.zip\n")
 
     def add_package(self, name: str) -> None:
         """Add a package with the content of the first one."""
-        (self.packages / f"{name}.zip").write_bytes(make_zip("1"))
+        (self.packages / f"{name}.zip").write_bytes(zipped_code("1"))
         with (self.packages / "SHA256SUMS").open("a") as sums:
             sums.write(f"{self.digest}  {name}.zip\n")
 
@@ -367,7 +358,7 @@ def test_deployed_code_of_other_zip_is_rejected(
     job: Job, function: "LambdaClient", capsys: pytest.CaptureFixture[str]
 ) -> None:
     function.update_function_code(
-        FunctionName=function_name("get_product", "dev"), ZipFile=make_zip("2"), Publish=True
+        FunctionName=function_name("get_product", "dev"), ZipFile=zipped_code("2"), Publish=True
     )
 
     assert check_deployed_code.main([*ENVIRONMENT, "--packages", str(job.packages)]) == 1
@@ -396,7 +387,7 @@ def test_other_code_of_event_function_is_rejected(
         Runtime="python3.12",
         Role="arn:aws:iam::000000000000:role/none",
         Handler="function.handler",
-        Code={"ZipFile": make_zip("2")},
+        Code={"ZipFile": zipped_code("2")},
         Publish=True,
     )
     function.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
