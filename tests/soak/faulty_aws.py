@@ -166,12 +166,6 @@ def faulty_aws(engine_url: str, seed: int) -> Iterator[FaultyAws]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:
-            self._handle()
-
-        def do_PUT(self) -> None:
-            self._handle()
-
         def _handle(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             target = self.headers.get("X-Amz-Target", "")
@@ -190,6 +184,8 @@ def faulty_aws(engine_url: str, seed: int) -> Iterator[FaultyAws]:
             self.send_header("Content-Length", str(len(response.body)))
             self.end_headers()
             self.wfile.write(response.body)
+
+        do_POST = do_PUT = _handle  # noqa: N815
 
         def _forward(self, operation: str, body: bytes) -> Response:
             headers = {

@@ -243,12 +243,6 @@ def faulty_dynamodb(
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:
-            self._exchange()
-
-        def do_PUT(self) -> None:
-            self._exchange()
-
         def _exchange(self) -> None:
             request = self.rfile.read(int(self.headers["Content-Length"]))
             operation = self.headers.get("X-Amz-Target", self.command).rpartition(".")[2]
@@ -268,6 +262,8 @@ def faulty_dynamodb(
                 fault(exchange)
             except OSError:  # the fault or the client closed the connection
                 self.close_connection = True
+
+        do_POST = do_PUT = _exchange  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             """Write nothing."""

@@ -383,17 +383,7 @@ def search_server() -> Iterator[SearchServer]:
             self.end_headers()
             self.wfile.write(content)
 
-        def do_GET(self) -> None:
-            self._respond()
-
-        def do_POST(self) -> None:
-            self._respond()
-
-        def do_PUT(self) -> None:
-            self._respond()
-
-        def do_DELETE(self) -> None:
-            self._respond()
+        do_GET = do_POST = do_PUT = do_DELETE = _respond  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass

@@ -190,30 +190,23 @@ def stub_server(engine: str | None = None) -> Iterator[StubServer]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:
-            self._respond()
-
-        def do_HEAD(self) -> None:
-            self._respond()
-
-        def do_POST(self) -> None:
-            self._respond()
-
-        def do_PUT(self) -> None:
-            self._respond()
-
-        def do_DELETE(self) -> None:
-            self._respond()
-
         def _respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = dict(self.headers.items())
             operation = _operation(self.command, self.path, headers, body)
             request = Request(operation, self.command, self.path, headers, body)
-            status, response_headers, content = stub.response_to(request)
+            response = stub.response_to(request)
+            # A client that reached its time-out has closed the connection.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self._send(response)
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _respond  # noqa: N815
+
+        def _send(self, response: Response) -> None:
+            status, headers, content = response
             self.send_response(status)
             length = {"Content-Length": str(len(content))}
-            for name, value in {**length, **response_headers}.items():
+            for name, value in {**length, **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
