@@ -1,6 +1,6 @@
 """Plans of the optional features, in every combination.
 
-The plans are parts of one plan, on the table of DEV's engine, and nothing is applied. What the
+The plans are parts of two plans, on the table of DEV's engine, and nothing is applied. What the
 engine does not check is checked here: rights to streams and queues, policies of queues, retries and
 failures of the event sources.
 """
@@ -23,7 +23,7 @@ from product_tools.terraform import TERRAFORM_FOLDER
 from tests.support.aws_policies import findings
 from tests.support.module_plans import root_of_modules
 
-pytestmark = pytest.mark.timeout(900)  # seconds; the plan of all combinations takes minutes
+pytestmark = pytest.mark.timeout(900)  # seconds; the plans of all combinations take minutes
 
 EVENTS: Final = "enable_change_events"
 AUDIT: Final = "enable_audit_log"
@@ -54,6 +54,7 @@ PLANS: Final[Mapping[frozenset[str], Mapping[str, object]]] = {
     },
 }
 """All plans by the switches that are on, with further inputs."""
+MODULES_OF_PLAN: Final = 22  # twice as many take Terraform three times the processor time
 ACCOUNT: Final = "eu-west-1:536580886816"
 TABLE: Final = f"arn:aws:dynamodb:{ACCOUNT}:table/products-dev"
 SQS: Final = f"arn:aws:sqs:{ACCOUNT}"
@@ -118,7 +119,7 @@ class Combination:
 def combinations(
     stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[frozenset[str], Combination]:
-    """All of PLANS, in one run of Terraform."""
+    """All of PLANS."""
     fixed = {
         "package_dir": str(stack.folder / "packages"),
         "audit_retention_days": 30,
@@ -131,11 +132,17 @@ def combinations(
         )
         for number, (switches, further) in enumerate(PLANS.items())
     }
-    folder = tmp_path_factory.mktemp("combinations")
-    root = root_of_modules(folder, modules, stack._provider_environment())
-    root.plan()
-    shown = json.loads(root._output_of(["show", "-json", str(root._plan)], "There is no plan."))
-    return dict(_combinations(shown))
+    planned: dict[frozenset[str], Combination] = {}
+    for names in itertools.batched(modules, MODULES_OF_PLAN):
+        root = root_of_modules(
+            tmp_path_factory.mktemp("combinations"),
+            {name: modules[name] for name in names},
+            stack._provider_environment(),
+        )
+        root.plan()
+        shown = json.loads(root._output_of(["show", "-json", str(root._plan)], "There is no plan."))
+        planned |= _combinations(shown)
+    return planned
 
 
 @pytest.fixture(params=COMBINATIONS, ids=lambda switches: "-".join(_short(switches)) or "none")
@@ -626,7 +633,7 @@ def test_function_of_edge_is_only_for_the_firewall(
 
 
 def _combinations(shown: Mapping[str, Any]) -> Iterator[tuple[frozenset[str], Combination]]:
-    """Yield the part of each combination in a plan of all."""
+    """Yield the part of each combination in a plan of several."""
     statements: dict[str, dict[str, Any]] = {}
     for change in shown["resource_changes"]:
         if change["mode"] == "data" and change["name"] == "function":

@@ -27,7 +27,8 @@ pytestmark = pytest.mark.timeout(1800)  # seconds; a page deploys several times
 
 # These take about half of the time of the pages with all features.
 DAILY_PAGES = ("deployment", "operations")
-OTHER_PAGES = [page for page in PAGES if page not in {*DAILY_PAGES, "rehearsal"}]
+PAGES_THAT_DEPLOY = ("dev_setup", "rehearsal")
+OTHER_PAGES = [page for page in PAGES if page not in {*DAILY_PAGES, *PAGES_THAT_DEPLOY}]
 DEPLOY_ALL = "make deploy-local FEATURES=all"
 # These pages come in any order, and one of them deletes a product.
 SET_UP = [
@@ -55,6 +56,8 @@ DEAD_LETTER = text_of(
 # What happens to the reader before a block that contains this text: an accident, or a value to
 # look up.
 EVENTS = {
+    # The page names the address and the key of `make run`.
+    '--show-error "$BASE_URL/products?limit=1"': 'eval "$(make credentials-local)"',
     # The pages say so in words, with a link.
     "export TF_VAR_table_name=": RUNNING_RELEASE,
     "restore-table-from-backup": """
@@ -174,13 +177,14 @@ def second_region(tmp_path: Path) -> Iterator[str]:
         yield engine.endpoint_url
 
 
-class TestRehearsal:
-    """The page that begins with a deployment, without any feature."""
+class TestPagesThatDeploy:
+    """The pages that begin with a deployment, without any feature."""
 
+    @pytest.mark.parametrize("page", PAGES_THAT_DEPLOY)
     def test_commands_of_runbook_work_in_order_of_page(
-        self, new_clone: Clone, second_region: str
+        self, new_clone: Clone, second_region: str, page: str
     ) -> None:
-        run_page(new_clone, second_region, "rehearsal", [])
+        run_page(new_clone, second_region, page, [])
 
 
 class TestDailyPages:
