@@ -196,9 +196,10 @@ def stub_server(engine: str | None = None) -> Iterator[StubServer]:
             operation = _operation(self.command, self.path, headers, body)
             request = Request(operation, self.command, self.path, headers, body)
             response = stub.response_to(request)
-            # A client that reached its time-out has closed the connection.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            try:
                 self._send(response)
+            except (BrokenPipeError, ConnectionResetError):  # the client reached its time-out
+                self.close_connection = True
 
         do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _respond  # noqa: N815
 
